@@ -1,0 +1,57 @@
+/** zod schemas and types of events, HTTP requests and answers, tiers, the model manifest. */
+export type { NamedArray, NamedArrays } from './arrays.js';
+export { idFault, idSchema, MAX_ID_BYTES } from './ids.js';
+export {
+  compareEvents,
+  EARLIEST_TIMESTAMP_MS,
+  EVENT_SCHEMA_VERSION,
+  eventInputSchema,
+  eventsAnswerSchema,
+  eventsRequestSchema,
+  logEventSchema,
+  MAX_EVENTS_PER_REQUEST,
+  MAX_FUTURE_MS,
+  timestampSchema,
+  type EventInput,
+  type EventsAnswer,
+  type EventsRequest,
+  type LogEvent,
+} from './events.js';
+export {
+  itemInputSchema,
+  itemSchema,
+  itemWriteAnswerSchema,
+  type Item,
+  type ItemInput,
+  type ItemWriteAnswer,
+} from './items.js';
+export {
+  DEFAULT_K,
+  MAX_K,
+  MAX_SESSION_ITEMS,
+  rankedItemSchema,
+  recommendationsAnswerSchema,
+  servedBySchema,
+  sessionRequestSchema,
+  type RankedItem,
+  type RecommendationsAnswer,
+  type ServedBy,
+  type SessionRequest,
+} from './recommendations.js';
+export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
+export { problemSchema, type Problem } from './problem.js';
+export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
+export {
+  featureSpecSchema,
+  MANIFEST_FORMAT_VERSION,
+  manifestFileSchema,
+  manifestSchema,
+  metricsSchema,
+  modalitySpecSchema,
+  qualityRowSchema,
+  type FeatureSpec,
+  type Manifest,
+  type Metrics,
+  type ModalitySpec,
+  type QualityRow,
+} from './manifest.js';

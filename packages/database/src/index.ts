@@ -1,0 +1,2 @@
+/** pg and PGlite behind one interface; migrations. */
+export {};

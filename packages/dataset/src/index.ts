@@ -1,0 +1,2 @@
+/** Importers, splits and packed batches. */
+export {};

@@ -1,0 +1,2 @@
+/** Ranking metrics and counting baselines; pure. */
+export {};

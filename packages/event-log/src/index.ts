@@ -1,0 +1,2 @@
+/** The append-only log of events behind one interface. */
+export {};

@@ -1,0 +1,2 @@
+/** Item features: text encoder, precomputed vectors, missing modalities. */
+export {};

@@ -1,0 +1,2 @@
+/** fMRLRec: configuration, parameters, forward pass, slicing; pure. */
+export {};

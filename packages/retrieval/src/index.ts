@@ -1,0 +1,2 @@
+/** From a user or a session and a tier to a ranked list. */
+export {};

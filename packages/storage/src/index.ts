@@ -1,0 +1,2 @@
+/** SQL repositories, one per table family. */
+export {};

@@ -1,0 +1,2 @@
+/** Pure codecs of safetensors and .npy that refuse hostile input. */
+export {};

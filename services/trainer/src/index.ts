@@ -1,0 +1,2 @@
+/** Trains, evaluates, registers and publishes a model version. */
+export {};

@@ -1,0 +1,36 @@
+/**
+ * Test projects: unit (beside the code), contract (one suite per interface, every implementation),
+ * integration (real services), e2e (whole processes), quality (trained models against baselines).
+ *
+ * Packages resolve to their source, so no build is needed and no stale dist/ is tested.
+ */
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['@nestrec/source'];
+const project = (name: string, include: string[], extra: Record<string, unknown> = {}) => ({
+  resolve: { conditions: [...conditions, 'module', 'node', 'default'] },
+  ssr: { resolve: { conditions: [...conditions, 'module', 'node', 'default'] } },
+  test: { name, include, environment: 'node', testTimeout: 30_000, hookTimeout: 120_000, ...extra },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project('unit', [
+        'packages/*/src/**/*.test.ts',
+        'services/*/src/**/*.test.ts',
+        'tests/unit/**/*.test.ts',
+      ]),
+      project('contract', ['tests/contract/**/*.test.ts'], {
+        globalSetup: ['tests/helpers/global-setup.ts'],
+      }),
+      project('integration', ['tests/integration/**/*.test.ts'], {
+        globalSetup: ['tests/helpers/global-setup.ts'],
+        testTimeout: 120_000,
+      }),
+      project('e2e', ['tests/e2e/**/*.test.ts'], { testTimeout: 600_000, fileParallelism: false }),
+      project('quality', ['tests/quality/**/*.test.ts'], { testTimeout: 600_000 }),
+    ],
+  },
+});
