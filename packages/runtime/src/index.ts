@@ -1,2 +1,34 @@
 /** Configuration, logging, metrics, clock, shutdown, atomic files. */
-export {};
+export {
+  booleanSetting,
+  choiceSetting,
+  describeConfig,
+  durationSetting,
+  envExample,
+  integerSetting,
+  loadConfig,
+  textSetting,
+  type Config,
+  type ConfigSpec,
+  type Environment,
+  type Setting,
+} from './config.js';
+export {
+  createLogger,
+  LOG_LEVELS,
+  silentLogger,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+} from './logger.js';
+export {
+  createMetrics,
+  HTTP_DURATION_BUCKETS_SECONDS,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type MetricsRegistry,
+} from './metrics.js';
+export { manualClock, systemClock, type Clock, type ManualClock } from './clock.js';
+export { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './atomic-files.js';
+export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';

@@ -1,0 +1,44 @@
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './index.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nestrec-atomic-'));
+});
+
+describe('atomic files', () => {
+  it('replaces a file in one step and leaves nothing beside it', async () => {
+    await writeFileAtomic(join(folder, 'a.json'), '1');
+    await writeFileAtomic(join(folder, 'a.json'), '2');
+    expect(await readFile(join(folder, 'a.json'), 'utf8')).toBe('2');
+    expect(await readdir(folder)).toEqual(['a.json']);
+  });
+
+  it('makes a folder appear only when its filling succeeded', async () => {
+    const failing = writeFolderAtomic(join(folder, 'v1'), async (temporary) => {
+      await writeFile(join(temporary, 'part'), 'x');
+      throw new Error('disk full');
+    });
+    await expect(failing).rejects.toThrow('disk full');
+    expect(await readdir(folder)).toEqual([]);
+    await writeFolderAtomic(join(folder, 'v1'), (t) => writeFile(join(t, 'whole'), 'x'));
+    expect(await readdir(join(folder, 'v1'))).toEqual(['whole']);
+  });
+
+  it('never overwrites a folder that stands there', async () => {
+    const write = () => writeFolderAtomic(join(folder, 'v1'), (t) => writeFile(join(t, 'f'), 'x'));
+    await write();
+    await expect(write()).rejects.toThrow(/EEXIST|ENOTEMPTY/);
+    expect(await readdir(folder)).toEqual(['v1']);
+  });
+
+  it('clears what a crashed writer left', async () => {
+    await writeFile(join(folder, '.a.json.0123456789ab.tmp'), 'half');
+    await writeFile(join(folder, 'kept.tmp'), '');
+    expect(await removeStaleTemporaries(folder)).toEqual(['.a.json.0123456789ab.tmp']);
+    expect(await readdir(folder)).toEqual(['kept.tmp']);
+  });
+});
