@@ -89,7 +89,7 @@ export function durationSetting(
 ): Setting<number> {
   return {
     ...base(options, `a duration with a unit (500ms, 30s, 5m, 1h)`),
-    default: options.defaultMs as number,
+    default: options.defaultMs,
     defaultText: `${options.defaultMs}ms`,
     parse: (text) => {
       const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text);
