@@ -29,5 +29,6 @@ describe('random', () => {
     const random = createRandom(1);
     expect(random.fork('a').uniform()).not.toEqual(random.fork('b').uniform());
     expect(random.fork('a').uniform()).toEqual(random.fork('a').uniform());
+    expect(createRandom(7).fork('a').uniform()).not.toEqual(createRandom(8).fork('a').uniform());
   });
 });

@@ -31,6 +31,14 @@ function hashName(name: string): number {
   return hash >>> 0;
 }
 
+/** The finaliser of MurmurHash3: every bit of the input reaches every bit of the output. */
+function mix(value: number): number {
+  let hash = value ^ (value >>> 16);
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
+
 type Generator = ReturnType<typeof xoroshiro128plus>;
 
 function wrap(generator: Generator): Random {
@@ -49,15 +57,18 @@ function wrap(generator: Generator): Random {
       }
       return values;
     },
-    fork: (name) => createRandom((generator.getState()[0]! ^ hashName(name)) | 0),
+    fork: (name) => createRandom(generator.getState().reduce((a, b) => mix(a ^ b), hashName(name))),
     state: () => [...generator.getState()],
   };
   return random;
 }
 
-/** A stream for an integer seed; equal seeds give equal streams on every machine. */
+/**
+ * A stream for an integer seed; equal seeds give equal streams on every machine. The seed is mixed first,
+ * since neighbouring seeds of this generator begin alike.
+ */
 export function createRandom(seed: number): Random {
-  return wrap(xoroshiro128plus(seed | 0));
+  return wrap(xoroshiro128plus(mix(seed | 0)));
 }
 
 /** Continues the stream that `state()` was taken from. */
