@@ -223,3 +223,8 @@ export const InternalError = defineError('internal_error', {
   exitCode: 70,
   publicMessage: 'Something went wrong inside nestrec.',
 });
+export const InvalidState = defineError('invalid_state', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'The stored state of a user is refused.',
+});
