@@ -39,6 +39,28 @@ export {
   type SessionRequest,
 } from './recommendations.js';
 export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
+export {
+  keyAnswerSchema,
+  keyCreatedSchema,
+  keyRequestSchema,
+  keysAnswerSchema,
+  measuredQualitySchema,
+  modelAnswerSchema,
+  modelsAnswerSchema,
+  publishAnswerSchema,
+  tierAnswerSchema,
+  tiersAnswerSchema,
+  type KeyAnswer,
+  type KeyCreated,
+  type KeyRequest,
+  type KeysAnswer,
+  type MeasuredQuality,
+  type ModelAnswer,
+  type ModelsAnswer,
+  type PublishAnswer,
+  type TierAnswer,
+  type TiersAnswer,
+} from './operations.js';
 export { problemSchema, type Problem } from './problem.js';
 export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
 export {

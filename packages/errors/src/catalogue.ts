@@ -60,6 +60,22 @@ export const InvalidUrl = defineError('invalid_url', {
   exitCode: 65,
   publicMessage: 'The address of the request is not valid.',
 });
+export const MalformedRequest = defineError('malformed_request', {
+  status: 400,
+  exitCode: 65,
+  publicMessage: 'The request is not valid HTTP.',
+});
+export const HeadersTooLarge = defineError('headers_too_large', {
+  status: 431,
+  exitCode: 65,
+  publicMessage: 'The headers of the request are too large.',
+});
+export const RequestTimeout = defineError('request_timeout', {
+  status: 408,
+  exitCode: 75,
+  retryable: true,
+  publicMessage: 'The request did not arrive in time.',
+});
 export const KeyInUrl = defineError('key_in_url', {
   status: 400,
   exitCode: 65,
@@ -91,6 +107,10 @@ export const ItemNotFound = defineError('item_not_found', {
 export const UserNotFound = defineError('user_not_found', {
   status: 404,
   publicMessage: 'There is no such user.',
+});
+export const KeyNotFound = defineError('key_not_found', {
+  status: 404,
+  publicMessage: 'There is no such API key.',
 });
 export const MethodNotAllowed = defineError('method_not_allowed', {
   status: 405,
@@ -203,6 +223,20 @@ export const EventLogUnavailable = defineError('event_log_unavailable', {
   exitCode: 69,
   retryable: true,
   publicMessage: 'The event log cannot be reached.',
+});
+export const StateNotReady = defineError('state_not_ready', {
+  status: 503,
+  exitCode: 75,
+  retryable: true,
+  detailIsPublic: true,
+  publicMessage: 'The events have not reached the state of the user yet.',
+});
+export const NotReady = defineError('not_ready', {
+  status: 503,
+  exitCode: 75,
+  retryable: true,
+  detailIsPublic: true,
+  publicMessage: 'The server is not ready.',
 });
 export const ShuttingDown = defineError('shutting_down', {
   status: 503,

@@ -1,0 +1,84 @@
+/** Requests and answers about tiers, model versions and API keys: what operators and clients look up. */
+import { z } from 'zod';
+import { idSchema } from './ids.js';
+import { metricsSchema } from './manifest.js';
+import { scopeSchema, tierSchema } from './tiers.js';
+
+/** How well one size did, as measured when the model was trained. */
+export const measuredQualitySchema = z.strictObject({
+  protocol: z.enum(['leave-one-out', 'temporal']),
+  part: z.enum(['validation', 'test']),
+  seen_masked: z.boolean(),
+  cases: z.number().int(),
+  metrics: metricsSchema,
+});
+export type MeasuredQuality = z.infer<typeof measuredQualitySchema>;
+
+export const tierAnswerSchema = z.strictObject({
+  ...tierSchema.shape,
+  /** The size that this tier is served now; null where no model is published or none is small enough. */
+  dim: z.number().int().nullable(),
+  /** Bytes of one item vector at `dim` (float32). */
+  bytes_per_item: z.number().int().nullable(),
+  quality: z.array(measuredQualitySchema),
+});
+export type TierAnswer = z.infer<typeof tierAnswerSchema>;
+
+export const tiersAnswerSchema = z.strictObject({
+  model_version: z.string().nullable(),
+  tiers: z.array(tierAnswerSchema),
+});
+export type TiersAnswer = z.infer<typeof tiersAnswerSchema>;
+
+export const modelAnswerSchema = z.strictObject({
+  version: z.string(),
+  status: z.enum(['candidate', 'published', 'retired']),
+  created_at: z.string(),
+  sizes: z.array(z.number().int()),
+  items: z.number().int(),
+});
+export type ModelAnswer = z.infer<typeof modelAnswerSchema>;
+
+export const modelsAnswerSchema = z.strictObject({
+  published: z.string().nullable(),
+  /** What a rollback would serve. */
+  previous: z.string().nullable(),
+  models: z.array(modelAnswerSchema),
+});
+export type ModelsAnswer = z.infer<typeof modelsAnswerSchema>;
+
+/** The versions after a publish or a rollback. */
+export const publishAnswerSchema = z.strictObject({
+  published: z.string(),
+  previous: z.string().nullable(),
+});
+export type PublishAnswer = z.infer<typeof publishAnswerSchema>;
+
+export const keyRequestSchema = z.strictObject({
+  /** Name of the client that the key belongs to. */
+  client: idSchema,
+  tier: tierSchema.shape.name,
+  scopes: z.array(scopeSchema).min(1).max(scopeSchema.options.length),
+  /** RFC 3339 with a zone; absent: the key does not expire. */
+  expires_at: z.iso.datetime({ offset: true }).optional(),
+});
+export type KeyRequest = z.infer<typeof keyRequestSchema>;
+
+export const keyAnswerSchema = z.strictObject({
+  /** Public id: names the key without giving it away. */
+  id: z.string(),
+  client: z.string(),
+  tier: z.string(),
+  scopes: z.array(scopeSchema),
+  created_at: z.string(),
+  expires_at: z.string().nullable(),
+  revoked_at: z.string().nullable(),
+});
+export type KeyAnswer = z.infer<typeof keyAnswerSchema>;
+
+/** The only answer that ever holds the key itself. */
+export const keyCreatedSchema = z.strictObject({ key: z.string(), ...keyAnswerSchema.shape });
+export type KeyCreated = z.infer<typeof keyCreatedSchema>;
+
+export const keysAnswerSchema = z.strictObject({ keys: z.array(keyAnswerSchema) });
+export type KeysAnswer = z.infer<typeof keysAnswerSchema>;
