@@ -1,2 +1,21 @@
 /** Item features: text encoder, precomputed vectors, missing modalities. */
-export {};
+export { itemText, type TextFields } from './item-text.js';
+export { checkFeatureSpec, featureWidth } from './feature-spec.js';
+export {
+  createFeaturizer,
+  encodeItems,
+  type Featurizer,
+  type FeatureSource,
+} from './featurizer.js';
+export {
+  fitTextEncoder,
+  restoreTextEncoder,
+  type TextEncoder,
+  type TextEncoderOptions,
+} from './text-encoder.js';
+export {
+  readVectors,
+  vectorsByItem,
+  type ItemVectors,
+  type ReadVectorsOptions,
+} from './vector-files.js';

@@ -80,24 +80,27 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsContent {
 }
 
 function readHeaderLength(bytes: Uint8Array): number {
-  const foreign = foreignFormat(bytes);
-  if (foreign !== null) refuse(`this is ${foreign}, not a safetensors file`);
   if (bytes.length < 8) {
     refuse(`file has ${bytes.length} bytes; a safetensors file has at least 8 (truncated?)`);
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  const announced = `bytes 0-7 announce a header of ${length} bytes`;
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    refuse(
-      `bytes 0-7 announce a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed`,
-    );
+    refuseStart(bytes, `${announced}; at most ${MAX_HEADER_BYTES} are allowed`);
   }
   if (length > BigInt(bytes.length - 8)) {
-    refuse(
-      `bytes 0-7 announce a header of ${length} bytes, but only ${bytes.length - 8} follow (truncated?)`,
-    );
+    refuseStart(bytes, `${announced}, but only ${bytes.length - 8} follow (truncated?)`);
   }
-  if (length < 2n || bytes[8] !== 0x7b) refuse('byte 8 must be "{", the start of the header');
+  if (length < 2n || bytes[8] !== 0x7b) {
+    refuseStart(bytes, 'byte 8 must be "{", the start of the header');
+  }
   return Number(length);
+}
+
+/** Names a foreign format only once the start is wrong: a length may look like another format's mark. */
+function refuseStart(bytes: Uint8Array, reason: string): never {
+  const foreign = foreignFormat(bytes);
+  return refuse(foreign === null ? reason : `this is ${foreign}, not a safetensors file`);
 }
 
 function parseHeader(bytes: Uint8Array): Map<string, unknown> {

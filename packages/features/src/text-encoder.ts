@@ -1,0 +1,209 @@
+/**
+ * The built-in text encoder: hashed terms, TF-IDF, truncated SVD to `width`, unit length.
+ *
+ * Needs no download and no language. Fitted on the catalogue at training, saved in the artifact, applied
+ * to new items. Pure and deterministic: the same texts and seed give the same encoder.
+ */
+import type { NamedArrays } from '@nestrec/contracts';
+import { InsufficientData, InvalidTensorFile } from '@nestrec/errors';
+import { createRandom } from '@nestrec/random';
+import type { SparseMatrix } from './sparse-matrix.js';
+import { createTermReader } from './text-terms.js';
+import { truncatedSvd } from './truncated-svd.js';
+
+/** Terms share this many buckets; half of them with a flipped sign, so that collisions cancel on average. */
+const BUCKET_BITS = 16;
+const BUCKETS = 2 ** BUCKET_BITS;
+/** Buckets kept, the most frequent first: bounds the encoder's file to 64 MB at width 256. */
+const MAX_KEPT = 65_536;
+const FORMAT = 1;
+
+export interface TextEncoder {
+  readonly width: number;
+  /** Unit vector [width]; all zeros when the text has no term that the catalogue had. */
+  encode(text: string): Float32Array;
+  /** What `restoreTextEncoder` takes. */
+  toArrays(): NamedArrays;
+}
+
+export interface TextEncoderOptions {
+  /** Numbers per vector. */
+  readonly width: number;
+  readonly seed: number;
+}
+
+interface EncoderTables {
+  readonly width: number;
+  /** Kept buckets, ascending. */
+  readonly buckets: Int32Array;
+  readonly idf: Float32Array;
+  /** [buckets, width] */
+  readonly projection: Float32Array;
+}
+
+/**
+ * Learns an encoder from the texts of a catalogue (at least two different ones). Directions beyond the
+ * rank of the texts stay zero. Throws `InsufficientData` when no text has a term.
+ */
+export function fitTextEncoder(texts: Iterable<string>, options: TextEncoderOptions): TextEncoder {
+  const { rows, frequency } = countTerms(texts);
+  const buckets = keptBuckets(frequency, rows.length);
+  if (buckets.length === 0) {
+    throw new InsufficientData({
+      detail:
+        `Got ${rows.length} item texts without a single word; wanted titles, brands or categories. ` +
+        'Give items a title, or import precomputed vectors.',
+    });
+  }
+  const idf = Float32Array.from(
+    buckets,
+    (b) => Math.log((1 + rows.length) / (1 + frequency[b]!)) + 1,
+  );
+  const matrix = weightedMatrix(rows, { buckets, idf });
+  const { vectors } = truncatedSvd(matrix, options.width, createRandom(options.seed));
+  return encoderFrom({ width: options.width, buckets, idf, projection: vectors });
+}
+
+type SparseRow = readonly (readonly [bucket: number, weight: number])[];
+
+/** Signed sums of term weights per bucket, ordered by bucket. */
+function bucketRow(terms: ReadonlyMap<number, number>): SparseRow {
+  const sums = new Map<number, number>();
+  for (const [hash, weight] of terms) {
+    const bucket = hash & (BUCKETS - 1);
+    const sign = hash >>> 31 === 0 ? 1 : -1;
+    sums.set(bucket, (sums.get(bucket) ?? 0) + sign * weight);
+  }
+  return [...sums].filter(([, weight]) => weight !== 0).sort((a, b) => a[0] - b[0]);
+}
+
+function countTerms(texts: Iterable<string>): { rows: SparseRow[]; frequency: Int32Array } {
+  const read = createTermReader();
+  const frequency = new Int32Array(BUCKETS);
+  const rows: SparseRow[] = [];
+  for (const text of texts) {
+    const row = bucketRow(read(text));
+    for (const [bucket] of row) frequency[bucket]!++;
+    rows.push(row);
+  }
+  return { rows, frequency };
+}
+
+/** Buckets of at least two texts: one that a single text has relates it to no other. Ascending. */
+function keptBuckets(frequency: Int32Array, texts: number): Int32Array {
+  const least = texts > 2 ? 2 : 1;
+  const kept: number[] = [];
+  for (let b = 0; b < BUCKETS; b++) if (frequency[b]! >= least) kept.push(b);
+  if (kept.length > MAX_KEPT) {
+    kept.sort((a, b) => frequency[b]! - frequency[a]! || a - b).length = MAX_KEPT;
+    kept.sort((a, b) => a - b);
+  }
+  return Int32Array.from(kept);
+}
+
+/** Rows of TF-IDF weights at unit length, columns = positions in `buckets`. */
+function weightedMatrix(
+  rows: readonly SparseRow[],
+  { buckets, idf }: Pick<EncoderTables, 'buckets' | 'idf'>,
+): SparseMatrix {
+  const columnOf = columnLookup(buckets);
+  const offsets = new Int32Array(rows.length + 1);
+  const total = rows.reduce((sum, row) => sum + row.length, 0);
+  const indices = new Int32Array(total);
+  const values = new Float32Array(total);
+  let entry = 0;
+  rows.forEach((row, r) => {
+    const first = entry;
+    let squares = 0;
+    for (const [bucket, weight] of row) {
+      const column = columnOf[bucket]!;
+      if (column < 0) continue;
+      const value = weight * idf[column]!;
+      indices[entry] = column;
+      values[entry++] = value;
+      squares += value * value;
+    }
+    const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
+    for (let e = first; e < entry; e++) values[e]! *= scale;
+    offsets[r + 1] = entry;
+  });
+  return {
+    rows: rows.length,
+    columns: buckets.length,
+    offsets,
+    indices: indices.subarray(0, entry),
+    values: values.subarray(0, entry),
+  };
+}
+
+/** Bucket to column, -1 where the bucket is not kept. */
+function columnLookup(buckets: Int32Array): Int32Array {
+  const columnOf = new Int32Array(BUCKETS).fill(-1);
+  buckets.forEach((bucket, column) => (columnOf[bucket] = column));
+  return columnOf;
+}
+
+function encoderFrom(tables: EncoderTables): TextEncoder {
+  const { width, buckets, idf, projection } = tables;
+  const read = createTermReader();
+  const columnOf = columnLookup(buckets);
+  return {
+    width,
+    encode: (text) => {
+      const sums = new Float64Array(width);
+      for (const [bucket, weight] of bucketRow(read(text))) {
+        const column = columnOf[bucket]!;
+        if (column < 0) continue;
+        const scale = weight * idf[column]!;
+        for (let k = 0; k < width; k++) sums[k]! += scale * projection[column * width + k]!;
+      }
+      return unitLength(sums);
+    },
+    toArrays: () =>
+      new Map([
+        ['text.settings', { shape: [2], data: Float32Array.of(FORMAT, BUCKETS) }],
+        ['text.buckets', { shape: [buckets.length], data: Float32Array.from(buckets) }],
+        ['text.idf', { shape: [idf.length], data: idf }],
+        ['text.projection', { shape: [buckets.length, width], data: projection }],
+      ]),
+  };
+}
+
+function unitLength(sums: Float64Array): Float32Array {
+  let squares = 0;
+  for (const value of sums) squares += value * value;
+  const scale = squares > 1e-24 ? 1 / Math.sqrt(squares) : 0;
+  return Float32Array.from(sums, (value) => value * scale);
+}
+
+/** The encoder that `toArrays` came from. Throws `InvalidTensorFile` naming the array that does not fit. */
+export function restoreTextEncoder(arrays: NamedArrays): TextEncoder {
+  const settings = take(arrays, 'text.settings', 1).data;
+  if (settings.length !== 2 || settings[0] !== FORMAT || settings[1] !== BUCKETS) {
+    fail('text.settings', `is [${settings.join(', ')}], wanted [${FORMAT}, ${BUCKETS}]`);
+  }
+  const buckets = Int32Array.from(take(arrays, 'text.buckets', 1).data);
+  const ascending = buckets.every((b, i) => b < BUCKETS && b > (i === 0 ? -1 : buckets[i - 1]!));
+  if (!ascending) fail('text.buckets', `must ascend from 0 to below ${BUCKETS}`);
+  const idf = take(arrays, 'text.idf', 1).data;
+  if (idf.length !== buckets.length) {
+    fail('text.idf', `has ${idf.length} entries for ${buckets.length} buckets`);
+  }
+  const { shape, data } = take(arrays, 'text.projection', 2);
+  if (shape[0] !== buckets.length || shape[1]! < 1) {
+    fail('text.projection', `has shape [${shape.join(', ')}] for ${buckets.length} buckets`);
+  }
+  return encoderFrom({ width: shape[1]!, buckets, idf, projection: data });
+}
+
+function take(arrays: NamedArrays, name: string, rank: number) {
+  const array = arrays.get(name);
+  if (array === undefined) return fail(name, 'is missing');
+  if (array.shape.length !== rank) fail(name, `has ${array.shape.length} dimensions, not ${rank}`);
+  if (!array.data.every(Number.isFinite)) fail(name, 'has a number that is not finite');
+  return array;
+}
+
+function fail(name: string, what: string): never {
+  throw new InvalidTensorFile({ detail: `The text encoder cannot be restored: ${name} ${what}.` });
+}
