@@ -1,2 +1,25 @@
-/** The recurrent state of one user: step, erase, insert, merge, rebuild, read out. */
-export {};
+/** The recurrent state of one user: step, erase, insert, merge, rebuild, read out. No TensorFlow. */
+export { createCell, type Cell } from './cell.js';
+export {
+  canEdit,
+  eraseEvent,
+  insertLate,
+  MAX_EDITS,
+  mergeStates,
+  type EditPlace,
+} from './edits.js';
+export {
+  rebuildState,
+  type HistoryEvent,
+  type RebuildSources,
+  type RebuiltState,
+} from './rebuild.js';
+export { decodeState, encodeState, encodedStateBytes } from './state-codec.js';
+export {
+  assignState,
+  copyState,
+  createState,
+  truncateState,
+  type UserState,
+  type Vector,
+} from './user-state.js';
