@@ -1,2 +1,36 @@
 /** Importers, splits and packed batches. */
-export {};
+export type {
+  EvaluationCases,
+  EvaluationPart,
+  PackedBatch,
+  Ragged,
+  SequenceDataset,
+  Split,
+  SplitReport,
+} from './types.js';
+export { buildDataset, type BuildDatasetOptions, type DatasetRow } from './build-dataset.js';
+export { filterDataset, type DatasetFilter, type FilteredDataset } from './filter-dataset.js';
+export type { CaseSampling } from './cases.js';
+export { splitLeaveOneOut } from './split-leave-one-out.js';
+export { splitTemporal, type TemporalCuts, type TemporalSplitOptions } from './split-temporal.js';
+export { countPackedBatches, packedBatches, type PackedBatchOptions } from './packed-batches.js';
+export { historiesOf, packHistories, type PackedHistories } from './pack-histories.js';
+export { withAlreadyStored } from './import/summary.js';
+export { importInteractions } from './import/interactions.js';
+export { importItems } from './import/items.js';
+export type {
+  ColumnMapping,
+  ImportOptions,
+  ImportSummary,
+  InteractionImport,
+  InteractionImportOptions,
+  InteractionImportSummary,
+  InteractionRow,
+  InteractionSource,
+  ItemImport,
+  ItemImportOptions,
+  ItemImportSummary,
+  Reject,
+  TableFormat,
+  TimeUnit,
+} from './import/types.js';

@@ -1,2 +1,18 @@
-/** Ranking metrics and counting baselines; pure. */
-export {};
+/** Ranking metrics and baselines; pure, imports nothing. */
+export type { Histories, Scorer } from './types.js';
+export {
+  createRankingMetrics,
+  DEFAULT_CUTOFFS,
+  metricsOfRanks,
+  rankCases,
+  rankOfTarget,
+  type RankingMetrics,
+} from './ranking.js';
+export { bootstrapInterval, type Interval } from './bootstrap.js';
+export {
+  fitCooccurrence,
+  fitMarkov,
+  fitPopularity,
+  type CooccurrenceOptions,
+} from './counting-baselines.js';
+export { createTextCosine, type TextCosineOptions } from './text-cosine.js';
