@@ -1,0 +1,129 @@
+/**
+ * From bytes of the log to an event, or to the reason why they are none (reliability.md section 2B).
+ *
+ * Pure. Everything that the database would refuse is refused here, so that one bad record never fails
+ * the transaction of its batch.
+ */
+import {
+  EARLIEST_TIMESTAMP_MS,
+  EVENT_SCHEMA_VERSION,
+  idFault,
+  logEventSchema,
+  MAX_FUTURE_MS,
+  type LogEvent,
+} from '@nestrec/contracts';
+import { excerpt } from '@nestrec/errors';
+
+/** Why a record was set aside. Stable: operators filter and replay by it. */
+export type RejectReason =
+  | 'not_utf8'
+  | 'not_json'
+  | 'not_an_object'
+  | 'unknown_schema_version'
+  | 'invalid_id'
+  | 'invalid_event'
+  | 'reserved_type'
+  | 'key_mismatch'
+  | 'future_timestamp'
+  | 'ancient_timestamp'
+  | 'event_id_conflict'
+  | 'refused_by_database';
+
+export interface Fault {
+  readonly reason: RejectReason;
+  /** What was got and what was wanted; at most 64 characters of the input. */
+  readonly detail: string;
+}
+
+export type ParsedRecord =
+  | { readonly event: LogEvent; readonly fault?: undefined }
+  | { readonly fault: Fault; readonly event?: undefined };
+
+/** Types of events that change history instead of adding to it; nothing may add them as interactions. */
+const RESERVED_TYPE = /^erase_/;
+const TYPE = /^[a-z][a-z0-9_]*$/;
+const ID_FIELDS = ['event_id', 'user_id', 'item_id'] as const;
+// A byte order mark is kept, and JSON.parse then refuses it: producers write plain UTF-8.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The event in a record of the log. `nowMs` bounds its timestamp. */
+export function parseRecord(
+  record: { readonly key: string; readonly value: Uint8Array },
+  nowMs: number,
+): ParsedRecord {
+  let text: string;
+  try {
+    text = decoder.decode(record.value);
+  } catch {
+    return fault('not_utf8', `got ${record.value.length} bytes that are not UTF-8`);
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return fault('not_json', `got ${excerpt(text)}, wanted a JSON object`);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return fault('not_an_object', `got ${excerpt(body)}, wanted a JSON object`);
+  }
+  return parseBody(body as Record<string, unknown>, record.key, nowMs);
+}
+
+function parseBody(body: Record<string, unknown>, key: string, nowMs: number): ParsedRecord {
+  // The version first: another version's fields are not this version's faults.
+  if (body['schema_version'] !== EVENT_SCHEMA_VERSION) {
+    const got = excerpt(body['schema_version'] ?? null);
+    return fault('unknown_schema_version', `got ${got}, wanted ${EVENT_SCHEMA_VERSION}`);
+  }
+  for (const field of ID_FIELDS) {
+    const id = body[field];
+    const problem = typeof id === 'string' ? idFault(id) : 'is not a string';
+    if (problem !== null) return fault('invalid_id', `${field} ${problem}: got ${shown(id)}`);
+  }
+  const parsed = logEventSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const path = issue.path.join('.') || 'event';
+    return fault('invalid_event', `${path}: ${excerpt(issue.message)}`);
+  }
+  return judge(parsed.data, key, nowMs);
+}
+
+function judge(event: LogEvent, key: string, nowMs: number): ParsedRecord {
+  if (!TYPE.test(event.type)) {
+    return fault('invalid_event', `type: got ${shown(event.type)}, wanted a-z, 0-9 and _`);
+  }
+  if (RESERVED_TYPE.test(event.type)) {
+    return fault('reserved_type', `type ${event.type} is reserved; erasures are not events yet`);
+  }
+  if (key !== event.user_id) {
+    return fault('key_mismatch', `key ${shown(key)} is not user_id ${shown(event.user_id)}`);
+  }
+  if (event.timestamp_ms > nowMs + MAX_FUTURE_MS) {
+    return fault(
+      'future_timestamp',
+      `got ${event.timestamp_ms}, ${event.timestamp_ms - nowMs} ms ahead of the clock, ` +
+        `wanted at most ${MAX_FUTURE_MS}`,
+    );
+  }
+  if (event.timestamp_ms < EARLIEST_TIMESTAMP_MS) {
+    return fault(
+      'ancient_timestamp',
+      `got ${event.timestamp_ms}, wanted ${EARLIEST_TIMESTAMP_MS} or later`,
+    );
+  }
+  return { event };
+}
+
+/** An excerpt that the database can store: lone surrogates and control characters are escaped. */
+function shown(value: unknown): string {
+  return excerpt(JSON.stringify(value) ?? 'nothing');
+}
+
+function fault(reason: RejectReason, detail: string): ParsedRecord {
+  return { fault: { reason, detail: storable(detail) } };
+}
+
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\u0000', '\\0');
+}
