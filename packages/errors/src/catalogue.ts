@@ -173,6 +173,11 @@ export const InvalidTensorFile = defineError('invalid_tensor_file', {
   exitCode: 65,
   publicMessage: 'The tensor file is refused.',
 });
+export const OutputNotWritable = defineError('output_not_writable', {
+  status: 500,
+  exitCode: 73,
+  publicMessage: 'An output cannot be written.',
+});
 export const ModelNotFound = defineError('model_not_found', {
   status: 404,
   exitCode: 66,

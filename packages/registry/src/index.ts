@@ -1,2 +1,17 @@
 /** Model artifacts: safetensors weights and a JSON manifest, written atomically, verified on load. */
-export {};
+export {
+  ENCODER_FILE,
+  FEATURES_TENSOR,
+  ITEMS_FILE,
+  MANIFEST_FILE,
+  WEIGHTS_FILE,
+  type Artifact,
+  type ArtifactContent,
+  type ArtifactDraft,
+  type ManifestDraft,
+} from './artifact.js';
+export { hashItemIds } from './artifact-files.js';
+export { listArtifacts, type ArtifactListing } from './list-artifacts.js';
+export { loadArtifact, verifyArtifact, type VerifyReport } from './read-artifact.js';
+export { saveArtifact } from './save-artifact.js';
+export { sliceArtifact, type SlicedArtifact } from './slice-artifact.js';

@@ -1,0 +1,56 @@
+/** Cuts a model to one of its sizes: a smaller artifact whose answers are the larger one's prefixes. */
+import { join } from 'node:path';
+import type { Manifest } from '@nestrec/contracts';
+import { InvalidArtifact } from '@nestrec/errors';
+import { lambdaMax, replayEvents, sliceParameters } from '@nestrec/model';
+import type { Artifact } from './artifact.js';
+import { saveArtifact } from './save-artifact.js';
+
+export interface SlicedArtifact {
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+const MAX_VERSION = 48;
+
+/**
+ * Saves `<targetDir>/<version>_d<dim>`, a complete artifact of size `dim`. Quality rows of larger sizes
+ * are dropped, lambda max and replay length taken anew; item features, ids and encoder stay as they are.
+ * Throws `InvalidArtifact` when `dim` is not one of the model's sizes or the version exists.
+ */
+export async function sliceArtifact(
+  artifact: Artifact,
+  dim: number,
+  targetDir: string,
+): Promise<SlicedArtifact> {
+  const { manifest } = artifact;
+  if (!manifest.config.sizes.includes(dim)) {
+    throw new InvalidArtifact({
+      detail: `Got size ${dim}; the model has ${manifest.config.sizes.join(', ')}. Take one of these.`,
+    });
+  }
+  const cut = sliceParameters(manifest.config, artifact.parameters, dim);
+  const largest = lambdaMax(cut.config, cut.params);
+  const suffix = `_d${dim}`;
+  const saved = await saveArtifact(targetDir, {
+    manifest: {
+      ...withoutHashes(manifest),
+      version: manifest.version.slice(0, MAX_VERSION - suffix.length) + suffix,
+      config: cut.config,
+      quality: manifest.quality.filter((row) => row.dim === null || row.dim <= dim),
+      training: { ...manifest.training, slicedFrom: { version: manifest.version, dim } },
+      lambdaMax: largest,
+      replayEvents: replayEvents(cut.config, largest),
+    },
+    parameters: cut.params,
+    features: artifact.features,
+    itemIds: artifact.itemIds,
+    encoder: artifact.encoder,
+  });
+  return { path: join(targetDir, saved.version), manifest: saved };
+}
+
+function withoutHashes(manifest: Manifest) {
+  const { formatVersion: _format, itemIdsSha256: _ids, files: _files, ...draft } = manifest;
+  return draft;
+}
