@@ -1,2 +1,63 @@
-/** SQL repositories, one per table family. */
-export {};
+/** SQL repositories, one per table family: plain functions whose first argument is the database. */
+export {
+  countInteractions,
+  deleteInteractions,
+  insertInteractions,
+  readInteractions,
+  recentInteractions,
+  recentInteractionsOfMany,
+  seenItems,
+  streamInteractions,
+  type InsertOutcome,
+  type Interaction,
+  type InteractionCounts,
+  type StreamOptions,
+} from './interactions.js';
+export { countItems, deleteItems, getItem, getItems, streamItems, upsertItems } from './items.js';
+export {
+  deleteUserStates,
+  getUserState,
+  getUserStates,
+  lockUserStates,
+  streamUserStates,
+  upsertUserStates,
+  type UserState,
+} from './user-states.js';
+export { getPositions, lockPosition, savePosition, type Position } from './positions.js';
+export {
+  countRejectsByReason,
+  insertRejects,
+  listRejects,
+  type Reject,
+  type StoredReject,
+} from './rejects.js';
+export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
+export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
+export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';
+export {
+  createApiKey,
+  findApiKey,
+  listApiKeys,
+  revokeApiKey,
+  type ApiKey,
+  type KeyLookup,
+  type NewApiKey,
+} from './api-keys.js';
+export {
+  getPublished,
+  getVersion,
+  listVersions,
+  registerVersion,
+  removeVersion,
+  setIndexDims,
+  swapPublished,
+  type ModelVersion,
+  type PublishedPointer,
+  type VersionStatus,
+} from './model-versions.js';
+export {
+  assertVersion,
+  itemVectorsIndex,
+  itemVectorsTable,
+  listItemVectorTables,
+} from './item-vectors.js';

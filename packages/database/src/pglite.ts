@@ -1,0 +1,142 @@
+/**
+ * The embedded database: PostgreSQL in WebAssembly, in this process, one connection.
+ *
+ * Statements queue on that connection, so transactions must be short. Committed data are in the files of
+ * the data folder before `query` answers, so they survive kill -9; the WebAssembly build cannot fsync, so a
+ * power cut may lose what the operating system had not written yet. Time limits on statements do not
+ * work here (no timers inside).
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PGlite, type Results } from '@electric-sql/pglite';
+import { vector } from '@electric-sql/pglite-pgvector';
+import { DatabaseUnsuitable } from '@nestrec/errors';
+import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
+import { mapDatabaseError } from './errors.js';
+import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
+import { createTransactionScope } from './transaction-scope.js';
+import type { Database, Queryable, QueryResult, Row } from './types.js';
+import { byteaText, encodeParameters, parserOf } from './values.js';
+
+export interface PgliteOptions {
+  /** Folder of the data; absent = in memory, gone at close. */
+  readonly dataDir?: string;
+  readonly hnsw?: HnswOptions;
+}
+
+/** What PGlite and its transactions have in common. */
+interface Connection {
+  query(text: string, params?: unknown[]): Promise<Results>;
+  exec(script: string): Promise<unknown>;
+}
+
+function queryableOn(connection: Connection): Queryable {
+  return {
+    query: async <R extends Row>(text: string, params?: readonly unknown[]) => {
+      const encoded = encodeParameters(params).map((value) =>
+        value instanceof Uint8Array ? byteaText(value) : value,
+      );
+      try {
+        return toResult<R>(await connection.query(text, encoded));
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+    execute: async (script) => {
+      try {
+        await connection.exec(script);
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+  };
+}
+
+function toResult<R extends Row>(results: Results): QueryResult<R> {
+  const rows = results.rows as R[];
+  return { rows, rowCount: results.fields.length > 0 ? rows.length : (results.affectedRows ?? 0) };
+}
+
+/** Replaces PGlite's own conversions, so that both adapters give and take the same values. */
+function useOwnValues(pglite: PGlite): void {
+  for (const oid of Object.keys(pglite.parsers))
+    pglite.parsers[Number(oid)] = parserOf(Number(oid));
+  for (const oid of Object.keys(pglite.serializers)) {
+    pglite.serializers[Number(oid)] = (encoded: unknown) => encoded as string;
+  }
+}
+
+/**
+ * Opens, and at the first time creates, an embedded database with pgvector.
+ * @throws DataFolderInUse when another process has the folder; DatabaseUnsuitable when it cannot be read
+ */
+export async function openPglite(options: PgliteOptions = {}): Promise<Database> {
+  const { dataDir } = options;
+  if (dataDir !== undefined) await mkdir(dirname(dataDir), { recursive: true });
+  const lock = dataDir === undefined ? null : await lockDataFolder(dataDir);
+  let pglite: PGlite;
+  try {
+    pglite = await PGlite.create({
+      ...(dataDir === undefined ? {} : { dataDir }),
+      extensions: { vector },
+    });
+    useOwnValues(pglite);
+    await pglite.exec(
+      `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres';`,
+    );
+    await pglite.exec('CREATE EXTENSION IF NOT EXISTS vector');
+    await pglite.exec(hnswSettings(options.hnsw));
+  } catch (error) {
+    await lock?.release();
+    throw new DatabaseUnsuitable({
+      detail: `the embedded database in ${dataDir ?? 'memory'} could not be opened: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`,
+      cause: error,
+    });
+  }
+  return adapt(pglite, lock, await describe(pglite, dataDir));
+}
+
+async function describe(pglite: PGlite, dataDir: string | undefined): Promise<string> {
+  const { rows } = await pglite.query<{ version: string; extension: string }>(
+    `SELECT current_setting('server_version') AS version,
+            (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS extension`,
+  );
+  return `PGlite ${rows[0]?.version} + pgvector ${rows[0]?.extension} in ${dataDir ?? 'memory'}`;
+}
+
+function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string): Database {
+  const scope = createTransactionScope();
+  const outside = queryableOn(pglite as unknown as Connection);
+  let closing: Promise<void> | null = null;
+  return {
+    kind: 'pglite',
+    description,
+    query: async (text, params) => {
+      scope.assertOutside();
+      return outside.query(text, params);
+    },
+    execute: async (script) => {
+      scope.assertOutside();
+      return outside.execute(script);
+    },
+    transaction: async (work) => {
+      scope.assertOutside();
+      try {
+        return await pglite.transaction((tx) =>
+          scope.run(queryableOn(tx as unknown as Connection), work),
+        );
+      } catch (error) {
+        throw isDriverError(error) ? mapDatabaseError(error) : error;
+      }
+    },
+    close: () => {
+      closing ??= pglite.close().finally(() => lock?.release());
+      return closing;
+    },
+  };
+}
+
+/** Errors of BEGIN and COMMIT, as opposed to those that the work itself threw. */
+function isDriverError(error: unknown): boolean {
+  return error instanceof Error && 'severity' in error;
+}

@@ -1,0 +1,208 @@
+/**
+ * PostgreSQL through a pool of `pg`. Every wait has an end: for a connection, for a statement, for a lock,
+ * for a transaction whose owner stopped talking (a frozen process would otherwise keep its row locks).
+ */
+import pg from 'pg';
+import { DatabaseUnavailable } from '@nestrec/errors';
+import { silentLogger, type Logger } from '@nestrec/runtime';
+import { mapDatabaseError } from './errors.js';
+import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
+import { checkPostgres } from './postgres-checks.js';
+import { createTransactionScope } from './transaction-scope.js';
+import type { Database, Queryable, QueryResult, Row, TransactionOptions } from './types.js';
+import { encodeParameters, parserOf } from './values.js';
+
+export interface PostgresOptions {
+  /** postgres://user:password@host:port/database?sslmode=... */
+  readonly url: string;
+  /** Connections at most. max x processes must stay below the server's max_connections - 5. */
+  readonly max?: number;
+  /** Wait for a free or new connection, ms. */
+  readonly connectionTimeoutMs?: number;
+  /** Limit of a statement, ms; 0 = none. */
+  readonly statementTimeoutMs?: number;
+  readonly lockTimeoutMs?: number;
+  readonly idleInTransactionTimeoutMs?: number;
+  readonly applicationName?: string;
+  readonly hnsw?: HnswOptions;
+  /** Accept fsync=off or synchronous_commit=off, which lose acknowledged data in a crash. */
+  readonly allowUnsafeDurability?: boolean;
+  readonly logger?: Logger;
+}
+
+const DEFAULTS = {
+  max: 10,
+  connectionTimeoutMs: 2_000,
+  statementTimeoutMs: 10_000,
+  lockTimeoutMs: 2_000,
+  idleInTransactionTimeoutMs: 5_000,
+};
+
+/** How much longer than the server we wait before giving the connection up for dead. */
+const GRACE_MS = 1_000;
+
+type Limits = typeof DEFAULTS;
+
+function sessionSettings(limits: Limits, hnsw: HnswOptions | undefined): string {
+  return [
+    `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres';`,
+    `SET statement_timeout = ${limits.statementTimeoutMs};`,
+    `SET lock_timeout = ${limits.lockTimeoutMs};`,
+    `SET idle_in_transaction_session_timeout = ${limits.idleInTransactionTimeoutMs};`,
+    hnswSettings(hnsw),
+  ].join(' ');
+}
+
+/** pg's per-query limit; the published types lack it. */
+type LimitedQuery = pg.QueryConfig & { query_timeout?: number };
+
+function queryableOn(client: pg.Pool | pg.PoolClient, statementTimeoutMs: number): Queryable {
+  const limit = statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + GRACE_MS } : {};
+  const types = { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig;
+  return {
+    query: async <R extends Row>(text: string, params?: readonly unknown[]) => {
+      const values = encodeParameters(params).map((value) =>
+        value instanceof Uint8Array
+          ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+          : value,
+      );
+      const config: LimitedQuery = { text, values, types, ...limit };
+      try {
+        return toResult<R>(await client.query(config));
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+    execute: async (script) => {
+      const config: LimitedQuery = { text: script, types, ...limit };
+      try {
+        await client.query(config);
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+  };
+}
+
+function toResult<R extends Row>(result: pg.QueryResult): QueryResult<R> {
+  return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
+}
+
+function createPool(options: PostgresOptions, limits: Limits, logger: Logger): pg.Pool {
+  const settings = sessionSettings(limits, options.hnsw);
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: limits.max,
+    connectionTimeoutMillis: limits.connectionTimeoutMs,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    application_name: options.applicationName ?? 'nestrec',
+    onConnect: async (client: pg.ClientBase) => {
+      await client.query(settings);
+    },
+  } as pg.PoolConfig);
+  const report = (error: Error) =>
+    logger.warn(
+      { code: (error as { code?: string }).code, reason: error.message },
+      'database connection lost',
+    );
+  // Without these two listeners a server that restarts ends our process: idle clients report through
+  // the pool, clients in use but without a running statement report themselves.
+  pool.on('error', report);
+  pool.on('connect', (client) => client.on('error', report));
+  return pool;
+}
+
+async function runTransaction<T>(
+  pool: pg.Pool,
+  limits: Limits,
+  options: TransactionOptions | undefined,
+  run: (inner: Queryable) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw mapDatabaseError(error);
+  });
+  const timeoutMs = options?.statementTimeoutMs ?? limits.statementTimeoutMs;
+  const inner = queryableOn(client, timeoutMs);
+  let broken = true;
+  try {
+    await inner.execute(
+      timeoutMs === limits.statementTimeoutMs
+        ? 'BEGIN'
+        : `BEGIN; SET LOCAL statement_timeout = ${Math.trunc(timeoutMs)}`,
+    );
+    try {
+      const result = await run(inner);
+      await inner.execute('COMMIT');
+      broken = false;
+      return result;
+    } catch (error) {
+      await inner.execute('ROLLBACK').then(
+        () => (broken = false),
+        () => undefined, // the connection is gone, and with it the transaction
+      );
+      throw error;
+    }
+  } finally {
+    client.release(broken);
+  }
+}
+
+/**
+ * Opens a pool and checks that the server is fit (see postgres-checks).
+ * @throws DatabaseUnavailable when it cannot be reached, DatabaseUnsuitable when it must not be used
+ */
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const logger = options.logger ?? silentLogger();
+  const limits: Limits = {
+    max: options.max ?? DEFAULTS.max,
+    connectionTimeoutMs: options.connectionTimeoutMs ?? DEFAULTS.connectionTimeoutMs,
+    statementTimeoutMs: options.statementTimeoutMs ?? DEFAULTS.statementTimeoutMs,
+    lockTimeoutMs: options.lockTimeoutMs ?? DEFAULTS.lockTimeoutMs,
+    idleInTransactionTimeoutMs:
+      options.idleInTransactionTimeoutMs ?? DEFAULTS.idleInTransactionTimeoutMs,
+  };
+  const pool = createPool(options, limits, logger);
+  const outside = queryableOn(pool, limits.statementTimeoutMs);
+  try {
+    const report = await checkPostgres(outside, {
+      allowUnsafeDurability: options.allowUnsafeDurability ?? false,
+      maxConnections: limits.max,
+    });
+    for (const warning of report.warnings) logger.warn(warning);
+    return adapt(pool, limits, outside, report.description);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}
+
+function adapt(pool: pg.Pool, limits: Limits, outside: Queryable, description: string): Database {
+  const scope = createTransactionScope();
+  let closing: Promise<void> | null = null;
+  const assertOpen = () => {
+    scope.assertOutside();
+    if (closing !== null)
+      throw new DatabaseUnavailable({ detail: 'the connection pool is closed' });
+  };
+  return {
+    kind: 'postgres',
+    description,
+    query: async (text, params) => {
+      assertOpen();
+      return outside.query(text, params);
+    },
+    execute: async (script) => {
+      assertOpen();
+      return outside.execute(script);
+    },
+    transaction: async (work, options) => {
+      assertOpen();
+      return runTransaction(pool, limits, options, (inner) => scope.run(inner, work));
+    },
+    close: () => {
+      closing ??= pool.end();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * The database as the rest of nestrec sees it: one interface, one set of value types, two adapters
+ * (PGlite in process, PostgreSQL through a pool). SQL is PostgreSQL's on both.
+ *
+ * Values that come back, equal on both: int2/int4/oid/float4/float8 -> number, int8 -> bigint,
+ * numeric -> string, bool -> boolean, bytea -> Uint8Array, timestamptz and timestamp -> Date (ms,
+ * UTC; infinity is refused), json/jsonb -> parsed, arrays of these -> arrays, everything else
+ * (text, uuid, vector, date, interval ...) -> string. Beware: count(*) and sum(int) are int8.
+ *
+ * Values that go in: null, string, boolean, number, bigint, Date, Uint8Array (bytea), other typed arrays
+ * (SQL arrays), arrays (SQL arrays; pass JSON arrays through `json()`), `json(value)`.
+ */
+export type Row = Record<string, unknown>;
+
+export interface QueryResult<R extends Row = Row> {
+  readonly rows: R[];
+  /** Rows returned, or rows changed by a statement that returns none. */
+  readonly rowCount: number;
+}
+
+export interface Queryable {
+  /**
+   * One statement with positional parameters ($1, $2, ...).
+   * @throws DatabaseUnavailable (retryable), InvalidParameter (a value that cannot be stored),
+   * InternalError (anything else; `sqlState(error)` reads the SQLSTATE from the cause)
+   */
+  query<R extends Row = Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<R>>;
+  /** Any number of statements, no parameters: for migrations and settings. */
+  execute(script: string): Promise<void>;
+}
+
+export interface TransactionOptions {
+  /** Limit of each statement in this transaction; 0 = none (index builds). Ignored by PGlite. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface Database extends Queryable {
+  readonly kind: 'pglite' | 'postgres';
+  /** A line for logs and `doctor`: product, version, pgvector, place; no password. */
+  readonly description: string;
+  /**
+   * Runs `work` in one transaction. Commits when it resolves, rolls back when it rejects, and also when a
+   * statement in it failed and `work` swallowed the error (PostgreSQL would have discarded the rest).
+   * Inside `work` use `tx` only: the database itself refuses, because it would wait for ever.
+   */
+  transaction<T>(work: (tx: Queryable) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** Waits for statements that run, then lets go of connections, files and locks. Safe twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,150 @@
+/**
+ * Model versions and the pointer to the published one. The pointer moves in one statement that also
+ * compares what it replaces, so a publisher that was frozen meanwhile cannot overwrite a newer one.
+ */
+import type { Manifest } from '@nestrec/contracts';
+import { json, type Queryable } from '@nestrec/database';
+import { assertVersion, itemVectorsTable } from './item-vectors.js';
+
+export type VersionStatus = 'candidate' | 'published' | 'retired';
+
+export interface ModelVersion {
+  readonly version: string;
+  readonly status: VersionStatus;
+  readonly manifest: Manifest;
+  /** Folder of the artifact. */
+  readonly path: string;
+  /** Dimensions that have an index in the version's vector table. */
+  readonly indexDims: readonly number[];
+  readonly createdAtMs: number;
+}
+
+export interface PublishedPointer {
+  readonly version: string;
+  readonly previousVersion: string | null;
+  readonly publishedAtMs: number;
+}
+
+interface VersionRow extends Record<string, unknown> {
+  version: string;
+  status: VersionStatus;
+  manifest: Manifest;
+  path: string;
+  index_dims: number[];
+  created_at: Date;
+}
+
+interface PointerRow extends Record<string, unknown> {
+  version: string;
+  previous_version: string | null;
+  published_at: Date;
+}
+
+const toVersion = (row: VersionRow): ModelVersion => ({
+  version: row.version,
+  status: row.status,
+  manifest: row.manifest,
+  path: row.path,
+  indexDims: row.index_dims,
+  createdAtMs: row.created_at.getTime(),
+});
+
+const toPointer = (row: PointerRow): PublishedPointer => ({
+  version: row.version,
+  previousVersion: row.previous_version,
+  publishedAtMs: row.published_at.getTime(),
+});
+
+const COLUMNS = 'version, status, manifest, path, index_dims, created_at';
+
+/** Registers a candidate. A version that is known keeps its status; its manifest and path are renewed. */
+export async function registerVersion(
+  db: Queryable,
+  draft: { version: string; manifest: Manifest; path: string },
+): Promise<void> {
+  assertVersion(draft.version);
+  await db.query(
+    `INSERT INTO model_versions (version, status, manifest, path) VALUES ($1, 'candidate', $2, $3)
+     ON CONFLICT (version) DO UPDATE SET manifest = excluded.manifest, path = excluded.path`,
+    [draft.version, json(draft.manifest), draft.path],
+  );
+}
+
+export async function setIndexDims(
+  db: Queryable,
+  version: string,
+  dims: readonly number[],
+): Promise<void> {
+  await db.query('UPDATE model_versions SET index_dims = $2 WHERE version = $1', [version, dims]);
+}
+
+export async function getVersion(db: Queryable, version: string): Promise<ModelVersion | null> {
+  const { rows } = await db.query<VersionRow>(
+    `SELECT ${COLUMNS} FROM model_versions WHERE version = $1`,
+    [version],
+  );
+  return rows[0] ? toVersion(rows[0]) : null;
+}
+
+/** Newest first. */
+export async function listVersions(db: Queryable): Promise<ModelVersion[]> {
+  const { rows } = await db.query<VersionRow>(
+    `SELECT ${COLUMNS} FROM model_versions ORDER BY created_at DESC, version DESC`,
+  );
+  return rows.map(toVersion);
+}
+
+export async function getPublished(db: Queryable): Promise<PublishedPointer | null> {
+  const { rows } = await db.query<PointerRow>(
+    'SELECT version, previous_version, published_at FROM published_model',
+  );
+  return rows[0] ? toPointer(rows[0]) : null;
+}
+
+/**
+ * Points to `version` if the pointer still stands at `expected` (null: nothing published), and updates the
+ * statuses of both, all in one statement.
+ * @returns the new pointer, or null when the pointer stood elsewhere (nothing changed)
+ */
+export async function swapPublished(
+  db: Queryable,
+  version: string,
+  expected: string | null,
+): Promise<PublishedPointer | null> {
+  const { rows } = await db.query<PointerRow>(
+    `WITH moved AS (
+       INSERT INTO published_model (version, previous_version)
+       SELECT $1::text, $2::text
+       WHERE $2::text IS NULL OR EXISTS (SELECT 1 FROM published_model WHERE version = $2)
+       ON CONFLICT (singleton) DO UPDATE SET
+         version = excluded.version, previous_version = published_model.version,
+         published_at = clock_timestamp()
+       WHERE published_model.version IS NOT DISTINCT FROM $2
+       RETURNING version, previous_version, published_at
+     ), marked AS (
+       UPDATE model_versions v
+       SET status = CASE WHEN v.version = moved.version THEN 'published' ELSE 'retired' END
+       FROM moved WHERE v.version IN (moved.version, moved.previous_version)
+     )
+     SELECT version, previous_version, published_at FROM moved`,
+    [version, expected],
+  );
+  return rows[0] ? toPointer(rows[0]) : null;
+}
+
+/**
+ * Forgets a version and drops its vectors, unless the pointer or its predecessor still needs it.
+ * Run it in a transaction: both or neither.
+ * @returns whether it was removed
+ */
+export async function removeVersion(tx: Queryable, version: string): Promise<boolean> {
+  const table = itemVectorsTable(version);
+  const { rowCount } = await tx.query(
+    `DELETE FROM model_versions v WHERE v.version = $1 AND NOT EXISTS (
+       SELECT 1 FROM published_model p WHERE $1 IN (p.version, p.previous_version))`,
+    [version],
+  );
+  if (rowCount === 0) return false;
+  await tx.execute(`DROP TABLE IF EXISTS ${table}`);
+  return true;
+}

@@ -1,0 +1,64 @@
+/**
+ * How far each partition of the event log has been applied. The row is locked, compared and moved in the
+ * transaction that holds the effects: that is what makes the effect exactly once.
+ */
+import type { Queryable } from '@nestrec/database';
+
+export interface Position {
+  readonly topic: string;
+  readonly partition: number;
+  /** The first offset that has not been applied. */
+  readonly nextOffset: bigint;
+  /** Of the last applied record; null before the first. */
+  readonly fingerprint: string | null;
+}
+
+interface PositionRow extends Record<string, unknown> {
+  partition: number;
+  next_offset: bigint;
+  fingerprint: string | null;
+}
+
+const toPosition = (topic: string, row: PositionRow): Position => ({
+  topic,
+  partition: row.partition,
+  nextOffset: row.next_offset,
+  fingerprint: row.fingerprint,
+});
+
+export async function getPositions(db: Queryable, topic: string): Promise<Map<number, Position>> {
+  const { rows } = await db.query<PositionRow>(
+    `SELECT partition, next_offset, fingerprint FROM consumer_positions WHERE topic = $1`,
+    [topic],
+  );
+  return new Map(rows.map((row) => [row.partition, toPosition(topic, row)]));
+}
+
+/** Locks a partition's position until the transaction ends, making it (at offset 0) where absent. */
+export async function lockPosition(
+  tx: Queryable,
+  topic: string,
+  partition: number,
+): Promise<Position> {
+  await tx.query(
+    `INSERT INTO consumer_positions (topic, partition, next_offset) VALUES ($1, $2, 0)
+     ON CONFLICT (topic, partition) DO NOTHING`,
+    [topic, partition],
+  );
+  const { rows } = await tx.query<PositionRow>(
+    `SELECT partition, next_offset, fingerprint FROM consumer_positions
+     WHERE topic = $1 AND partition = $2 FOR UPDATE`,
+    [topic, partition],
+  );
+  return toPosition(topic, rows[0]!);
+}
+
+/** Moves a position; only under `lockPosition`, in the same transaction. */
+export async function savePosition(tx: Queryable, position: Position): Promise<void> {
+  await tx.query(
+    `INSERT INTO consumer_positions (topic, partition, next_offset, fingerprint) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (topic, partition) DO UPDATE SET
+       next_offset = excluded.next_offset, fingerprint = excluded.fingerprint, updated_at = now()`,
+    [position.topic, position.partition, position.nextOffset, position.fingerprint],
+  );
+}

@@ -1,0 +1,135 @@
+/**
+ * User states: bytes to this file, a recurrent state to `streaming`. Whoever changes states locks their
+ * rows first, within the transaction that also moves the log position.
+ */
+import type { Queryable } from '@nestrec/database';
+
+export interface UserState {
+  readonly userId: string;
+  readonly modelVersion: string;
+  /** Encoded by `streaming`. */
+  readonly state: Uint8Array;
+  readonly lastItemId: string | null;
+  readonly eventsInState: number;
+  /** Events of items the model did not know, which are not in the state. */
+  readonly unknownEvents: number;
+  /** Closed-form edits since the last fold. */
+  readonly edits: number;
+  /** Place of the newest event in the state; null where it is empty. */
+  readonly newestTimestampMs: number | null;
+  readonly newestEventId: string | null;
+}
+
+interface StateRow extends Record<string, unknown> {
+  user_id: string;
+  model_version: string;
+  state: Uint8Array;
+  last_item_id: string | null;
+  events_in_state: number;
+  unknown_events: number;
+  edits: number;
+  newest_ts: Date | null;
+  newest_event_id: string | null;
+}
+
+const COLUMNS = `user_id, model_version, state, last_item_id, events_in_state, unknown_events, edits,
+  newest_ts, newest_event_id`;
+
+const toState = (row: StateRow): UserState => ({
+  userId: row.user_id,
+  modelVersion: row.model_version,
+  state: row.state,
+  lastItemId: row.last_item_id,
+  eventsInState: row.events_in_state,
+  unknownEvents: row.unknown_events,
+  edits: row.edits,
+  newestTimestampMs: row.newest_ts?.getTime() ?? null,
+  newestEventId: row.newest_event_id,
+});
+
+const byUser = (rows: StateRow[]) => new Map(rows.map((row) => [row.user_id, toState(row)]));
+
+export async function getUserState(db: Queryable, userId: string): Promise<UserState | null> {
+  const { rows } = await db.query<StateRow>(
+    `SELECT ${COLUMNS} FROM user_states WHERE user_id = $1`,
+    [userId],
+  );
+  return rows[0] ? toState(rows[0]) : null;
+}
+
+export async function getUserStates(
+  db: Queryable,
+  userIds: readonly string[],
+): Promise<Map<string, UserState>> {
+  const { rows } = await db.query<StateRow>(
+    `SELECT ${COLUMNS} FROM user_states WHERE user_id = ANY($1)`,
+    [userIds],
+  );
+  return byUser(rows);
+}
+
+/**
+ * Reads states and locks their rows until the transaction ends. Rows are locked in id order, so two
+ * writers never wait for one another in a circle. Users without a row are absent and not locked:
+ * their first writer is decided by `upsertUserStates`.
+ */
+export async function lockUserStates(
+  tx: Queryable,
+  userIds: readonly string[],
+): Promise<Map<string, UserState>> {
+  const { rows } = await tx.query<StateRow>(
+    `SELECT ${COLUMNS} FROM user_states WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE`,
+    [userIds],
+  );
+  return byUser(rows);
+}
+
+/** Writes states whole. Of several with one user id the last counts. */
+export async function upsertUserStates(db: Queryable, states: readonly UserState[]): Promise<void> {
+  if (states.length === 0) return;
+  const unique = [...new Map(states.map((state) => [state.userId, state])).values()];
+  const rows = unique.sort((a, b) => (a.userId < b.userId ? -1 : 1));
+  await db.query(
+    `INSERT INTO user_states (${COLUMNS})
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::int[],
+       $7::int[], $8::timestamptz[], $9::text[])
+     ON CONFLICT (user_id) DO UPDATE SET
+       model_version = excluded.model_version, state = excluded.state,
+       last_item_id = excluded.last_item_id, events_in_state = excluded.events_in_state,
+       unknown_events = excluded.unknown_events, edits = excluded.edits,
+       newest_ts = excluded.newest_ts, newest_event_id = excluded.newest_event_id, updated_at = now()`,
+    [
+      rows.map((s) => s.userId),
+      rows.map((s) => s.modelVersion),
+      rows.map((s) => s.state),
+      rows.map((s) => s.lastItemId),
+      rows.map((s) => s.eventsInState),
+      rows.map((s) => s.unknownEvents),
+      rows.map((s) => s.edits),
+      rows.map((s) => (s.newestTimestampMs === null ? null : new Date(s.newestTimestampMs))),
+      rows.map((s) => s.newestEventId),
+    ],
+  );
+}
+
+export async function deleteUserStates(db: Queryable, userIds: readonly string[]): Promise<number> {
+  const { rowCount } = await db.query('DELETE FROM user_states WHERE user_id = ANY($1)', [userIds]);
+  return rowCount;
+}
+
+/** All states in user id order, in batches, for verification. */
+export async function* streamUserStates(
+  db: Queryable,
+  batchSize = 1_000,
+): AsyncGenerator<UserState[]> {
+  let after = '';
+  for (;;) {
+    const { rows } = await db.query<StateRow>(
+      `SELECT ${COLUMNS} FROM user_states WHERE user_id > $1 ORDER BY user_id LIMIT $2`,
+      [after, batchSize],
+    );
+    if (rows.length > 0) yield rows.map(toState);
+    if (rows.length < batchSize) return;
+    after = rows.at(-1)!.user_id;
+  }
+}
