@@ -131,7 +131,7 @@ CREATE TABLE event_log_heads (
   next_offset bigint NOT NULL DEFAULT 0
 );
 CREATE TABLE event_log (
-  topic text NOT NULL REFERENCES event_log_heads,
+  topic text NOT NULL,
   log_offset bigint NOT NULL,
   record_key text NOT NULL,
   record_value bytea NOT NULL,

@@ -267,3 +267,8 @@ export const InvalidState = defineError('invalid_state', {
   exitCode: 70,
   publicMessage: 'The stored state of a user is refused.',
 });
+export const EventLogGap = defineError('event_log_gap', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'The event log does not hold what follows the last applied event.',
+});

@@ -1,0 +1,103 @@
+/**
+ * Reads one partition for one subscriber: batch after batch while it goes well, again from the stored
+ * position, after a growing pause, when it does not. It never skips: a gap is a failure like others,
+ * reported until somebody cures it.
+ */
+import { EventLogGap } from '@nestrec/errors';
+import type { Logger } from '@nestrec/runtime';
+import type { Signal } from './signal.js';
+import type { LogRecord, SubscribeOptions, SubscriptionStatus } from './types.js';
+
+/** A partition without holes between offsets. */
+export interface PartitionReader {
+  readonly partition: number;
+  /** Offset that the next record will have. */
+  next(): Promise<bigint>;
+  /** Records from `from` on, offsets increasing. */
+  read(from: bigint, limit: number): Promise<LogRecord[]>;
+}
+
+export interface SubscriptionSettings {
+  readonly logger: Logger;
+  readonly pollIntervalMs: number;
+  readonly retryMs: { readonly first: number; readonly longest: number };
+}
+
+export interface RunningSubscription {
+  status(): SubscriptionStatus;
+  /** Resolves when the loop has ended; never rejects. */
+  readonly ended: Promise<void>;
+}
+
+/** Failures are logged at 1, 2, 4, 8, ... in a row, so that an outage does not fill the disk. */
+const isPowerOfTwo = (n: number) => (n & (n - 1)) === 0;
+
+export function runSubscription(
+  reader: PartitionReader,
+  request: SubscribeOptions,
+  signal: Signal,
+  settings: SubscriptionSettings,
+): RunningSubscription {
+  let status: SubscriptionStatus = {
+    state: 'running',
+    lastPollAtMs: null,
+    lastError: null,
+    failures: 0,
+  };
+  /** Null: ask for it. */
+  let position: bigint | null = null;
+
+  /** One look at the log; waits when there is nothing new. */
+  const step = async () => {
+    position ??= (await request.positions()).get(reader.partition) ?? 0n;
+    signal.clear();
+    const next = await reader.next();
+    status = { ...status, lastPollAtMs: Date.now() };
+    if (next < position) throw gap(reader.partition, position, `it ends at ${next}`);
+    if (next > position) {
+      const records = await reader.read(position, request.maxRecords);
+      const first = records[0]?.offset;
+      if (first !== position) {
+        throw gap(reader.partition, position, `its next record is ${first ?? 'missing'}`);
+      }
+      if (signal.stopped) return;
+      await request.handler({ partition: reader.partition, records });
+      position = records.at(-1)!.offset + 1n;
+    }
+    const idle = next <= position;
+    status = { state: 'running', lastPollAtMs: Date.now(), lastError: null, failures: 0 };
+    if (idle) await signal.wait(settings.pollIntervalMs);
+  };
+
+  const recover = async (error: unknown) => {
+    position = null;
+    const failures = status.failures + 1;
+    status = { ...status, state: 'retrying', lastError: error, failures };
+    const { first, longest } = settings.retryMs;
+    const pauseMs = Math.min(longest, first * 2 ** Math.min(failures - 1, 20));
+    if (isPowerOfTwo(failures)) {
+      settings.logger.error({ err: error, failures, pauseMs }, 'events are not applied; retrying');
+    }
+    await signal.pause(pauseMs);
+  };
+
+  const loop = async () => {
+    while (!signal.stopped) {
+      try {
+        await step();
+      } catch (error) {
+        await recover(error);
+      }
+    }
+    status = { ...status, state: 'stopped' };
+  };
+  return { status: () => status, ended: loop() };
+}
+
+function gap(partition: number, position: bigint, found: string): Error {
+  return new EventLogGap({
+    detail:
+      `partition ${partition}: wanted offset ${position}, but ${found}; ` +
+      'restore the log, or set the stored position on purpose',
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * The append-only log of events, as its users see it: partitions of records with increasing offsets. A
+ * key always falls into one partition, so records of one key keep their order.
+ *
+ * The log does not remember who has read what: readers keep their positions beside the effects of what
+ * they read. Every record may be delivered again, never out of order within its partition.
+ */
+export interface NewRecord {
+  /** Decides the partition; the user id for interactions. */
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface LogRecord extends NewRecord {
+  readonly offset: bigint;
+  /** Time of appending by the log's own clock, epoch ms. */
+  readonly appendedAtMs: number;
+}
+
+export interface RecordPlace {
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+export interface LogBatch {
+  readonly partition: number;
+  /** One or more records, offsets increasing; holes are legitimate. */
+  readonly records: readonly LogRecord[];
+}
+
+export interface SubscribeOptions {
+  /**
+   * The first offset not yet applied, by partition (absent = 0). Asked at the start and after every
+   * failure, so that it can be read from where the effects are stored.
+   */
+  readonly positions: () => Promise<Map<number, bigint>>;
+  /**
+   * Applies one batch; batches of a partition come one after another. When it rejects, the batch comes
+   * again after a pause that grows up to a cap, for as long as it takes: what can never be applied has to
+   * be set aside by the handler itself.
+   */
+  readonly handler: (batch: LogBatch) => Promise<void>;
+  /** Records per batch at most. */
+  readonly maxRecords: number;
+}
+
+export interface SubscriptionStatus {
+  readonly state: 'running' | 'retrying' | 'stopped';
+  /** Last time that the log answered, epoch ms; null before the first. */
+  readonly lastPollAtMs: number | null;
+  /** Why it is retrying; null while it runs. */
+  readonly lastError: unknown;
+  /** Failures since the last success. */
+  readonly failures: number;
+}
+
+export interface Subscription {
+  status(): SubscriptionStatus;
+  /** Ends at a batch border: a handler that runs is awaited, none is started after. Safe twice. */
+  stop(): Promise<void>;
+}
+
+export interface OffsetRange {
+  /** Offset of the oldest record held (= next when there is none). */
+  readonly low: bigint;
+  /** Offset that the next record will have. */
+  readonly next: bigint;
+}
+
+export interface EventLog {
+  readonly topic: string;
+  /**
+   * Appends records; resolves when they are durable, with their places in the order given. All or
+   * none are appended; after an error it is unknown which, so records carry ids of their own.
+   * @throws DatabaseUnavailable or EventLogUnavailable (retryable)
+   */
+  append(records: readonly NewRecord[]): Promise<RecordPlace[]>;
+  subscribe(options: SubscribeOptions): Promise<Subscription>;
+  /** What each partition holds, for lag and for gaps. */
+  offsets(): Promise<Map<number, OffsetRange>>;
+  /** Stops every subscription; does not close what the log stands on. Safe twice. */
+  close(): Promise<void>;
+}
