@@ -58,6 +58,7 @@ export {
 export {
   assertVersion,
   itemVectorsIndex,
+  itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
 } from './item-vectors.js';
