@@ -33,16 +33,18 @@ export function itemVectorsIndex(version: string, dim: number): string {
 }
 
 /**
- * The first `dim` of an embedding's `fullDim` coordinates as an expression over the table's alias `v`. The
- * index is made on it and every search is written with it: spelt differently, no index would be used.
+ * The first `dim` of an embedding's `fullDim` coordinates as an expression, over the table's alias `v` or
+ * without one. The index is made on it and every search is written with it: spelt differently, no index
+ * would be used.
  */
-export function itemVectorsPrefix(dim: number, fullDim: number): string {
+export function itemVectorsPrefix(dim: number, fullDim: number, alias: 'v' | '' = 'v'): string {
   if (!Number.isInteger(dim) || dim < 1 || dim > fullDim) {
     throw new InvalidParameter({
       detail: `dim: got ${excerpt(dim)}, wanted an integer from 1 to ${fullDim}`,
     });
   }
-  return dim === fullDim ? 'v.embedding' : `(subvector(v.embedding, 1, ${dim})::vector(${dim}))`;
+  const column = alias === '' ? 'embedding' : `${alias}.embedding`;
+  return dim === fullDim ? `(${column})` : `(subvector(${column}, 1, ${dim})::vector(${dim}))`;
 }
 
 /** Versions that have a table, known to `model_versions` or not. */
