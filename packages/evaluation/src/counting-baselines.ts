@@ -1,4 +1,9 @@
-/** Baselines that count: popularity, first-order Markov, item-to-item co-occurrence with decay. */
+/**
+ * Baselines that count: popularity, first-order Markov, item-to-item co-occurrence with decay.
+ *
+ * The latter two know nothing of most items for a given history; those are ordered by popularity behind
+ * the known ones (worth .01 count at most), since a baseline beaten for want of that would flatter us.
+ */
 import { addRow, boundsOf, buildSparseRows, occurrencesOf, type SparseRows } from './sparse.js';
 import type { Histories, Scorer } from './types.js';
 
@@ -7,7 +12,19 @@ export function fitPopularity(train: Histories, itemCount: number): Scorer {
   const counts = new Float32Array(itemCount + 1);
   for (const item of train.items) counts[item]!++;
   counts[0] = -Infinity;
-  return { name: 'popularity', score: (_history, out) => out.set(counts) };
+  return { name: 'popularity', readsNewest: 0, score: (_history, out) => out.set(counts) };
+}
+
+const BACKOFF = 0.01;
+
+/** Popularity scaled to at most `BACKOFF`: less than any one count. */
+function backoffScores(train: Histories, itemCount: number): Float32Array {
+  const scores = new Float32Array(itemCount + 1);
+  for (const item of train.items) scores[item]!++;
+  const most = scores.reduce((a, b) => Math.max(a, b), 1);
+  for (let i = 1; i <= itemCount; i++) scores[i]! *= BACKOFF / most;
+  scores[0] = -Infinity;
+  return scores;
 }
 
 /** Item i -> how often j came directly after it. */
@@ -40,18 +57,19 @@ function symmetricCounts(train: Histories, itemCount: number, reach: number): Sp
 /** Score = how often the item came directly after the last item of the history. */
 export function fitMarkov(train: Histories, itemCount: number): Scorer {
   const next = nextCounts(train, itemCount);
+  const backoff = backoffScores(train, itemCount);
   return {
     name: 'markov',
+    readsNewest: 1,
     score(history, out) {
-      out.fill(0);
-      out[0] = -Infinity;
+      out.set(backoff);
       if (history.length > 0) addRow(next, history[history.length - 1]!, 1, out);
     },
   };
 }
 
 export interface CooccurrenceOptions {
-  /** Weight of the item t steps before the newest is decay^t. */
+  /** Weight of the item t steps before the newest is decay^t. Defaults: best on Beauty's validation. */
   readonly decay?: number;
   /** Weight of symmetric co-occurrence beside "came directly after". */
   readonly symmetricWeight?: number;
@@ -70,14 +88,14 @@ export function fitCooccurrence(
   itemCount: number,
   options: CooccurrenceOptions = {},
 ): Scorer {
-  const { decay = 0.7, symmetricWeight = 0.5, reach = 50, lookback = 20 } = options;
+  const { decay = 0.3, symmetricWeight = 0.1, reach = 50, lookback = 20 } = options;
   const next = nextCounts(train, itemCount);
   const symmetric = symmetricCounts(train, itemCount, reach);
+  const backoff = backoffScores(train, itemCount);
   return {
     name: 'cooccurrence',
     score(history, out) {
-      out.fill(0);
-      out[0] = -Infinity;
+      out.set(backoff);
       let factor = 1;
       const oldest = Math.max(0, history.length - lookback);
       for (let h = history.length - 1; h >= oldest; h--, factor *= decay) {

@@ -5,6 +5,7 @@
  * smaller), and a score that is not a number counts as larger. So a scorer that gives everything the same
  * score earns nothing, and no order of ids can lend it anything.
  */
+import type { Histories, Scorer } from './types.js';
 
 /**
  * Rank of `target` from 1, among items 1..N without the masked ones.
@@ -86,21 +87,32 @@ export function metricsOfRanks(
 }
 
 /**
- * Ranks of every case under one scorer.
+ * Ranks of every case under one scorer, in the order of the cases.
+ *
+ * Cases with equal newest items are scored once where the scorer reads at most the newest one.
  *
  * @param cases histories (row c belongs to `targets[c]`).
- * @param maskSeen whether the items of the history are left out of the ranking.
+ * @param options.maskSeen whether the items of the history are left out of the ranking.
  */
 export function rankCases(
-  scorer: { score(history: Int32Array, out: Float32Array): void },
-  cases: { readonly histories: { offsets: Int32Array; items: Int32Array }; targets: Int32Array },
+  scorer: Pick<Scorer, 'score' | 'readsNewest'>,
+  cases: { readonly histories: Histories; readonly targets: Int32Array },
   options: { readonly itemCount: number; readonly maskSeen: boolean },
 ): Int32Array {
-  const scores = new Float32Array(options.itemCount + 1);
   const { offsets, items } = cases.histories;
-  return cases.targets.map((target, c) => {
+  const newestOf = (c: number) => (offsets[c + 1]! > offsets[c]! ? items[offsets[c + 1]! - 1]! : 0);
+  const order = Int32Array.from(cases.targets.keys());
+  const reads = scorer.readsNewest ?? Infinity;
+  if (reads === 1) order.sort((a, b) => newestOf(a) - newestOf(b));
+  const scores = new Float32Array(options.itemCount + 1);
+  const ranks = new Int32Array(cases.targets.length);
+  let scored = -1;
+  for (const c of order) {
     const history = items.subarray(offsets[c]!, offsets[c + 1]!);
-    scorer.score(history, scores);
-    return rankOfTarget(scores, target, options.maskSeen ? history : null);
-  });
+    const key = reads === 0 ? 0 : newestOf(c);
+    if (reads > 1 || key !== scored) scorer.score(history, scores);
+    scored = key;
+    ranks[c] = rankOfTarget(scores, cases.targets[c]!, options.maskSeen ? history : null);
+  }
+  return ranks;
 }

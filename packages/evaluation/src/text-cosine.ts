@@ -24,6 +24,7 @@ export function createTextCosine(
   const query = new Float32Array(width);
   return {
     name: 'text-cosine',
+    readsNewest: lastItems,
     score(history, out) {
       query.fill(0);
       let factor = 1;

@@ -10,6 +10,8 @@ export interface Histories {
 export interface Scorer {
   /** `popularity`, `markov`, `cooccurrence`, `text-cosine`. */
   readonly name: string;
+  /** The score depends on no more than this many newest items (absent: on the whole history). */
+  readonly readsNewest?: number;
   /** Writes a score for every item into `out` (length N + 1; `out[0]` is -Infinity). */
   score(history: Int32Array, out: Float32Array): void;
 }
