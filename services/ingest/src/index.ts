@@ -1,2 +1,11 @@
-/** Applies the event log to interactions, states and positions in one transaction. */
-export {};
+/** Consumes events from the log into interactions and states. */
+export {
+  createIngest,
+  DEFAULT_INGEST_SETTINGS,
+  type Ingest,
+  type IngestDeps,
+  type IngestSettings,
+} from './ingest.js';
+export { artifactModels, type LoadModel, type SteppingModel } from './model-source.js';
+export type { LogPosition } from './progress.js';
+export { parseRecord, type Fault, type RejectReason } from './record-parsing.js';

@@ -1,0 +1,151 @@
+/**
+ * The ingest loop: reads the event log, applies it to interactions and states, and says how far it is.
+ *
+ * Faults of data are set aside with their bytes and progress goes on. Faults of infrastructure go back to
+ * the log's subscription, which delivers the batch again, after a growing pause, for as long as it takes;
+ * they never set a record aside.
+ */
+import type { Database } from '@nestrec/database';
+import { EventLogUnavailable, InvalidParameter, isError, NestrecError } from '@nestrec/errors';
+import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
+import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import { getPositions } from '@nestrec/storage';
+import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
+import { createIngestMetrics } from './ingest-metrics.js';
+import { createItemVectorCache } from './item-vector-cache.js';
+import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
+import { createProgress, type Progress } from './progress.js';
+
+export interface IngestSettings {
+  /** Records applied in one transaction at most. */
+  readonly maxRecords: number;
+  /** How often the lag is measured, ms. */
+  readonly lagIntervalMs: number;
+}
+
+export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
+
+export interface IngestDeps {
+  readonly db: Database;
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Where models come from; the artifacts that `model_versions` points to where absent. */
+  readonly loadModel?: LoadModel;
+  readonly settings?: Partial<IngestSettings>;
+}
+
+export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
+  /** Begins to apply events, from the database's position. */
+  start(): Promise<void>;
+  /** Ends at a batch border; the batch that runs is committed or rolled back whole. Safe twice. */
+  stop(): Promise<void>;
+  /** For readiness. @throws EventLogUnavailable while events are not being applied */
+  check(): Promise<void>;
+  /** Says that an item's vectors changed, so that the next event of it takes the new one. */
+  forgetItem(itemId: string): void;
+}
+
+/** Composes ingest; does nothing before `start`. */
+export function createIngest(deps: IngestDeps): Ingest {
+  const { db, log, clock, logger } = deps;
+  const settings = { ...DEFAULT_INGEST_SETTINGS, ...deps.settings };
+  const metrics = createIngestMetrics(deps.metrics);
+  const progress = createProgress();
+  const vectors = createItemVectorCache();
+  const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
+  const context: BatchContext = { db, topic: log.topic, clock, models, vectors };
+  let subscription: Subscription | null = null;
+  let lagTimer: NodeJS.Timeout | null = null;
+
+  const positions = async () => {
+    const stored = await getPositions(db, log.topic);
+    for (const { partition, nextOffset } of stored.values()) {
+      progress.advance(partition, nextOffset);
+    }
+    return new Map([...stored].map(([partition, p]) => [partition, p.nextOffset]));
+  };
+
+  const committed = (partition: number, outcome: BatchOutcome) => {
+    progress.advance(partition, outcome.nextOffset);
+    metrics.batchApplied(outcome, clock.now());
+    for (const { reason, detail } of outcome.rejects) {
+      logger.warn({ partition, reason, detail }, 'a record was set aside');
+    }
+  };
+
+  const handler = async (batch: LogBatch) => {
+    try {
+      await applyIsolated(context, batch, (outcome) => committed(batch.partition, outcome));
+    } catch (error) {
+      metrics.batchRetried(error instanceof NestrecError ? error.code : 'unknown');
+      throw error;
+    }
+  };
+
+  const measureLag = async () => {
+    for (const [partition, { next }] of await log.offsets()) {
+      const applied = progress.appliedUpTo().get(partition) ?? 0n;
+      metrics.lag(partition, Number(next - applied));
+    }
+  };
+
+  return {
+    appliedUpTo: progress.appliedUpTo,
+    waitFor: progress.waitFor,
+    forgetItem: vectors.forget,
+    start: async () => {
+      if (subscription !== null) return;
+      await positions();
+      subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
+      lagTimer = setInterval(() => {
+        measureLag().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
+      }, settings.lagIntervalMs);
+      lagTimer.unref();
+    },
+    stop: async () => {
+      if (lagTimer !== null) clearInterval(lagTimer);
+      await subscription?.stop();
+      progress.close();
+    },
+    check: () => {
+      const status = subscription?.status();
+      if (status?.state === 'running') return Promise.resolve();
+      return Promise.reject(
+        new EventLogUnavailable({
+          detail: `events are not being applied: ${status?.state ?? 'not started'}`,
+          cause: status?.lastError,
+        }),
+      );
+    },
+  };
+}
+
+/**
+ * Applies a batch; where the database refuses a value in it, applies its records one by one, and sets the
+ * one aside that is refused again.
+ */
+async function applyIsolated(
+  context: BatchContext,
+  batch: LogBatch,
+  committed: (outcome: BatchOutcome) => void,
+): Promise<void> {
+  try {
+    committed(await applyBatch(context, batch));
+    return;
+  } catch (error) {
+    if (!isError(error, InvalidParameter)) throw error;
+    if (batch.records.length === 1) {
+      const fault = {
+        reason: 'refused_by_database',
+        detail: error.detail ?? error.message,
+      } as const;
+      committed(await applyBatch(context, batch, fault));
+      return;
+    }
+  }
+  for (const record of batch.records) {
+    await applyIsolated(context, { ...batch, records: [record] }, committed);
+  }
+}
