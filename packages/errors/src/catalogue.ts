@@ -158,6 +158,11 @@ export const InsufficientData = defineError('insufficient_data', {
   exitCode: 65,
   publicMessage: 'There are too few data for this.',
 });
+export const TrainingDiverged = defineError('training_diverged', {
+  status: 500,
+  exitCode: 1,
+  publicMessage: 'Training produced numbers that are not finite.',
+});
 export const InvalidModelConfig = defineError('invalid_model_config', {
   status: 500,
   exitCode: 78,

@@ -1,2 +1,27 @@
 /** The training recipe, checkpoints and the quality report. */
-export {};
+export {
+  checkSettings,
+  createSettings,
+  PRESET_NAMES,
+  trainingSettingsSchema,
+  type PresetName,
+  type TrainingSettings,
+} from './settings.js';
+export {
+  trainModel,
+  type CheckpointOptions,
+  type TrainingResult,
+  type TrainModelInput,
+} from './train-model.js';
+export { createTrainedModel, type TrainedModel } from './trained-model.js';
+export {
+  qualityRows,
+  rankPart,
+  reportQuality,
+  type ReportInput,
+  type ScorerRanks,
+} from './report.js';
+export { hashArrays } from './checkpoint.js';
+export { PRIMARY_METRIC } from './early-stopping.js';
+export type { EpochProgress, NoteProgress, StepProgress, TrainingProgress } from './progress.js';
+export type { EpochRecord } from './run-state.js';

@@ -1,0 +1,125 @@
+/**
+ * A run's state as one safetensors file, written whole or not at all.
+ *
+ * The file carries a fingerprint of everything that decides the result (settings, model, seed, data):
+ * a checkpoint of another run is never continued by mistake.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import type { NamedArray, NamedArrays } from '@nestrec/contracts';
+import { InvalidInput } from '@nestrec/errors';
+import { writeFileAtomic } from '@nestrec/runtime';
+import { decodeSafetensors, encodeSafetensors } from '@nestrec/tensor-files';
+import type { RunState } from './run-state.js';
+
+const FORMAT = 'nestrec-training-checkpoint-1';
+
+const headSchema = z.strictObject({
+  step: z.number().int().min(0),
+  epoch: z.number().int().min(1),
+  batchInEpoch: z.number().int().min(0),
+  lossSum: z.number(),
+  labelSum: z.number(),
+  stopping: z.strictObject({
+    best: z.number(),
+    bestEpoch: z.number().int(),
+    waited: z.number().int(),
+  }),
+  epochs: z.array(
+    z.strictObject({
+      epoch: z.number().int(),
+      step: z.number().int(),
+      loss: z.number(),
+      primary: z.number().nullable(),
+      bySize: z.record(z.string(), z.number()),
+      lambdaMax: z.number(),
+    }),
+  ),
+});
+
+const GROUPS = ['parameters', 'best', 'optimizer'] as const;
+
+/** SHA-256 over names, shapes and float32 bytes, names sorted: equal only for equal weights. */
+export function hashArrays(arrays: NamedArrays): string {
+  const hash = createHash('sha256');
+  for (const name of [...arrays.keys()].sort()) {
+    const { shape, data } = arrays.get(name)!;
+    hash.update(`${name}\n${shape.join('x')}\n`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
+}
+
+/** The state as bytes; `fingerprint` names the run that it belongs to. */
+export function encodeCheckpoint(state: RunState, fingerprint: string): Uint8Array {
+  const arrays = new Map<string, NamedArray>();
+  for (const group of GROUPS) {
+    for (const [name, array] of state[group] ?? []) arrays.set(`${group}/${name}`, array);
+  }
+  const { parameters: _p, best: _b, optimizer: _o, ...head } = state;
+  return encodeSafetensors(arrays, {
+    format: FORMAT,
+    fingerprint,
+    head: JSON.stringify(head),
+    arraysSha256: hashArrays(arrays),
+  });
+}
+
+/**
+ * @throws InvalidInput when the bytes are no checkpoint, are damaged, or belong to another run.
+ */
+export function decodeCheckpoint(bytes: Uint8Array, fingerprint: string): RunState {
+  const { arrays, metadata } = decodeSafetensors(bytes);
+  if (metadata['format'] !== FORMAT) {
+    throw new InvalidInput({ detail: `not a training checkpoint of this version (${FORMAT})` });
+  }
+  if (metadata['fingerprint'] !== fingerprint) {
+    throw new InvalidInput({
+      detail:
+        'the checkpoint belongs to a run with other settings, another seed or other data: ' +
+        'repeat that run, or remove the checkpoint to start anew',
+    });
+  }
+  if (metadata['arraysSha256'] !== hashArrays(arrays)) {
+    throw new InvalidInput({ detail: 'the checkpoint is damaged (SHA-256 differs): remove it' });
+  }
+  const group = (name: (typeof GROUPS)[number]): NamedArrays => {
+    const prefix = `${name}/`;
+    const entries = [...arrays].filter(([key]) => key.startsWith(prefix));
+    return new Map(entries.map(([key, array]) => [key.slice(prefix.length), array]));
+  };
+  const best = group('best');
+  return {
+    ...headSchema.parse(JSON.parse(metadata['head'] ?? 'null')),
+    parameters: group('parameters'),
+    best: best.size > 0 ? best : null,
+    optimizer: group('optimizer'),
+  };
+}
+
+/** Writes the state to `path` in one step (temporary file, fsync, rename). */
+export async function saveCheckpoint(
+  path: string,
+  state: RunState,
+  fingerprint: string,
+): Promise<void> {
+  await writeFileAtomic(path, encodeCheckpoint(state, fingerprint));
+}
+
+/** The state at `path`, or null when there is no such file. */
+export async function loadCheckpoint(path: string, fingerprint: string): Promise<RunState | null> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  return decodeCheckpoint(bytes, fingerprint);
+}
+
+/** Removes a checkpoint that has served its purpose. */
+export async function removeCheckpoint(path: string): Promise<void> {
+  await rm(path, { force: true });
+}

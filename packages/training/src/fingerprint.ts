@@ -1,0 +1,41 @@
+/**
+ * One hash over everything that decides a run's result, the machine left out: a checkpoint carries it, so
+ * that only the same run can continue it.
+ */
+import { createHash } from 'node:crypto';
+import type { ModelConfig } from '@nestrec/contracts';
+import type { EvaluationCases, Ragged } from '@nestrec/dataset';
+import type { TrainingSettings } from './settings.js';
+
+export interface RunIdentity {
+  readonly config: ModelConfig;
+  readonly settings: TrainingSettings;
+  readonly seed: number;
+  readonly train: Ragged;
+  readonly validation: EvaluationCases;
+  readonly features: Float32Array;
+}
+
+function bytesOf(array: Int32Array | Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+export function fingerprintOf(run: RunIdentity): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([sorted(run.config), sorted(run.settings), run.seed]));
+  const arrays = [
+    run.train.offsets,
+    run.train.items,
+    run.validation.historyOffsets,
+    run.validation.history,
+    run.validation.target,
+    run.features,
+  ];
+  for (const array of arrays) hash.update(`|${array.length}|`).update(bytesOf(array));
+  return hash.digest('hex');
+}
+
+/** Entries in order of name: the order in which a record was written must not matter. */
+function sorted(record: object): [string, unknown][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -1,0 +1,58 @@
+/**
+ * Ranks of evaluation cases under a model whose parameters are on the backend: the query vector of a case
+ * is the state after its newest events, the items are all rows of the table.
+ */
+import { historiesOf, packHistories, type EvaluationCases } from '@nestrec/dataset';
+import type { Model, ModelParameters } from '@nestrec/model';
+import { createRanker, type SizeRanks } from '@nestrec/tensor';
+import type { SeenItems } from './seen-items.js';
+
+/** Histories packed at once: bounds the activations of a forward pass. */
+const HISTORIES_AT_ONCE = 1_024;
+
+/** Query vectors of all cases, cases x D. */
+function queriesOf(
+  model: Model,
+  parameters: ModelParameters,
+  cases: EvaluationCases,
+  maxLength: number,
+): { queries: Float32Array; items: Float32Array } {
+  const width = model.config.sizes.at(-1)!;
+  const histories = historiesOf(cases);
+  const count = cases.target.length;
+  const queries = new Float32Array(count * width);
+  const table = model.itemTable(parameters);
+  try {
+    for (let from = 0; from < count; from += HISTORIES_AT_ONCE) {
+      const to = Math.min(count, from + HISTORIES_AT_ONCE);
+      const packed = packHistories(histories, { maxLength, from, to });
+      queries.set(model.lastStates(parameters, table, packed), from * width);
+    }
+    // Row 0 of the table is the padding row, which is never recommended.
+    return { queries, items: (table.dataSync() as Float32Array).slice(width) };
+  } finally {
+    table.dispose();
+  }
+}
+
+/** Ranks per size, among the whole catalogue and with seen items left out. */
+export function rankWithModel(
+  model: Model,
+  parameters: ModelParameters,
+  cases: EvaluationCases,
+  seen: SeenItems,
+  maxLength: number,
+): SizeRanks {
+  const { queries, items } = queriesOf(model, parameters, cases, maxLength);
+  const ranker = createRanker(items, model.config.sizes);
+  try {
+    return ranker.rank({
+      queries,
+      targets: cases.target,
+      seenOffsets: seen.offsets,
+      seen: seen.items,
+    });
+  } finally {
+    ranker.dispose();
+  }
+}

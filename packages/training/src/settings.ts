@@ -1,0 +1,203 @@
+/**
+ * The settings of a training run as one plain record: every number that may change the result is here,
+ * so that the record in a manifest and a seed repeat the run.
+ *
+ * Knows nothing about data or tensors. Arrays hold one value per nested size, smallest first.
+ */
+import { z } from 'zod';
+import { InvalidConfig, excerpt } from '@nestrec/errors';
+
+const share = z.number().min(0).max(0.95);
+
+export const trainingSettingsSchema = z.strictObject({
+  /** Name of the preset that the record started from; for the record only. */
+  preset: z.string().min(1).max(64),
+  /** Users (windows) per optimiser step. */
+  usersPerBatch: z.number().int().min(1).max(65_536),
+  /** Longest window of a history, in events (L). */
+  maxLength: z.number().int().min(1).max(1_024),
+  /** `last`: only the newest window of a user; `all`: every window, so that no label is lost. */
+  windows: z.enum(['last', 'all']),
+  /** Epochs at most; the cosine schedule ends here. */
+  maxEpochs: z.number().int().min(1).max(10_000),
+  /** Evaluations without a better mean NDCG@10 after which training stops; 0 = never stop early. */
+  patience: z.number().int().min(0).max(10_000),
+  /** Evaluate on validation every so many epochs (and after the last). */
+  evaluateEveryEpochs: z.number().int().min(1).max(10_000),
+  /** Validation cases used during training, a seeded sample; 0 = all. The report always uses all. */
+  evaluationCases: z.number().int().min(0),
+  /** Peak learning rate of AdamW. */
+  learningRate: z.number().positive().max(10),
+  /** The cosine schedule ends at this share of the peak. */
+  finalLearningRateShare: z.number().min(0).max(1),
+  /** Steps of linear warm-up; at most a tenth of all steps are spent on it. */
+  warmupSteps: z.number().int().min(0),
+  beta1: z.number().min(0).max(0.9999),
+  beta2: z.number().min(0).max(0.99999),
+  epsilon: z.number().positive().max(1),
+  /** Decoupled weight decay. */
+  weightDecay: z.number().min(0).max(1),
+  /** What decays: only matrices (biases, gains and the recurrence are left alone), or everything. */
+  decays: z.enum(['matrices', 'all']),
+  /** Gradients are scaled down to this global norm. */
+  clipNorm: z.number().positive(),
+  /** Dropout of the activations, per segment. */
+  dropout: z.array(share),
+  /** Share of (item, segment) entries of the ID residual left out in a step, per segment. */
+  residualDropout: z.array(share),
+  /** Weight of each size in the loss; normalised to sum 1. */
+  lossWeights: z.array(z.number().min(0)),
+  /** Standard deviation of the ID residual at the start, as a share of 1 / sqrt(D). */
+  residualStart: z.number().min(0).max(10),
+  /** Train on linearly whitened features; the transform is folded into the projector at the end. */
+  whitenFeatures: z.boolean(),
+  /** Items per chunk of the fused cross-entropy; memory is labels x this. 0 = chosen by the backend. */
+  itemChunk: z.number().int().min(0),
+});
+export type TrainingSettings = z.infer<typeof trainingSettingsSchema>;
+
+/** A preset is a record whose per-size arrays are computed from the ladder of sizes. */
+type Preset = (sizes: readonly number[]) => TrainingSettings;
+
+/** Interpolates on log2(size) through (size, value) points, flat outside them. */
+function ladder(sizes: readonly number[], points: readonly (readonly [number, number])[]) {
+  return sizes.map((size) => {
+    const above = points.findIndex(([at]) => at >= size);
+    if (above === 0) return points[0]![1];
+    if (above === -1) return points.at(-1)![1];
+    const [lowAt, low] = points[above - 1]!;
+    const [highAt, high] = points[above]!;
+    const position = Math.log2(size / lowAt) / Math.log2(highAt / lowAt);
+    return Number((low + position * (high - low)).toFixed(4));
+  });
+}
+
+/**
+ * Weights that fall by `ratio` from each size to the next: small sizes are what a shared prefix hurts
+ * most, and they need the direct gradient to come level with models trained alone.
+ */
+function steepWeights(sizes: readonly number[], ratio: number): number[] {
+  const raw = sizes.map((_, i) => ratio ** i);
+  const total = raw.reduce((sum, w) => sum + w, 0);
+  return raw.map((w) => Number((w / total).toFixed(6)));
+}
+
+const OPTIMISER = {
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-9,
+  clipNorm: 5,
+  weightDecay: 0.01,
+} as const;
+
+/** Default: what was measured best on validation (docs/experiments.md). */
+const quality: Preset = (sizes) => ({
+  preset: 'quality',
+  usersPerBatch: 256,
+  maxLength: 50,
+  windows: 'all',
+  maxEpochs: 24,
+  patience: 5,
+  evaluateEveryEpochs: 1,
+  evaluationCases: 5_000,
+  learningRate: 0.002,
+  finalLearningRateShare: 0.1,
+  warmupSteps: 100,
+  ...OPTIMISER,
+  decays: 'matrices',
+  dropout: ladder(sizes, [
+    [16, 0],
+    [32, 0.1],
+    [64, 0.25],
+    [128, 0.45],
+    [256, 0.6],
+  ]),
+  residualDropout: ladder(sizes, [
+    [16, 0.05],
+    [32, 0.1],
+    [64, 0.15],
+    [128, 0.25],
+    [256, 0.35],
+  ]),
+  lossWeights: steepWeights(sizes, 0.4),
+  residualStart: 0.5,
+  whitenFeatures: true,
+  itemChunk: 0,
+});
+
+/** The paper's recipe (model.md section 2), for comparison. */
+const paper: Preset = (sizes) => ({
+  ...quality(sizes),
+  preset: 'paper',
+  usersPerBatch: 32,
+  windows: 'last',
+  maxEpochs: 500,
+  patience: 10,
+  evaluationCases: 0,
+  learningRate: 0.001,
+  finalLearningRateShare: 0,
+  decays: 'all',
+  dropout: sizes.map(() => 0.5),
+  residualDropout: sizes.map(() => 0),
+  lossWeights: sizes.map(() => Number((1 / sizes.length).toFixed(6))),
+  whitenFeatures: false,
+});
+
+/** A small shop in a minute or two on two cores: fewer epochs, a higher rate, a validation sample. */
+const fast: Preset = (sizes) => ({
+  ...quality(sizes),
+  preset: 'fast',
+  usersPerBatch: 128,
+  windows: 'last',
+  maxEpochs: 8,
+  patience: 3,
+  evaluationCases: 1_000,
+  learningRate: 0.004,
+  warmupSteps: 30,
+});
+
+const PRESETS = { quality, paper, fast } as const;
+export type PresetName = keyof typeof PRESETS;
+export const PRESET_NAMES = Object.keys(PRESETS) as readonly PresetName[];
+
+/**
+ * The settings of a preset for a ladder of sizes, with single settings replaced.
+ *
+ * @throws InvalidConfig naming every wrong setting, what was got and what is wanted.
+ */
+export function createSettings(
+  preset: PresetName,
+  sizes: readonly number[],
+  overrides: Partial<TrainingSettings> = {},
+): TrainingSettings {
+  const make = PRESETS[preset] as Preset | undefined;
+  if (!make) {
+    throw new InvalidConfig({
+      detail: `training preset "${excerpt(preset)}" is not one of ${PRESET_NAMES.join(', ')}`,
+    });
+  }
+  return checkSettings({ ...make(sizes), ...overrides }, sizes);
+}
+
+/** Parses settings that come from outside (a manifest, a request) and holds them to the sizes. */
+export function checkSettings(value: unknown, sizes: readonly number[]): TrainingSettings {
+  const parsed = trainingSettingsSchema.safeParse(value);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`);
+    throw new InvalidConfig({ detail: `training settings: ${faults.join('; ')}` });
+  }
+  const settings = parsed.data;
+  for (const name of ['dropout', 'residualDropout', 'lossWeights'] as const) {
+    if (settings[name].length !== sizes.length) {
+      throw new InvalidConfig({
+        detail:
+          `training setting ${name} has ${settings[name].length} values, the model has ` +
+          `${sizes.length} sizes (${sizes.join(', ')}): give one value per size`,
+      });
+    }
+  }
+  if (settings.lossWeights.reduce((sum, w) => sum + w, 0) <= 0) {
+    throw new InvalidConfig({ detail: 'training setting lossWeights: at least one must be > 0' });
+  }
+  return settings;
+}

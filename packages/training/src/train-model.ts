@@ -1,0 +1,312 @@
+/**
+ * The training recipe, start to end: data -> packed batches -> fused loss and gradients -> AdamW ->
+ * validation each epoch -> the best parameters.
+ *
+ * The backend is chosen before (`selectBackend` of @nestrec/tensor). Everything random comes from streams
+ * named by the seed, the epoch and the step, so that a run that was killed and continued from its
+ * checkpoint takes the same steps as one that was not.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
+import { countPackedBatches, packedBatches, type PackedBatch, type Split } from '@nestrec/dataset';
+import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
+import {
+  createModel,
+  disposeParameters,
+  initParameters,
+  lambdaMax,
+  type Model,
+  type ModelParameters,
+} from '@nestrec/model';
+import { createRandom, type Random } from '@nestrec/random';
+import { systemClock, type Clock } from '@nestrec/runtime';
+import { createAdamW, type AdamW } from '@nestrec/tensor';
+import { checkData } from './check-data.js';
+import { loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { createEarlyEvaluation, type EarlyEvaluation } from './early-evaluation.js';
+import { afterEvaluation, EARLY_STOPPING_START, shouldStop } from './early-stopping.js';
+import { fingerprintOf } from './fingerprint.js';
+import { learningRateAt } from './learning-rate.js';
+import { createSpeedometer, type TrainingProgress } from './progress.js';
+import type { EpochRecord, RunState } from './run-state.js';
+import { checkSettings, type TrainingSettings } from './settings.js';
+import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
+
+export interface TrainModelInput {
+  readonly config: ModelConfig;
+  readonly settings: TrainingSettings;
+  readonly split: Split;
+  /** N x F, row r is item r + 1. */
+  readonly features: Float32Array;
+  readonly seed: number;
+  readonly checkpoint?: CheckpointOptions | undefined;
+  readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+  /** Aborted: the run writes its checkpoint and ends with `Interrupted`. */
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface CheckpointOptions {
+  readonly path: string;
+  /** Shortest time between two checkpoints; one is also written at every end of epoch. */
+  readonly everyMs: number;
+  /** What to do with a checkpoint of another run, or a damaged one. */
+  readonly other: 'refuse' | 'restart';
+}
+
+export interface TrainingResult {
+  /** The best epoch's parameters, for raw features, under the names of the golden files. */
+  readonly parameters: NamedArrays;
+  /** max |lambda| of these parameters. */
+  readonly lambdaMax: number;
+  readonly bestEpoch: number;
+  /** The primary metric at the best epoch. */
+  readonly bestPrimary: number;
+  readonly epochs: readonly EpochRecord[];
+  readonly steps: number;
+  /** Wall time of this process's part of the run. */
+  readonly seconds: number;
+  /** Step the run was continued from; 0 when it began here. */
+  readonly resumedAtStep: number;
+}
+
+/** What the steps of a run share. */
+interface Run {
+  readonly input: TrainModelInput;
+  readonly settings: TrainingSettings;
+  readonly random: Random;
+  readonly model: Model;
+  readonly parameters: ModelParameters;
+  readonly optimizer: AdamW;
+  readonly evaluation: EarlyEvaluation;
+  readonly totalSteps: number;
+  readonly speed: ReturnType<typeof createSpeedometer>;
+  readonly clock: Clock;
+  readonly fingerprint: string;
+  savedAtMs: number;
+}
+
+/**
+ * Trains one model.
+ *
+ * @throws InsufficientData when there is nothing to learn or to judge; InvalidConfig and
+ *   InvalidModelConfig for settings that do not fit; TrainingDiverged when a loss or a gradient is not
+ *   finite; Interrupted when `signal` is aborted; InvalidInput for a checkpoint that is refused.
+ */
+export async function trainModel(input: TrainModelInput): Promise<TrainingResult> {
+  const { config, split, features, seed } = input;
+  const settings = checkSettings(input.settings, config.sizes);
+  const validation = split.cases('validation');
+  checkData(config, split.train, validation, features);
+  const clock = input.clock ?? systemClock;
+  const startedMs = clock.now();
+  const fingerprint = fingerprintOf({
+    ...{ config, settings, seed, features, validation },
+    train: split.train,
+  });
+  const random = createRandom(seed);
+  const whitening =
+    settings.whitenFeatures && config.featureWidth > 0
+      ? fitWhitening(features, config.featureWidth)
+      : null;
+  const resumed = await resume(input, fingerprint);
+  const state = resumed ?? startState(config, settings, random);
+  const model = createModel(config, whitening ? whiten(features, whitening) : features);
+  const parameters = model.createParameters(state.parameters);
+  const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
+  const optimizer = createOptimizer(settings, totalSteps, parameters);
+  if (resumed) optimizer.restore(resumed.optimizer, resumed.step);
+  const run: Run = {
+    ...{ input, settings, random, model, parameters, optimizer, totalSteps, clock, fingerprint },
+    evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
+    speed: createSpeedometer(clock, totalSteps),
+    savedAtMs: clock.now(),
+  };
+  try {
+    await runEpochs(run, state);
+    const best = withRawProjector(state.best!, whitening);
+    if (input.checkpoint) await removeCheckpoint(input.checkpoint.path);
+    return {
+      parameters: best,
+      lambdaMax: lambdaMax(config, best),
+      bestEpoch: state.stopping.bestEpoch,
+      bestPrimary: state.stopping.best,
+      epochs: state.epochs,
+      steps: state.step,
+      seconds: (clock.now() - startedMs) / 1_000,
+      resumedAtStep: resumed?.step ?? 0,
+    };
+  } finally {
+    optimizer.dispose();
+    disposeParameters(parameters);
+    model.dispose();
+  }
+}
+
+async function resume(input: TrainModelInput, fingerprint: string): Promise<RunState | null> {
+  if (!input.checkpoint) return null;
+  try {
+    return await loadCheckpoint(input.checkpoint.path, fingerprint);
+  } catch (error) {
+    if (input.checkpoint.other === 'refuse') throw error;
+    const reason = isError(error, InvalidInput) ? error.message : 'the checkpoint is unreadable';
+    input.onProgress?.({ kind: 'note', text: `starting anew: ${reason}` });
+    return null;
+  }
+}
+
+function startState(config: ModelConfig, settings: TrainingSettings, random: Random): RunState {
+  const parameters = new Map(initParameters(config, random.fork('parameters')));
+  const residual = parameters.get('embedding.item_residual');
+  if (residual) {
+    const draw = random.fork('residual');
+    const deviation = settings.residualStart / Math.sqrt(config.sizes.at(-1)!);
+    const data = residual.data.map(() => draw.normal() * deviation);
+    parameters.set('embedding.item_residual', { shape: residual.shape, data });
+  }
+  return {
+    ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
+    ...{ stopping: EARLY_STOPPING_START, epochs: [], best: null },
+    parameters,
+    optimizer: new Map(),
+  };
+}
+
+function createOptimizer(
+  settings: TrainingSettings,
+  totalSteps: number,
+  parameters: ModelParameters,
+): AdamW {
+  const isMatrix = (name: string) => (parameters.get(name)?.rank ?? 0) >= 2;
+  const rate = {
+    ...{ peak: settings.learningRate, finalShare: settings.finalLearningRateShare },
+    ...{ warmupSteps: settings.warmupSteps, totalSteps },
+  };
+  return createAdamW({
+    // The optimiser counts its steps from 1.
+    lr: (step) => learningRateAt(step - 1, rate),
+    betas: [settings.beta1, settings.beta2],
+    eps: settings.epsilon,
+    weightDecay: settings.weightDecay,
+    decays: (name) => settings.decays === 'all' || isMatrix(name),
+    clipNorm: settings.clipNorm,
+  });
+}
+
+async function runEpochs(run: Run, state: RunState): Promise<void> {
+  const { settings, input } = run;
+  while (state.epoch <= settings.maxEpochs) {
+    const batches = packedBatches(input.split.train, {
+      ...settings,
+      random: run.random.fork(`batches/${state.epoch}`),
+    });
+    let index = 0;
+    for (const batch of batches) {
+      // A resumed epoch draws the same batches again and skips those that were done.
+      if (index++ < state.batchInEpoch) continue;
+      takeStep(run, state, batch);
+      await pause(run, state);
+    }
+    endEpoch(run, state);
+    if (shouldStop(state.stopping, settings.patience)) break;
+    await save(run, state);
+  }
+}
+
+function takeStep(run: Run, state: RunState, batch: PackedBatch): void {
+  const { settings, model, parameters } = run;
+  const startedMs = run.clock.now();
+  const { loss, gradients } = model.lossAndGradients(parameters, batch, {
+    lossWeights: settings.lossWeights,
+    dropout: settings.dropout,
+    residualDrop: settings.residualDropout,
+    random: run.random.fork(`dropout/${state.step}`),
+  });
+  const { gradientNorm } = run.optimizer.step(parameters, gradients);
+  state.step++;
+  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+    throw new TrainingDiverged({
+      detail:
+        `loss ${loss}, gradient norm ${gradientNorm} at step ${state.step} of epoch ${state.epoch} ` +
+        `(learning rate ${settings.learningRate}): lower learningRate or clipNorm, and check the ` +
+        'item features for extreme values',
+    });
+  }
+  state.batchInEpoch++;
+  state.lossSum += loss * batch.labels;
+  state.labelSum += batch.labels;
+  run.speed.step(startedMs, batch.users.length);
+  run.input.onProgress?.({
+    kind: 'step',
+    epoch: state.epoch,
+    maxEpochs: settings.maxEpochs,
+    step: state.step,
+    totalSteps: run.totalSteps,
+    loss,
+    learningRate: learningRateOf(run, state.step - 1),
+    usersPerSecond: run.speed.usersPerSecond(),
+    etaSeconds: run.speed.etaSeconds(state.step),
+  });
+}
+
+function learningRateOf(run: Run, step: number): number {
+  const { learningRate: peak, finalLearningRateShare: finalShare, warmupSteps } = run.settings;
+  return learningRateAt(step, { peak, finalShare, warmupSteps, totalSteps: run.totalSteps });
+}
+
+/** Between steps: lets signals and timers in, stops when asked to, saves when it is time. */
+async function pause(run: Run, state: RunState): Promise<void> {
+  await nextTurn();
+  if (run.input.signal?.aborted) {
+    await save(run, state);
+    const kept = run.input.checkpoint ? '; the checkpoint is kept and the run can go on' : '';
+    throw new Interrupted({ detail: `training stopped at step ${state.step}${kept}` });
+  }
+  const { checkpoint } = run.input;
+  if (checkpoint && run.clock.now() - run.savedAtMs >= checkpoint.everyMs) await save(run, state);
+}
+
+async function save(run: Run, state: RunState): Promise<void> {
+  const { checkpoint } = run.input;
+  if (!checkpoint) return;
+  const startedMs = run.clock.now();
+  state.parameters = run.model.exportParameters(run.parameters);
+  state.optimizer = run.optimizer.state();
+  await saveCheckpoint(checkpoint.path, state, run.fingerprint);
+  run.savedAtMs = run.clock.now();
+  run.speed.aside(run.savedAtMs - startedMs);
+}
+
+/** Judges the epoch, keeps the parameters if they are the best, and turns to the next epoch. */
+function endEpoch(run: Run, state: RunState): void {
+  const { settings, model, parameters } = run;
+  const startedMs = run.clock.now();
+  const due =
+    state.epoch % settings.evaluateEveryEpochs === 0 || state.epoch === settings.maxEpochs;
+  const result = due ? run.evaluation.evaluate(model, parameters) : null;
+  const exported = model.exportParameters(parameters);
+  const record: EpochRecord = {
+    epoch: state.epoch,
+    step: state.step,
+    loss: state.lossSum / Math.max(1, state.labelSum),
+    primary: result?.primary ?? null,
+    bySize: result?.bySize ?? {},
+    lambdaMax: lambdaMax(run.input.config, exported),
+  };
+  if (result) state.stopping = afterEvaluation(state.stopping, state.epoch, result.primary);
+  const best = result !== null && state.stopping.bestEpoch === state.epoch;
+  if (best) state.best = exported;
+  state.epochs = [...state.epochs, record];
+  state.epoch++;
+  state.batchInEpoch = state.lossSum = state.labelSum = 0;
+  run.speed.aside(run.clock.now() - startedMs);
+  run.input.onProgress?.({ kind: 'epoch', record, best });
+}
+
+function withRawProjector(parameters: NamedArrays, whitening: Whitening | null): NamedArrays {
+  if (!whitening) return parameters;
+  const name = 'embedding.projector.weight';
+  const projector = parameters.get(name)!;
+  const data = foldProjector(projector.data, whitening);
+  return new Map(parameters).set(name, { shape: projector.shape, data });
+}
