@@ -1,2 +1,49 @@
 /** Chooses the TensorFlow.js backend and holds the fused operations with their gradients. */
-export {};
+export { createAdamW, globalNorm, type AdamW, type AdamWOptions } from './adamw.js';
+export { disposeTensors, fromNamedArrays, toNamedArrays, type TensorMap } from './arrays.js';
+export {
+  BACKENDS,
+  selectBackend,
+  type BackendName,
+  type BackendOptions,
+  type BackendReport,
+} from './backend.js';
+export {
+  diagonalScan,
+  diagonalScanBackward,
+  lambdaOf,
+  type Lambda,
+  type ScanGradients,
+} from './diagonal-scan.js';
+export { dropoutMask, requireRates } from './dropout.js';
+export {
+  nestedCrossEntropy,
+  type NestedCrossEntropy,
+  type NestedCrossEntropyInput,
+} from './nested-cross-entropy.js';
+export {
+  nestedLinear,
+  nestedLinearBackward,
+  nestedMask,
+  type NestedLinearGradients,
+  type NestedShape,
+} from './nested-linear.js';
+export { layOutRows, type PackedRows } from './packed-rows.js';
+export { createRanker, type RankCases, type Ranker, type SizeRanks } from './ranker.js';
+export { gatherRows, scatterAddRows } from './rows.js';
+export {
+  columnSums,
+  NORM_EPSILON,
+  segmentNorm,
+  segmentNormBackward,
+  type SegmentNormForward,
+  type SegmentNormGradients,
+} from './segment-norm.js';
+export {
+  createSegmentMatrices,
+  segmentIndex,
+  segmentsOf,
+  spreadValues,
+  type Segment,
+  type SegmentMatrices,
+} from './segments.js';

@@ -1,0 +1,164 @@
+/**
+ * AdamW with clipping to a global norm, as PyTorch computes it: decay is decoupled (parameters shrink by
+ * lr * weightDecay before the step), and both moments are corrected for their start at zero.
+ *
+ * Knows parameters only by name. Its state is plain arrays plus a step count, for checkpoints.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { NamedArray, NamedArrays } from '@nestrec/contracts';
+import { InternalError } from '@nestrec/errors';
+import type { TensorMap } from './arrays.js';
+
+export interface AdamWOptions {
+  /** Learning rate of step 1, 2, ... */
+  readonly lr: (step: number) => number;
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Which parameters decay. */
+  readonly decays: (name: string) => boolean;
+  /** Gradients are scaled down to this global norm; Infinity never clips. */
+  readonly clipNorm: number;
+}
+
+export interface AdamW {
+  /**
+   * One step; updates the variables in place and disposes the gradients. A parameter without a gradient
+   * stays as it is. The norm returned is that before clipping.
+   */
+  step(
+    parameters: ReadonlyMap<string, tf.Variable>,
+    gradients: TensorMap,
+  ): { readonly gradientNorm: number };
+  /** Steps done so far. */
+  steps(): number;
+  /** `NAME/m` and `NAME/v` of every parameter stepped so far. */
+  state(): NamedArrays;
+  /** Continues from a state taken after `steps` steps. */
+  restore(state: NamedArrays, steps: number): void;
+  dispose(): void;
+}
+
+/** PyTorch adds this to the norm before dividing by it. */
+const CLIP_EPSILON = 1e-6;
+
+/** Square root of the sum of squares over all gradients, summed row by row to keep float32 exact enough. */
+export function globalNorm(gradients: TensorMap): number {
+  let total = 0;
+  for (const gradient of gradients.values()) {
+    const rows = gradient.rank < 2 ? 1 : gradient.shape[0]!;
+    const sums = tf.tidy(() => tf.sum(tf.reshape(tf.square(gradient), [rows, -1]), 1).dataSync());
+    for (const sum of sums) total += sum;
+  }
+  return Math.sqrt(total);
+}
+
+interface Moments {
+  readonly m: tf.Variable;
+  readonly v: tf.Variable;
+}
+
+export function createAdamW(options: AdamWOptions): AdamW {
+  const moments = new Map<string, Moments>();
+  let steps = 0;
+
+  const momentsOf = (name: string, parameter: tf.Tensor): Moments => {
+    let found = moments.get(name);
+    if (found === undefined) {
+      const zeros = () => tf.tidy(() => tf.variable(tf.zeros(parameter.shape), false));
+      found = { m: zeros(), v: zeros() };
+      moments.set(name, found);
+    }
+    return found;
+  };
+
+  const dispose = () => {
+    for (const { m, v } of moments.values()) tf.dispose([m, v]);
+    moments.clear();
+  };
+
+  return {
+    step(parameters, gradients) {
+      const gradientNorm = globalNorm(gradients);
+      steps++;
+      const scale = Math.min(1, options.clipNorm / (gradientNorm + CLIP_EPSILON));
+      for (const [name, gradient] of gradients) {
+        const parameter = parameters.get(name);
+        if (parameter === undefined) {
+          throw new InternalError({ detail: `a gradient has no parameter: ${name}` });
+        }
+        update(parameter, gradient, momentsOf(name, parameter), {
+          ...options,
+          scale,
+          lr: options.lr(steps),
+          decay: options.decays(name) ? options.weightDecay : 0,
+          step: steps,
+        });
+        gradient.dispose();
+      }
+      return { gradientNorm };
+    },
+    steps: () => steps,
+    state() {
+      const arrays = new Map<string, NamedArray>();
+      for (const [name, { m, v }] of moments) {
+        for (const [key, tensor] of [
+          ['m', m],
+          ['v', v],
+        ] as const) {
+          const data = new Float32Array(tensor.dataSync());
+          arrays.set(`${name}/${key}`, { shape: [...tensor.shape], data });
+        }
+      }
+      return arrays;
+    },
+    restore(state, stepsDone) {
+      dispose();
+      steps = stepsDone;
+      const load = (array: NamedArray | undefined, name: string) => {
+        if (array === undefined) {
+          throw new InternalError({ detail: `the optimiser's state lacks ${name}` });
+        }
+        return tf.tidy(() => tf.variable(tf.tensor(array.data, [...array.shape]), false));
+      };
+      for (const key of state.keys()) {
+        if (!key.endsWith('/m')) continue;
+        const name = key.slice(0, -2);
+        moments.set(name, {
+          m: load(state.get(`${name}/m`), `${name}/m`),
+          v: load(state.get(`${name}/v`), `${name}/v`),
+        });
+      }
+    },
+    dispose,
+  };
+}
+
+interface Update {
+  readonly scale: number;
+  readonly lr: number;
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  readonly decay: number;
+  readonly step: number;
+}
+
+function update(parameter: tf.Variable, gradient: tf.Tensor, { m, v }: Moments, u: Update): void {
+  const [beta1, beta2] = u.betas;
+  const correction1 = 1 - beta1 ** u.step;
+  const correction2 = 1 - beta2 ** u.step;
+  tf.tidy(() => {
+    // The clip scale is folded into the moments' factors: no pass over the gradient for it alone.
+    const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, (1 - beta1) * u.scale));
+    const nextV = tf.add(
+      tf.mul(v, beta2),
+      tf.mul(tf.square(gradient), (1 - beta2) * u.scale * u.scale),
+    );
+    m.assign(nextM);
+    v.assign(nextV);
+    const deviation = tf.add(tf.mul(tf.sqrt(nextV), 1 / Math.sqrt(correction2)), u.eps);
+    const change = tf.mul(tf.div(nextM, deviation), u.lr / correction1);
+    const shrunk = u.decay === 0 ? parameter : tf.mul(parameter, 1 - u.lr * u.decay);
+    parameter.assign(tf.sub(shrunk, change));
+  });
+}

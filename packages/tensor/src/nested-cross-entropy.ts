@@ -1,0 +1,370 @@
+/**
+ * Cross-entropy over the whole catalogue at every nested size at once, with its gradients.
+ *
+ * The scores of size k are those of size k - 1 plus the product of one segment, so all sizes cost what the
+ * largest does. Labels go through in blocks and items in chunks, so that labels x items scores never exist
+ * at once. Where all items fit one chunk (the usual case) a block's softmax is final and nothing is computed
+ * twice; otherwise a first pass finds each label's log-sum-exp by size, chunk by chunk, and a second one
+ * recomputes the scores. The backward pass adds the sizes from the largest down (suffix sums), so that it
+ * too multiplies each segment once.
+ *
+ * Written for few passes over the scores: softmax is six times faster than exp on wasm, so probabilities
+ * come from it alone, the label's own term is a row of its own, and no product is asked to transpose.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { gatherRows, scatterAddRows } from './rows.js';
+import { labelLosses, mergeLogSumExp, rowDots, softmaxLogSumExp } from './log-sum-exp.js';
+import { segmentsOf, spreadValues, type Segment } from './segments.js';
+
+export interface NestedCrossEntropyInput {
+  /** Query vectors of the labels, [n, D]. */
+  readonly states: tf.Tensor2D;
+  /** Item vectors as rows, [I, D]. */
+  readonly items: tf.Tensor2D;
+  /** The same as columns, [D, I]. */
+  readonly itemColumns: tf.Tensor2D;
+  /** Row of `items` that is right, by label. */
+  readonly targets: Int32Array;
+  readonly sizes: readonly number[];
+  /** Weight of each size; the loss is the weighted sum of the sizes' means. */
+  readonly weights: readonly number[];
+  /** Log of the factor on each size's scores; null = 1, without gradient. */
+  readonly logScales: ArrayLike<number> | null;
+  /** Items a chunk; 0 or absent = by memory. */
+  readonly itemChunk?: number;
+}
+
+export interface NestedCrossEntropy {
+  readonly loss: number;
+  /** Mean cross-entropy of each size, without its weight. */
+  readonly lossBySize: readonly number[];
+  readonly gradients: {
+    readonly states: tf.Tensor2D;
+    /** [I, D] */
+    readonly items: tf.Tensor2D;
+    readonly logScales: Float32Array | null;
+  };
+}
+
+/** Labels a block. On wasm a transpose of 64 rows costs 0.7 ns a number, of 512 rows eight times that. */
+const BLOCK_ROWS = 64;
+/** Scores held at once, over all sizes: 128 MB. */
+const SCORES_AT_ONCE = 32_000_000;
+
+/** A range of items, cut into segments in both orientations. */
+interface ItemChunk {
+  readonly from: number;
+  readonly count: number;
+  /** By segment, [width, count]. */
+  readonly columns: readonly tf.Tensor2D[];
+  /** By segment, [count, width]. */
+  readonly rows: readonly tf.Tensor2D[];
+  readonly ones: tf.Tensor2D;
+  /** By segment, [count, width]: the gradient so far. */
+  readonly gradients: tf.Tensor2D[];
+}
+
+function cutItems(
+  columns: tf.Tensor2D,
+  segments: readonly Segment[],
+  chunkItems: number,
+): ItemChunk[] {
+  const total = columns.shape[1];
+  const chunks: ItemChunk[] = [];
+  for (let from = 0; from < total; from += chunkItems) {
+    const count = Math.min(chunkItems, total - from);
+    const cut = segments.map(({ begin, width }) =>
+      tf.slice(columns, [begin, from], [width, count]),
+    );
+    chunks.push({
+      from,
+      count,
+      columns: cut,
+      rows: cut.map((part) => tf.transpose(part) as tf.Tensor2D),
+      ones: tf.ones([count, 1]),
+      gradients: segments.map(({ width }) => tf.zeros([count, width])),
+    });
+  }
+  return chunks;
+}
+
+function defaultChunk(items: number, sizes: number): number {
+  return Math.min(items, Math.max(1_024, Math.floor(SCORES_AT_ONCE / (BLOCK_ROWS * (sizes + 3)))));
+}
+
+/** What stays the same for all blocks of one call. */
+interface Call {
+  readonly segments: readonly Segment[];
+  readonly scales: readonly number[];
+  /** d loss / d score of a size = factor * (probability - target). */
+  readonly factors: readonly number[];
+  readonly withScaleGradient: boolean;
+}
+
+interface Totals {
+  readonly loss: Float64Array;
+  readonly scaleGradient: Float64Array;
+}
+
+/** Labels from .. from + rows - 1: their segments of the states, and their targets. */
+interface Block {
+  readonly rows: number;
+  readonly states: readonly tf.Tensor2D[];
+  readonly targets: Int32Array;
+}
+
+/** Scores of every size (scaled) for one block and chunk, smallest first. */
+function scoresOf(block: Block, chunk: ItemChunk, scales: readonly number[]): tf.Tensor2D[] {
+  const sums: tf.Tensor2D[] = [];
+  block.states.forEach((segment, k) => {
+    const part = tf.matMul(segment, chunk.columns[k]!);
+    sums.push(k === 0 ? part : tf.add(sums[k - 1]!, part));
+  });
+  return sums.map((sum, k) => (scales[k] === 1 ? sum : tf.mul(sum, scales[k]!)));
+}
+
+/** Log-sum-exp of every row: by size over all items, and by chunk and size. */
+interface LogSumExps {
+  readonly total: readonly Float64Array[];
+  readonly byChunk: readonly (readonly Float32Array[])[];
+}
+
+/** First pass over more than one chunk. */
+function logSumExps(block: Block, chunks: readonly ItemChunk[], call: Call): LogSumExps {
+  const byChunk = chunks.map((chunk) =>
+    tf.tidy(() =>
+      scoresOf(block, chunk, call.scales).map((scores) =>
+        softmaxLogSumExp(scores, tf.softmax(scores)),
+      ),
+    ),
+  );
+  return {
+    total: call.segments.map((_, k) => mergeLogSumExp(byChunk.map((chunk) => chunk[k]!))),
+    byChunk,
+  };
+}
+
+/**
+ * Adds one block's loss and gradients over one chunk. Returns the gradient by the block's states, by segment,
+ * without the targets' own part.
+ */
+function backwardChunk(
+  block: Block,
+  chunk: ItemChunk,
+  call: Call,
+  totals: Totals,
+  shares: readonly Float32Array[] | null,
+): tf.Tensor2D[] {
+  return tf.tidy(() => {
+    const scores = scoresOf(block, chunk, call.scales);
+    const probabilities = scores.map((values, k) => {
+      const softmax = tf.softmax(values);
+      if (shares === null) return softmax;
+      return tf.mul(softmax, tf.tensor2d(shares[k]!, [block.rows, 1])) as tf.Tensor2D;
+    });
+    scores.forEach((values, k) => {
+      if (shares === null) {
+        totals.loss[k]! += labelLosses(values, probabilities[k]!, block.targets);
+      }
+      if (call.withScaleGradient && call.factors[k] !== 0) {
+        totals.scaleGradient[k]! += rowDots(probabilities[k]!, values, chunk.ones);
+      }
+    });
+    const gradients: tf.Tensor2D[] = [];
+    let suffix: tf.Tensor2D | null = null;
+    let suffixFactor = 1;
+    for (let k = call.segments.length - 1; k >= 0; k--) {
+      [suffix, suffixFactor] = addToSuffix(
+        suffix,
+        suffixFactor,
+        probabilities[k]!,
+        call.factors[k]!,
+      );
+      if (suffix === null) {
+        gradients[k] = tf.zerosLike(block.states[k]!);
+        continue;
+      }
+      gradients[k] = tf.mul(tf.matMul(suffix, chunk.rows[k]!), suffixFactor) as tf.Tensor2D;
+      const scaled = tf.mul(block.states[k]!, suffixFactor) as tf.Tensor2D;
+      const part = tf.matMul(tf.transpose(suffix) as tf.Tensor2D, scaled);
+      const before = chunk.gradients[k]!;
+      chunk.gradients[k] = tf.keep(tf.add(before, part) as tf.Tensor2D);
+      before.dispose();
+    }
+    return gradients;
+  });
+}
+
+/** suffix * suffixFactor + p * factor, kept as a pair: two passes over the scores, or one for equal factors. */
+function addToSuffix(
+  suffix: tf.Tensor2D | null,
+  suffixFactor: number,
+  p: tf.Tensor2D,
+  factor: number,
+): [tf.Tensor2D | null, number] {
+  if (factor === 0) return [suffix, suffixFactor];
+  if (suffix === null) return [p, factor];
+  const ratio = suffixFactor / factor;
+  const scaled = ratio === 1 ? suffix : tf.mul(suffix, ratio);
+  return [tf.add(scaled, p) as tf.Tensor2D, factor];
+}
+
+/** Rows of the states as contiguous blocks by segment; read on the host, since wasm's slices copy their source. */
+function cutStates(states: tf.Tensor2D, segments: readonly Segment[]): Float32Array[] {
+  const [rows, width] = states.shape;
+  const data = states.dataSync();
+  return segments.map((segment) => {
+    const out = new Float32Array(rows * segment.width);
+    for (let row = 0; row < rows; row++) {
+      const begin = row * width + segment.begin;
+      out.set(data.subarray(begin, begin + segment.width), row * segment.width);
+    }
+    return out;
+  });
+}
+
+/** The targets' own part of the loss gradient: -tau * E_y for the states, -tau * z for the items. */
+function targetParts(input: NestedCrossEntropyInput, factors: readonly number[]) {
+  const { states, items, targets, sizes } = input;
+  let sum = 0;
+  const suffixSums = [...factors].reverse().map((factor) => (sum += factor));
+  const tau = tf.tensor1d(spreadValues(sizes, suffixSums.reverse()));
+  const right = gatherRows(items, targets);
+  return {
+    right,
+    states: tf.mul(right, tau) as tf.Tensor2D,
+    items: scatterAddRows(targets, tf.mul(states, tau) as tf.Tensor2D, items.shape[0]),
+  };
+}
+
+/** Scores of the targets by label and size, scaled: from the rows themselves, not from the products. */
+function targetScores(
+  states: readonly Float32Array[],
+  right: Float32Array,
+  segments: readonly Segment[],
+  scales: readonly number[],
+  rows: number,
+): Float64Array[] {
+  const width = segments.at(-1)!.end;
+  const sums = new Float64Array(rows);
+  return segments.map((segment, k) => {
+    for (let row = 0; row < rows; row++) {
+      for (let d = 0; d < segment.width; d++) {
+        const item = right[row * width + segment.begin + d]!;
+        sums[row]! += states[k]![row * segment.width + d]! * item;
+      }
+    }
+    return sums.map((sum) => sum * scales[k]!);
+  });
+}
+
+/** Loss and gradients. The caller disposes the gradients' tensors. No label: loss 0, gradients 0. */
+export function nestedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntropy {
+  const { sizes, weights, targets } = input;
+  const labels = targets.length;
+  const segments = segmentsOf(sizes);
+  const scales = sizes.map((_, k) =>
+    input.logScales === null ? 1 : Math.exp(input.logScales[k]!),
+  );
+  const call: Call = {
+    segments,
+    scales,
+    factors: weights.map((weight, k) => (labels === 0 ? 0 : (weight * scales[k]!) / labels)),
+    withScaleGradient: input.logScales !== null,
+  };
+  const totals: Totals = {
+    loss: new Float64Array(sizes.length),
+    scaleGradient: new Float64Array(sizes.length),
+  };
+  const gradients = tf.tidy(() => {
+    const parts = targetParts(input, call.factors);
+    const states = cutStates(input.states, segments);
+    const own = targetScores(
+      states,
+      parts.right.dataSync() as Float32Array,
+      segments,
+      scales,
+      labels,
+    );
+    const chunks = labels === 0 ? [] : cutItems(input.itemColumns, segments, chunkItems(input));
+    const byState = runBlocks(states, targets, chunks, call, totals, own);
+    const byItem = chunks.map((chunk) => tf.concat(chunk.gradients, 1));
+    chunks.forEach((chunk) => tf.dispose(chunk.gradients));
+    if (call.withScaleGradient) {
+      own.forEach((scores, k) => scores.forEach((score) => (totals.scaleGradient[k]! -= score)));
+    }
+    return {
+      states: labels === 0 ? tf.zerosLike(input.states) : tf.sub(byState, parts.states),
+      items: labels === 0 ? tf.zerosLike(input.items) : tf.sub(tf.concat(byItem, 0), parts.items),
+    } as unknown as tf.NamedTensorMap;
+  }) as unknown as { states: tf.Tensor2D; items: tf.Tensor2D };
+  const lossBySize = [...totals.loss].map((sum) => (labels === 0 ? 0 : sum / labels));
+  const logScales = Float32Array.from(totals.scaleGradient, (sum, k) =>
+    labels === 0 ? 0 : (weights[k]! * sum) / labels,
+  );
+  return {
+    loss: lossBySize.reduce((sum, loss, k) => sum + weights[k]! * loss, 0),
+    lossBySize,
+    gradients: { ...gradients, logScales: call.withScaleGradient ? logScales : null },
+  };
+}
+
+function chunkItems(input: NestedCrossEntropyInput): number {
+  const items = input.items.shape[0];
+  const wanted = input.itemChunk ?? 0;
+  return wanted === 0 ? defaultChunk(items, input.sizes.length) : Math.min(wanted, items);
+}
+
+/** All blocks over all chunks; the gradient by the states [n, D] without the targets' part. */
+function runBlocks(
+  states: readonly Float32Array[],
+  targets: Int32Array,
+  chunks: readonly ItemChunk[],
+  call: Call,
+  totals: Totals,
+  own: readonly Float64Array[],
+): tf.Tensor2D {
+  const blocks: tf.Tensor2D[] = [];
+  for (let from = 0; from < targets.length; from += BLOCK_ROWS) {
+    const rows = Math.min(BLOCK_ROWS, targets.length - from);
+    const gradient = tf.tidy(() => {
+      const block: Block = {
+        rows,
+        states: call.segments.map(({ width }, k) =>
+          tf.tensor2d(states[k]!.subarray(from * width, (from + rows) * width), [rows, width]),
+        ),
+        targets: targets.subarray(from, from + rows),
+      };
+      const lse = chunks.length > 1 ? logSumExps(block, chunks, call) : null;
+      if (lse !== null) addChunkedLoss(lse, own, from, totals);
+      let sums: tf.Tensor2D[] | null = null;
+      chunks.forEach((chunk, c) => {
+        const shares = lse === null ? null : sharesOf(lse, c);
+        const parts = backwardChunk(block, chunk, call, totals, shares);
+        const before = sums;
+        sums = before === null ? parts : parts.map((p, k) => tf.add(before[k]!, p) as tf.Tensor2D);
+      });
+      return tf.concat(sums!, 1);
+    });
+    blocks.push(gradient as tf.Tensor2D);
+  }
+  return blocks.length === 0 ? tf.zeros([0, 0]) : tf.concat(blocks, 0);
+}
+
+function addChunkedLoss(
+  lse: LogSumExps,
+  own: readonly Float64Array[],
+  from: number,
+  totals: Totals,
+): void {
+  lse.total.forEach((values, k) => {
+    values.forEach((value, row) => (totals.loss[k]! += value - own[k]![from + row]!));
+  });
+}
+
+/** The share of all probability that falls into chunk c, by size and row. */
+function sharesOf(lse: LogSumExps, c: number): Float32Array[] {
+  return lse.byChunk[c]!.map((values, k) =>
+    values.map((value, row) => Math.exp(value - lse.total[k]![row]!)),
+  );
+}

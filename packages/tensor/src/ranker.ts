@@ -1,0 +1,123 @@
+/**
+ * Ranks of target items at every nested size in one pass, from running sums (model.md 5, part 5): a rank is
+ * 1 + the number of items with a strictly greater score, a count, never a sort. Equal scores are therefore
+ * ranked in the target's favour; a target whose score is not a number ranks last.
+ *
+ * Knows queries and item vectors only. Targets and seen items are internal ids 1..N; row i of the item
+ * vectors is item i + 1. Scores are counted on the host: comparing with a broadcast column costs 60 ns a
+ * score on wasm, reading and counting them 2.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { segmentsOf, type Segment } from './segments.js';
+
+export interface RankCases {
+  /** Query vectors, cases x D, row-major. */
+  readonly queries: Float32Array;
+  /** Internal id of each case's target. */
+  readonly targets: Int32Array;
+  /** Distinct items of the case's history without its target, ragged: these can be masked. */
+  readonly seenOffsets: Int32Array;
+  readonly seen: Int32Array;
+}
+
+/** Ranks per size, smallest first: among the whole catalogue, and with seen items left out. */
+export interface SizeRanks {
+  readonly all: readonly Int32Array[];
+  readonly masked: readonly Int32Array[];
+}
+
+/** One scorer's item side, kept on the backend. */
+export interface Ranker {
+  rank(cases: RankCases): SizeRanks;
+  dispose(): void;
+}
+
+/** Scores held at once: 16 MB, which fits a last-level cache. */
+const SCORES_AT_ONCE = 4_000_000;
+
+/**
+ * @param itemVectors N x D, row-major.
+ * @param sizes nested sizes, the last is D.
+ */
+export function createRanker(itemVectors: Float32Array, sizes: readonly number[]): Ranker {
+  const width = sizes.at(-1)!;
+  const numItems = itemVectors.length / width;
+  const segments = segmentsOf(sizes);
+  const columns = tf.tidy(() => {
+    const table = tf.tensor2d(itemVectors, [numItems, width]);
+    return segments.map(
+      (s) => tf.transpose(tf.slice(table, [0, s.begin], [numItems, s.width])) as tf.Tensor2D,
+    );
+  });
+  const atOnce = Math.max(1, Math.floor(SCORES_AT_ONCE / numItems));
+  return {
+    rank(cases) {
+      const count = cases.targets.length;
+      const all = sizes.map(() => new Int32Array(count));
+      const masked = sizes.map(() => new Int32Array(count));
+      for (let from = 0; from < count; from += atOnce) {
+        const to = Math.min(count, from + atOnce);
+        scoreBySize(
+          cases.queries.subarray(from * width, to * width),
+          columns,
+          segments,
+          (k, scores) => countGreater(cases, from, to, scores, all[k]!, masked[k]!),
+        );
+      }
+      return { all, masked };
+    },
+    dispose: () => tf.dispose(columns),
+  };
+}
+
+/** Hands each size's scores (cases x N) to `use`, smallest size first. */
+function scoreBySize(
+  queries: Float32Array,
+  columns: readonly tf.Tensor2D[],
+  segments: readonly Segment[],
+  use: (size: number, scores: Float32Array) => void,
+): void {
+  const width = segments.at(-1)!.end;
+  tf.tidy(() => {
+    const block = tf.tensor2d(queries, [queries.length / width, width]);
+    let scores: tf.Tensor | null = null;
+    segments.forEach(({ begin, width: segmentWidth }, k) => {
+      const part = tf.matMul(
+        tf.slice(block, [0, begin], [block.shape[0], segmentWidth]),
+        columns[k]!,
+      );
+      const next: tf.Tensor = scores === null ? part : tf.add(scores, part);
+      if (scores !== null) tf.dispose([scores, part]);
+      scores = next;
+      use(k, next.dataSync() as Float32Array);
+    });
+  });
+}
+
+/** Ranks of cases from .. to - 1 at one size. */
+function countGreater(
+  cases: RankCases,
+  from: number,
+  to: number,
+  scores: Float32Array,
+  all: Int32Array,
+  masked: Int32Array,
+): void {
+  const numItems = scores.length / (to - from);
+  for (let c = from; c < to; c++) {
+    const row = scores.subarray((c - from) * numItems, (c - from + 1) * numItems);
+    const target = row[cases.targets[c]! - 1]!;
+    if (!Number.isFinite(target)) {
+      all[c] = masked[c] = numItems;
+      continue;
+    }
+    let greater = 0;
+    for (let i = 0; i < numItems; i++) if (row[i]! > target) greater++;
+    let seenGreater = 0;
+    for (let s = cases.seenOffsets[c]!; s < cases.seenOffsets[c + 1]!; s++) {
+      if (row[cases.seen[s]! - 1]! > target) seenGreater++;
+    }
+    all[c] = 1 + greater;
+    masked[c] = 1 + greater - seenGreater;
+  }
+}
