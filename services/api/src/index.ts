@@ -1,2 +1,22 @@
 /** The HTTP API. */
-export {};
+export { createApi, type Api } from './api.js';
+export type {
+  ApiDeps,
+  CatalogueStore,
+  EventAppender,
+  KeyStore,
+  LogPosition,
+  ModelStore,
+  Publisher,
+  Ranking,
+  ReadinessCheck,
+  Recommender,
+  StoredModel,
+  TierStore,
+  WaitForEvents,
+} from './deps.js';
+export { createEventWaiter } from './events/wait-for-events.js';
+export { createReadinessGate, type ReadinessGate } from './http/readiness.js';
+export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
+export { routes } from './routes/index.js';
+export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';

@@ -1,0 +1,114 @@
+/**
+ * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
+ * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
+ */
+import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
+import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import type { ApiKey, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type { ReadinessGate } from './http/readiness.js';
+import type { ApiSettings } from './settings.js';
+
+/** API keys, as `@nestrec/storage` keeps them: the key itself is never stored. */
+export interface KeyStore {
+  /** Looks a presented key up. */
+  find(presented: string, nowMs: number): Promise<KeyLookup>;
+  /** Oldest first, revoked ones included. */
+  list(): Promise<ApiKey[]>;
+  /** Makes a key; `key` is the only copy there will ever be. */
+  create(request: NewApiKey): Promise<{ key: string; publicId: string }>;
+  /** Revokes for good; false where there is no such key. Twice keeps the first time. */
+  revoke(publicId: string): Promise<boolean>;
+}
+
+export interface TierStore {
+  list(): Promise<Tier[]>;
+}
+
+export interface CatalogueStore {
+  get(itemId: string): Promise<Item | null>;
+  /** Writes the item and embeds it in every live version. */
+  put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
+  /** Removes the item from the catalogue and from every live version. False: there was none. */
+  remove(itemId: string): Promise<boolean>;
+}
+
+export interface StoredModel {
+  readonly version: string;
+  readonly status: 'candidate' | 'published' | 'retired';
+  readonly createdAtMs: number;
+  readonly manifest: Manifest;
+}
+
+export interface ModelStore {
+  list(): Promise<StoredModel[]>;
+  /** The version that answers now; null before the first publish. */
+  published(): Promise<{ readonly version: string; readonly manifest: Manifest } | null>;
+  previous(): Promise<string | null>;
+}
+
+export interface Publisher {
+  /** @throws ModelNotFound, PublishRefused */
+  publish(version: string): Promise<{ published: string; previous: string | null }>;
+  /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
+  rollback(from: string): Promise<{ published: string; previous: string | null }>;
+}
+
+export interface Ranking {
+  readonly k: number;
+  /** The size asked for; absent: the greatest that `maxDim` allows. */
+  readonly dim: number | undefined;
+  /** The tier's limit; null: all of the model's sizes. */
+  readonly maxDim: number | null;
+}
+
+/** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
+export interface Recommender {
+  recommendForUser(
+    query: Ranking & { readonly userId: string; readonly excludeSeen: boolean },
+  ): Promise<RecommendationsAnswer>;
+  recommendForSession(
+    query: Ranking & { readonly items: readonly string[]; readonly excludeSeen: boolean },
+  ): Promise<RecommendationsAnswer>;
+  similarItems(query: Ranking & { readonly itemId: string }): Promise<RecommendationsAnswer>;
+}
+
+/** A place in the event log: partition and offset. */
+export interface LogPosition {
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+/** The durable log; resolves once the records survive a crash. */
+export interface EventAppender {
+  append(
+    records: readonly { readonly key: string; readonly value: Uint8Array }[],
+  ): Promise<readonly LogPosition[]>;
+}
+
+/** Resolves true once all positions are applied to states, false when `timeoutMs` ran out first. */
+export type WaitForEvents = (
+  positions: readonly LogPosition[],
+  timeoutMs: number,
+) => Promise<boolean>;
+
+/** Resolves where all is well; throws, with a message fit for operators, where it is not. */
+export type ReadinessCheck = () => Promise<void>;
+
+export interface ApiDeps {
+  readonly keys: KeyStore;
+  readonly tiers: TierStore;
+  readonly catalogue: CatalogueStore;
+  readonly models: ModelStore;
+  readonly publisher: Publisher;
+  readonly recommender: Recommender;
+  readonly log: EventAppender;
+  readonly waitForEvents: WaitForEvents;
+  /** What `/readyz` asks, by name. */
+  readonly checks: Readonly<Record<string, ReadinessCheck>>;
+  /** Holds `/readyz` at 503 until the process says that it is ready; open where absent. */
+  readonly gate?: ReadinessGate;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly settings?: Partial<ApiSettings>;
+}

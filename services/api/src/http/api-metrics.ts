@@ -1,0 +1,33 @@
+/** The API's metrics. Labels have few values: route templates, never addresses or ids. */
+import { HTTP_DURATION_BUCKETS_SECONDS, type MetricsRegistry } from '@nestrec/runtime';
+
+export type ApiMetrics = ReturnType<typeof createApiMetrics>;
+
+export function createApiMetrics(registry: MetricsRegistry) {
+  return {
+    duration: registry.histogram(
+      'http_server_request_duration_seconds',
+      'Time from a request to the end of its answer.',
+      HTTP_DURATION_BUCKETS_SECONDS,
+      ['method', 'route', 'status'],
+    ),
+    recommendations: registry.counter(
+      'rec_recommend_requests_total',
+      'Answered requests for ranked lists.',
+      ['tier', 'model_version', 'outcome'],
+    ),
+    fallbacks: registry.counter(
+      'rec_recommend_fallback_total',
+      'Ranked lists that were not the model on the own events of a user alone.',
+      ['reason'],
+    ),
+    eventsAccepted: registry.counter(
+      'rec_events_accepted_total',
+      'Events that are durable in the log.',
+      ['source'],
+    ),
+    authFailures: registry.counter('rec_auth_failures_total', 'Requests without a valid key.', [
+      'reason',
+    ]),
+  };
+}

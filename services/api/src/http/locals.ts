@@ -1,0 +1,16 @@
+/** What one request gathers on its way through the pipeline (`res.locals`), for the log and the metrics. */
+import type { Client } from './route.js';
+
+export interface ApiLocals {
+  requestId: string;
+  /** Path template; `(none)` until a route is found, so that unknown paths share one label. */
+  route: string;
+  client?: Client;
+  /** Keyed hash of the user that the request is about. */
+  userHash?: string;
+  modelVersion?: string;
+  /** Code of the error that was answered. */
+  code?: string;
+}
+
+export const NO_ROUTE = '(none)';

@@ -1,0 +1,77 @@
+/**
+ * What happens to every request of a route, in this order: key and scope, query, path, body, handler,
+ * answer. Nothing is read of a request that has not shown that it may ask.
+ */
+import { Forbidden } from '@nestrec/errors';
+import type { Request, RequestHandler } from 'express';
+import { z } from 'zod';
+import type { Authenticator } from '../keys/authenticator.js';
+import { createBodyReader, type BodyReader } from './body.js';
+import type { ApiLocals } from './locals.js';
+import { isOnThisMachine } from './operator-access.js';
+import { createQueryReader } from './query.js';
+import type { Client, Route, RouteContext } from './route.js';
+import { sendAnswer } from './send.js';
+import { parseInput } from './validate.js';
+
+const NO_FIELDS = z.strictObject({});
+
+export interface Pipeline {
+  readonly context: Omit<RouteContext, 'requestId'>;
+  readonly authenticator: Authenticator;
+  readonly hashUser: (userId: string) => string;
+}
+
+export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHandler {
+  const { settings } = pipeline.context;
+  const querySchema = route.query ?? NO_FIELDS;
+  const readQuery = createQueryReader(querySchema);
+  const readBody: BodyReader = createBodyReader(settings[route.bodyLimit ?? 'bodyLimitBytes']);
+  const isAboutUser = route.path.startsWith('/v1/users/');
+
+  return async (req, res) => {
+    const locals = res.locals as ApiLocals;
+    const client = await admit(route, req, pipeline);
+    if (client !== null) locals.client = client;
+    const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
+    const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
+    if (isAboutUser) locals.userHash = pipeline.hashUser((params as { id: string }).id);
+    const body: unknown = route.body && parseInput(route.body, await readBody(req, res), 'body');
+    const context = { ...pipeline.context, requestId: locals.requestId };
+    const answer = await route.handle({ params, query, body }, context, client);
+    noteModel(locals, answer);
+    sendAnswer(res, route, answer, settings.sendTimeoutMs);
+  };
+}
+
+/** The client behind the request's key; null where the route needs none. @throws Unauthorized, Forbidden */
+async function admit(route: Route, req: Request, pipeline: Pipeline): Promise<Client | null> {
+  const { access } = route;
+  if (access.kind === 'public') return null;
+  if (access.kind === 'operator') {
+    const open = pipeline.context.settings.openOperations || isOnThisMachine(req);
+    if (open) return null;
+  }
+  const anyOf = access.kind === 'scopes' ? access.anyOf : (['admin'] as const);
+  const key = await pipeline.authenticator.authenticate(req.headers.authorization);
+  if (!anyOf.some((scope) => key.scopes.includes(scope))) {
+    throw new Forbidden({
+      detail: `The key has the scopes ${key.scopes.join(', ')}; this needs ${anyOf.join(' or ')}.`,
+    });
+  }
+  return key;
+}
+
+function searchOf(req: Request): string {
+  const cut = req.url.indexOf('?');
+  return cut === -1 ? '' : req.url.slice(cut + 1);
+}
+
+/** The version that served an answer goes into the log line. */
+function noteModel(locals: ApiLocals, answer: object): void {
+  const body = 'body' in answer ? answer.body : null;
+  const served = body as { served_by?: { model_version?: string } } | null;
+  if (served?.served_by?.model_version !== undefined) {
+    locals.modelVersion = served.served_by.model_version;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Readiness: named checks with a time limit, each verdict kept for a moment, and a gate that the process
+ * holds closed until it has done what it must do before the first request.
+ */
+import type { Clock } from '@nestrec/runtime';
+import type { ReadinessCheck } from '../deps.js';
+
+export interface ReadinessGate {
+  /** Null when open; else why not. */
+  readonly closedBecause: string | null;
+  open(): void;
+  close(reason: string): void;
+}
+
+/** @param reason why it starts closed; absent: it starts open. */
+export function createReadinessGate(reason: string | null = null): ReadinessGate {
+  let closedBecause = reason;
+  return {
+    get closedBecause() {
+      return closedBecause;
+    },
+    open: () => {
+      closedBecause = null;
+    },
+    close: (why) => {
+      closedBecause = why;
+    },
+  };
+}
+
+export interface Verdict {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Runs all checks at once; each verdict is kept for `cacheMs`, so that probes cost nothing. */
+export function createReadiness(options: {
+  readonly checks: Readonly<Record<string, ReadinessCheck>>;
+  readonly gate: ReadinessGate;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly cacheMs: number;
+}): () => Promise<Record<string, Verdict>> {
+  const kept = new Map<string, { untilMs: number; verdict: Promise<Verdict> }>();
+  const verdictOf = (name: string, check: ReadinessCheck): Promise<Verdict> => {
+    const nowMs = options.clock.now();
+    const known = kept.get(name);
+    if (known !== undefined && nowMs < known.untilMs) return known.verdict;
+    const verdict = judge(check, options.timeoutMs);
+    kept.set(name, { untilMs: nowMs + options.cacheMs, verdict });
+    return verdict;
+  };
+  return async () => {
+    const { closedBecause } = options.gate;
+    const verdicts: Record<string, Verdict> = {
+      gate: { ok: closedBecause === null, detail: closedBecause ?? 'open' },
+    };
+    const names = Object.keys(options.checks);
+    const found = await Promise.all(names.map((name) => verdictOf(name, options.checks[name]!)));
+    names.forEach((name, i) => {
+      verdicts[name] = found[i]!;
+    });
+    return verdicts;
+  };
+}
+
+async function judge(check: ReadinessCheck, timeoutMs: number): Promise<Verdict> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<Verdict>((resolve) => {
+    timer = setTimeout(
+      () => resolve({ ok: false, detail: `no answer within ${timeoutMs} ms` }),
+      timeoutMs,
+    );
+  });
+  // The cause stays inside: a probe is open to anybody, so it must not carry addresses or SQL.
+  const answer = check().then(
+    () => ({ ok: true, detail: 'ok' }),
+    () => ({ ok: false, detail: 'the check failed; see the log of the process' }),
+  );
+  try {
+    return await Promise.race([answer, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

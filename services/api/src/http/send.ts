@@ -1,0 +1,64 @@
+/** Writes answers: JSON that was checked against the route's schema, content as it is, and problems. */
+import type { NestrecError } from '@nestrec/errors';
+import { InternalError } from '@nestrec/errors';
+import type { Response } from 'express';
+import type { ApiLocals } from './locals.js';
+import { PROBLEM_CONTENT_TYPE, problemHeaders, problemOf } from './problem.js';
+import type { Answer, Route } from './route.js';
+
+const JSON_CONTENT_TYPE = 'application/json; charset=utf-8';
+
+/** @throws InternalError where the answer is not what the route documents */
+export function sendAnswer(res: Response, route: Route, answer: Answer, timeoutMs: number): void {
+  const spec = route.answers[answer.status];
+  if (spec === undefined) {
+    throw new InternalError({ cause: new Error(`undocumented status ${answer.status}`) });
+  }
+  if ('content' in answer) {
+    write(res, answer.status, answer.contentType, answer.content, timeoutMs);
+    return;
+  }
+  if (spec.schema === undefined) {
+    write(res, answer.status, null, '', timeoutMs);
+    return;
+  }
+  // Only what the schema lists leaves the process.
+  const checked = spec.schema.safeParse('body' in answer ? answer.body : undefined);
+  if (!checked.success) throw new InternalError({ cause: checked.error });
+  if ('headers' in answer) setHeaders(res, answer.headers ?? {});
+  const contentType = spec.problem === true ? PROBLEM_CONTENT_TYPE : JSON_CONTENT_TYPE;
+  write(res, answer.status, contentType, JSON.stringify(checked.data), timeoutMs);
+}
+
+export function sendProblem(res: Response, error: NestrecError, timeoutMs: number): void {
+  const locals = res.locals as ApiLocals;
+  locals.code = error.code;
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  setHeaders(res, problemHeaders(error));
+  const problem = problemOf(error, locals.requestId);
+  write(res, problem.status, PROBLEM_CONTENT_TYPE, JSON.stringify(problem), timeoutMs);
+}
+
+function setHeaders(res: Response, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+}
+
+function write(
+  res: Response,
+  status: number,
+  contentType: string | null,
+  content: string | Uint8Array,
+  timeoutMs: number,
+): void {
+  res.statusCode = status;
+  if (contentType !== null) {
+    res.setHeader('Content-Type', contentType);
+    res.setHeader('Content-Length', Buffer.byteLength(content));
+  }
+  // A client that does not read its answer must not hold the socket; the next request resets this.
+  res.socket?.setTimeout(timeoutMs);
+  res.end(content);
+}

@@ -1,0 +1,34 @@
+/** GET /v1/models: the model versions, and which one answers. */
+import { modelsAnswerSchema } from '@nestrec/contracts';
+import { defineRoute } from '../../http/route.js';
+import { ANY_KEY } from '../shared-schemas.js';
+
+export const getModels = defineRoute({
+  method: 'get',
+  path: '/v1/models',
+  summary: 'Model versions',
+  access: ANY_KEY,
+  answers: { 200: { description: 'All versions, newest first.', schema: modelsAnswerSchema } },
+  errors: [],
+  async handler(_input, { deps }) {
+    const [models, published, previous] = await Promise.all([
+      deps.models.list(),
+      deps.models.published(),
+      deps.models.previous(),
+    ]);
+    return {
+      status: 200,
+      body: {
+        published: published?.version ?? null,
+        previous,
+        models: models.map((model) => ({
+          version: model.version,
+          status: model.status,
+          created_at: new Date(model.createdAtMs).toISOString(),
+          sizes: model.manifest.config.sizes,
+          items: model.manifest.data.items,
+        })),
+      },
+    };
+  },
+});

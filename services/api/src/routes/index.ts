@@ -1,0 +1,45 @@
+/** The route table: the pipeline mounts it, the OpenAPI document lists it, the tests walk it. */
+import type { Route } from '../http/route.js';
+import { deleteItem } from './delete-item/route.js';
+import { deleteKey } from './delete-key/route.js';
+import { getDocs } from './get-docs/route.js';
+import { getDocsFile } from './get-docs-file/route.js';
+import { getHealthz } from './get-healthz/route.js';
+import { getItem } from './get-item/route.js';
+import { getKeys } from './get-keys/route.js';
+import { getMetrics } from './get-metrics/route.js';
+import { getModels } from './get-models/route.js';
+import { getOpenApi } from './get-openapi/route.js';
+import { getReadyz } from './get-readyz/route.js';
+import { getSimilarItems } from './get-similar-items/route.js';
+import { getTiers } from './get-tiers/route.js';
+import { getUserRecommendations } from './get-user-recommendations/route.js';
+import { postEvents } from './post-events/route.js';
+import { postKey } from './post-key/route.js';
+import { postSessionRecommendations } from './post-session-recommendations/route.js';
+import { publishModel } from './publish-model/route.js';
+import { putItem } from './put-item/route.js';
+import { rollbackModel } from './rollback-model/route.js';
+
+export const routes: readonly Route[] = [
+  postEvents,
+  getUserRecommendations,
+  postSessionRecommendations,
+  getSimilarItems,
+  putItem,
+  getItem,
+  deleteItem,
+  getTiers,
+  getModels,
+  publishModel,
+  rollbackModel,
+  postKey,
+  getKeys,
+  deleteKey,
+  getHealthz,
+  getReadyz,
+  getMetrics,
+  getOpenApi,
+  getDocs,
+  getDocsFile,
+];

@@ -1,0 +1,61 @@
+/** Schemas that several routes share: ids in paths, and what every ranked list takes and gives. */
+import {
+  DEFAULT_K,
+  idSchema,
+  manifestSchema,
+  MAX_K,
+  recommendationsAnswerSchema,
+  scopeSchema,
+} from '@nestrec/contracts';
+import { DimensionNotAllowed, NoPublishedModel } from '@nestrec/errors';
+import { z } from 'zod';
+import type { Access, AnswerSpec } from '../http/route.js';
+
+/** Any valid key. */
+export const ANY_KEY: Extract<Access, { kind: 'scopes' }> = {
+  kind: 'scopes',
+  anyOf: scopeSchema.options,
+};
+
+export const scopes = (...anyOf: z.infer<typeof scopeSchema>[]) =>
+  ({ kind: 'scopes', anyOf }) as const;
+
+export const idParams = z.strictObject({ id: idSchema });
+export const versionParams = z.strictObject({ version: manifestSchema.shape.version });
+
+const MAX_TOKEN_CHARACTERS = 2_048;
+
+export const rankingQuery = {
+  k: z
+    .number()
+    .int()
+    .min(1)
+    .max(MAX_K)
+    .optional()
+    .describe(`How many items; at most the tier's max_k. Default: ${DEFAULT_K} (or max_k).`),
+  dim: z
+    .number()
+    .int()
+    .min(1)
+    .max(4_096)
+    .optional()
+    .describe('One of the sizes of the model. Default: the greatest that the tier allows.'),
+};
+
+export const excludeSeenQuery = z
+  .boolean()
+  .default(true)
+  .describe('Leave out items that the user has had already.');
+
+export const afterQuery = z
+  .string()
+  .min(1)
+  .max(MAX_TOKEN_CHARACTERS)
+  .optional()
+  .describe('A token of POST /v1/events: wait until those events are in the state.');
+
+export const rankedAnswer: Record<200, AnswerSpec> = {
+  200: { description: 'The ranked list and what served it.', schema: recommendationsAnswerSchema },
+};
+
+export const rankingErrors = [NoPublishedModel, DimensionNotAllowed] as const;

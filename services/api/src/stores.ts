@@ -1,0 +1,72 @@
+/**
+ * The API's stores over one database, by the repositories of `@nestrec/storage`. What embeds items in the
+ * live versions is passed in: the API does not know models.
+ */
+import type { Item } from '@nestrec/contracts';
+import type { Database, Queryable } from '@nestrec/database';
+import * as storage from '@nestrec/storage';
+import type { CatalogueStore, KeyStore, ModelStore, TierStore } from './deps.js';
+
+/** How changes of the catalogue reach the item vectors of every live version. */
+export interface LiveVersions {
+  /** Embeds a written item; resolves to the versions in which it is recommendable now. */
+  embed(item: Item): Promise<string[]>;
+  /** Takes a deleted item out of every live version. */
+  remove(itemId: string): Promise<void>;
+}
+
+export function createKeyStore(db: Queryable): KeyStore {
+  return {
+    find: (presented, nowMs) => storage.findApiKey(db, presented, nowMs),
+    list: () => storage.listApiKeys(db),
+    create: (request) => storage.createApiKey(db, request),
+    revoke: (publicId) => storage.revokeApiKey(db, publicId),
+  };
+}
+
+export function createTierStore(db: Queryable): TierStore {
+  return { list: () => storage.listTiers(db) };
+}
+
+export function createModelStore(db: Queryable): ModelStore {
+  return {
+    list: () => storage.listVersions(db),
+    published: async () => {
+      const pointer = await storage.getPublished(db);
+      const version = pointer && (await storage.getVersion(db, pointer.version));
+      return version && { version: version.version, manifest: version.manifest };
+    },
+    previous: async () => (await storage.getPublished(db))?.previousVersion ?? null,
+  };
+}
+
+export function createCatalogueStore(db: Database, live: LiveVersions): CatalogueStore {
+  return {
+    get: (itemId) => storage.getItem(db, itemId),
+    put: async (item) => {
+      const created = await db.transaction((tx) => storage.upsertItems(tx, [item]));
+      // After the commit: an item that is written but not yet embedded is cured by sending it again.
+      const embeddedIn = await live.embed(item);
+      return { created: created.has(item.item_id), embeddedIn };
+    },
+    remove: async (itemId) => {
+      // Vectors first: if this fails half-way, the item is still there to be deleted again.
+      await live.remove(itemId);
+      const removed = await storage.deleteItems(db, [itemId]);
+      return removed.length > 0;
+    },
+  };
+}
+
+/** Readiness: the database answers, and a version is published. */
+export function createStoreChecks(db: Queryable): Record<string, () => Promise<void>> {
+  return {
+    database: async () => {
+      await db.query('SELECT 1 AS one');
+    },
+    model: async () => {
+      const pointer = await storage.getPublished(db);
+      if (pointer === null) throw new Error('no model version is published yet');
+    },
+  };
+}
