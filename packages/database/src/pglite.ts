@@ -6,11 +6,10 @@
  * power cut may lose what the operating system had not written yet. Time limits on statements do not
  * work here (no timers inside).
  */
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { DatabaseUnsuitable } from '@nestrec/errors';
+import { DatabaseUnsuitable, excerpt, NestrecError } from '@nestrec/errors';
 import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 import { mapDatabaseError } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
@@ -72,28 +71,51 @@ function useOwnValues(pglite: PGlite): void {
  */
 export async function openPglite(options: PgliteOptions = {}): Promise<Database> {
   const { dataDir } = options;
-  if (dataDir !== undefined) await mkdir(dirname(dataDir), { recursive: true });
   const lock = dataDir === undefined ? null : await lockDataFolder(dataDir);
-  let pglite: PGlite;
   try {
-    pglite = await PGlite.create({
-      ...(dataDir === undefined ? {} : { dataDir }),
-      extensions: { vector },
-    });
-    useOwnValues(pglite);
-    await pglite.exec(
-      `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres';`,
-    );
-    await pglite.exec('CREATE EXTENSION IF NOT EXISTS vector');
-    await pglite.exec(hnswSettings(options.hnsw));
+    if (dataDir !== undefined) await createDataFolder(dataDir);
+    const pglite = await openConnection(dataDir, options.hnsw);
+    return adapt(pglite, lock, await describe(pglite, dataDir));
   } catch (error) {
     await lock?.release();
+    if (error instanceof NestrecError) throw error;
     throw new DatabaseUnsuitable({
       detail: `the embedded database in ${dataDir ?? 'memory'} could not be opened: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`,
       cause: error,
     });
   }
-  return adapt(pglite, lock, await describe(pglite, dataDir));
+}
+
+/**
+ * Makes the data folder if it is not there: aside, then renamed, because a folder whose creation was
+ * killed half-way can neither be opened nor created again. Runs under the folder's lock.
+ */
+async function createDataFolder(dataDir: string): Promise<void> {
+  const unfinished = `${dataDir}.creating`;
+  await rm(unfinished, { recursive: true, force: true });
+  const present: string[] = await readdir(dataDir).catch(() => []);
+  if (present.includes('PG_VERSION')) return;
+  if (present.length > 0) {
+    throw new DatabaseUnsuitable({
+      detail: `${dataDir} holds files that are not a database (${excerpt(present[0])}, ...), wanted an empty or a new folder`,
+    });
+  }
+  await (await PGlite.create({ dataDir: unfinished })).close();
+  await rename(unfinished, dataDir);
+}
+
+async function openConnection(dataDir: string | undefined, hnsw?: HnswOptions): Promise<PGlite> {
+  const pglite: PGlite = await PGlite.create({
+    ...(dataDir === undefined ? {} : { dataDir }),
+    extensions: { vector },
+  });
+  useOwnValues(pglite);
+  await pglite.exec(
+    `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres';`,
+  );
+  await pglite.exec('CREATE EXTENSION IF NOT EXISTS vector');
+  await pglite.exec(hnswSettings(hnsw));
+  return pglite;
 }
 
 async function describe(pglite: PGlite, dataDir: string | undefined): Promise<string> {
