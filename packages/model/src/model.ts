@@ -1,0 +1,322 @@
+/**
+ * The model on a TensorFlow.js backend: loss with gradients on packed batches, and query vectors for evaluation.
+ *
+ * Holds the item features and a few constants as tensors; parameters are the caller's. Knows neither data sets
+ * nor optimisers. The backend must have been chosen before (`selectBackend` of @nestrec/tensor).
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
+import { InternalError, InvalidConfig } from '@nestrec/errors';
+import type { Random } from '@nestrec/random';
+import {
+  createSegmentMatrices,
+  dropoutMask,
+  gatherRows,
+  nestedCrossEntropy,
+  nestedMask,
+  requireRates,
+  scatterAddRows,
+  toNamedArrays,
+  type NestedCrossEntropy,
+  type PackedRows,
+  type TensorMap,
+} from '@nestrec/tensor';
+import {
+  blockBackward,
+  blockForward,
+  type BlockConstants,
+  type BlockForward,
+  type BlockMasks,
+  type RowLayout,
+} from './block.js';
+import { itemRows, itemRowsBackward } from './item-table.js';
+import { blockTensors, nestedShape, packArrays, unpackArrays, type Parameters } from './packing.js';
+import { blockPrefix, LOG_SCORE_SCALE } from './parameters.js';
+
+/** Packed rows with the item fed at each row; 0 = empty history: x = p and h stays 0. */
+export interface PackedInputs extends PackedRows {
+  readonly inputs: Int32Array;
+}
+
+/** Packed rows with the item to predict at each row; 0 = no label. */
+export interface LabelledRows extends PackedInputs {
+  readonly targets: Int32Array;
+}
+
+/** Packed histories and the row at which each ends. */
+export interface HistoryRows extends PackedInputs {
+  readonly lastRows: Int32Array;
+}
+
+export interface LossSettings {
+  /** Weight of each size, at any scale (normalised to sum 1). Default: all equal. */
+  readonly lossWeights?: readonly number[];
+  /** Dropout rate of each segment, at all four sites. Default: none. */
+  readonly dropout?: readonly number[];
+  /** Rate at which R_i is dropped, by segment and item. Default: none. */
+  readonly residualDrop?: readonly number[];
+  /** Draws a few integers a call; required when a rate is above 0. */
+  readonly random?: Random;
+  /** Items per chunk of the cross-entropy; 0 = by memory. */
+  readonly itemChunk?: number;
+}
+
+export interface LossAndGradients {
+  readonly loss: number;
+  /** Mean cross-entropy of each size. */
+  readonly lossBySize: readonly number[];
+  /** By packed name; `AdamW.step` disposes them. */
+  readonly gradients: Map<string, tf.Tensor>;
+}
+
+/** All item vectors on the backend, as they stand for one set of parameters. */
+export interface ItemTable {
+  /** [N + 1, D], row 0 is the padding row. */
+  readonly rows: tf.Tensor2D;
+  dispose(): void;
+}
+
+export interface Model {
+  readonly config: ModelConfig;
+  /** Uploads stored parameters (golden names) in packed form. The caller disposes them (`disposeTensors`). */
+  createParameters(stored: NamedArrays): Parameters;
+  /** Parameters, or gradients, under golden names. */
+  exportParameters(packed: TensorMap): NamedArrays;
+  lossAndGradients(
+    parameters: Parameters,
+    batch: LabelledRows,
+    settings?: LossSettings,
+  ): LossAndGradients;
+  itemTable(parameters: TensorMap): ItemTable;
+  /** z of every row, [rows, D]; the caller disposes it. */
+  forward(parameters: TensorMap, table: ItemTable, batch: PackedInputs): tf.Tensor2D;
+  /** z at the end of every history, histories x D, in the order of `lastRows`. */
+  lastStates(parameters: TensorMap, table: ItemTable, histories: HistoryRows): Float32Array;
+  dispose(): void;
+}
+
+const NO_MASKS: BlockMasks = { recurrence: null, inner: null, output: null };
+
+/** @param features N x F, row-major, of the items in the order of their ids. */
+export function createModel(config: ModelConfig, features: Float32Array): Model {
+  const { numItems, featureWidth, sizes } = config;
+  if (features.length !== numItems * featureWidth) {
+    throw new InternalError({
+      detail: `item features have ${features.length} numbers; wanted ${numItems} items x ${featureWidth}.`,
+    });
+  }
+  const featureRows = featureWidth === 0 ? null : withPaddingRow(features, numItems, featureWidth);
+  const constants: BlockConstants = {
+    sizes,
+    matrices: createSegmentMatrices(sizes),
+    masks: {
+      real: nestedMask({ sizes, outParts: 1, inParts: 1 }),
+      input: nestedMask(nestedShape(sizes, 'lru_layer.in_proj')),
+      output: nestedMask(nestedShape(sizes, 'lru_layer.out_proj')),
+    },
+  };
+  const parts: Parts = { config, features: featureRows, constants };
+  return {
+    config,
+    createParameters: (stored) => upload(packArrays(config, stored)),
+    exportParameters: (packed) => unpackArrays(config, toNamedArrays(packed)),
+    lossAndGradients: (parameters, batch, settings = {}) =>
+      lossAndGradients(parts, parameters, batch, settings),
+    itemTable(parameters) {
+      const rows = tf.tidy(() => itemRows(parameters, featureRows, numItems, null));
+      return { rows, dispose: () => rows.dispose() };
+    },
+    forward: (parameters, table, batch) => infer(parts, parameters, table, batch),
+    lastStates(parameters, table, histories) {
+      return tf.tidy(() => {
+        const z = infer(parts, parameters, table, histories);
+        return gatherRows(z, histories.lastRows).dataSync() as Float32Array;
+      });
+    },
+    dispose() {
+      featureRows?.dispose();
+      constants.matrices.dispose();
+      tf.dispose(Object.values(constants.masks));
+    },
+  };
+}
+
+interface Parts {
+  readonly config: ModelConfig;
+  readonly features: tf.Tensor2D | null;
+  readonly constants: BlockConstants;
+}
+
+function withPaddingRow(features: Float32Array, numItems: number, width: number): tf.Tensor2D {
+  const data = new Float32Array((numItems + 1) * width);
+  data.set(features, width);
+  return tf.tensor2d(data, [numItems + 1, width]);
+}
+
+function upload(packed: NamedArrays): Parameters {
+  const variables = new Map<string, tf.Variable>();
+  for (const [name, { shape, data }] of packed) {
+    const variable = tf.tidy(() => tf.variable(tf.tensor(data, [...shape])));
+    variables.set(name, variable);
+  }
+  return variables;
+}
+
+function layoutOf({ active, start, rows, inputs }: PackedInputs): RowLayout {
+  return { active, start, rows, silent: Uint8Array.from(inputs, (item) => (item === 0 ? 1 : 0)) };
+}
+
+function infer(
+  parts: Parts,
+  parameters: TensorMap,
+  table: ItemTable,
+  batch: PackedInputs,
+): tf.Tensor2D {
+  return tf.tidy(() => {
+    const layout = layoutOf(batch);
+    let x = gatherRows(table.rows, batch.inputs);
+    for (let block = 0; block < parts.config.blocks; block++) {
+      const before = x;
+      const tensors = blockTensors(parameters, block);
+      x = tf.tidy(() => blockForward(before, tensors, layout, NO_MASKS, parts.constants).output);
+      before.dispose();
+    }
+    return x;
+  });
+}
+
+/** Weights of the sizes with sum 1. */
+function normalisedWeights(weights: readonly number[] | undefined, sizes: number): number[] {
+  if (weights === undefined) return new Array<number>(sizes).fill(1 / sizes);
+  const sum = weights.reduce((a, b) => a + b, 0);
+  if (weights.length !== sizes || !(sum > 0) || weights.some((weight) => !(weight >= 0))) {
+    throw new InvalidConfig({
+      detail: `loss weights are [${weights.slice(0, 8).join(', ')}]; wanted ${sizes} numbers of at least 0, not all 0.`,
+    });
+  }
+  return weights.map((weight) => weight / sum);
+}
+
+interface Masks {
+  readonly embedding: tf.Tensor2D | null;
+  readonly blocks: readonly BlockMasks[];
+  readonly residual: tf.Tensor2D | null;
+}
+
+/** All masks of one step, drawn in a fixed order. */
+function drawMasks({ config, constants }: Parts, rows: number, settings: LossSettings): Masks {
+  const { sizes, numItems, blocks } = config;
+  const none = sizes.map(() => 0);
+  const dropout = settings.dropout ?? none;
+  const residualDrop = settings.residualDrop ?? none;
+  requireRates('dropout', dropout, sizes.length);
+  requireRates('residualDrop', residualDrop, sizes.length);
+  if ([...dropout, ...residualDrop].every((rate) => rate === 0)) {
+    return {
+      embedding: null,
+      blocks: new Array<BlockMasks>(blocks).fill(NO_MASKS),
+      residual: null,
+    };
+  }
+  const { random } = settings;
+  if (random === undefined) throw new InternalError({ detail: 'dropout needs a random stream.' });
+  const draw = () => dropoutMask(rows, sizes, dropout, random);
+  const bySegment = config.itemResidual
+    ? dropoutMask(
+        numItems,
+        sizes.map((_, i) => i + 1),
+        residualDrop,
+        random,
+      )
+    : null;
+  return {
+    embedding: draw(),
+    blocks: Array.from({ length: blocks }, () => ({
+      recurrence: draw(),
+      inner: draw(),
+      output: draw(),
+    })),
+    residual: bySegment === null ? null : tf.matMul(bySegment, constants.matrices.spread),
+  };
+}
+
+function lossAndGradients(
+  parts: Parts,
+  parameters: Parameters,
+  batch: LabelledRows,
+  settings: LossSettings,
+): LossAndGradients {
+  const { config, features, constants } = parts;
+  const weights = normalisedWeights(settings.lossWeights, config.sizes.length);
+  let result: NestedCrossEntropy | undefined;
+  const tensors = tf.tidy(() => {
+    const layout = layoutOf(batch);
+    const masks = drawMasks(parts, batch.rows, settings);
+    const table = itemRows(parameters, features, config.numItems, masks.residual);
+    const embedded = gatherRows(table, batch.inputs);
+    let x =
+      masks.embedding === null ? embedded : (tf.mul(embedded, masks.embedding) as tf.Tensor2D);
+    const passes: BlockForward[] = masks.blocks.map((blockMasks, block) => {
+      const pass = blockForward(x, blockTensors(parameters, block), layout, blockMasks, constants);
+      x = pass.output;
+      return pass;
+    });
+
+    result = labelLoss(x, table, batch, config, weights, parameters, settings);
+    let dx = result.gradients.states;
+    const gradients: Record<string, tf.Tensor> = {};
+    for (let block = config.blocks - 1; block >= 0; block--) {
+      const back = blockBackward(
+        dx,
+        passes[block]!.saved,
+        blockTensors(parameters, block),
+        layout,
+        masks.blocks[block]!,
+        constants,
+      );
+      dx = back.x;
+      for (const [name, tensor] of back.parameters)
+        gradients[`${blockPrefix(block)}.${name}`] = tensor;
+    }
+    if (masks.embedding !== null) dx = tf.mul(dx, masks.embedding);
+    const dTable = tf.add(result.gradients.items, scatterAddRows(batch.inputs, dx, table.shape[0]));
+    const back = itemRowsBackward(dTable as tf.Tensor2D, parameters, features, masks.residual);
+    for (const [name, tensor] of back) gradients[name] = tensor;
+    const { logScales } = result.gradients;
+    if (logScales !== null) gradients[LOG_SCORE_SCALE] = tf.tensor1d(logScales);
+    return gradients;
+  });
+  return {
+    loss: result!.loss,
+    lossBySize: result!.lossBySize,
+    gradients: new Map(Object.entries(tensors)),
+  };
+}
+
+/** The loss over the rows that have a label; the gradient by the states has every row again. */
+function labelLoss(
+  z: tf.Tensor2D,
+  table: tf.Tensor2D,
+  { targets, rows }: LabelledRows,
+  config: ModelConfig,
+  weights: readonly number[],
+  parameters: Parameters,
+  settings: LossSettings,
+): NestedCrossEntropy {
+  const labelled = Int32Array.from(targets.keys()).filter((row) => targets[row] !== 0);
+  const all = labelled.length === rows;
+  const scale = parameters.get(LOG_SCORE_SCALE);
+  const result = nestedCrossEntropy({
+    states: all ? z : gatherRows(z, labelled),
+    items: table,
+    itemColumns: tf.transpose(table) as tf.Tensor2D,
+    targets: all ? targets : targets.filter((target) => target !== 0),
+    sizes: config.sizes,
+    weights,
+    logScales: scale === undefined ? null : scale.dataSync(),
+    itemChunk: settings.itemChunk ?? 0,
+  });
+  if (all) return result;
+  const states = scatterAddRows(labelled, result.gradients.states, rows);
+  return { ...result, gradients: { ...result.gradients, states } };
+}
