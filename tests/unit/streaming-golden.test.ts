@@ -21,11 +21,14 @@ interface Golden {
 const folder = new URL('../../../shared/golden/', import.meta.url);
 const absent = !existsSync(folder);
 
+const numbersOf = (value: Nested): number[] =>
+  Array.isArray(value) ? value.flatMap(numbersOf) : [value];
+
 /** Row-major data and shape of a nested list. */
 function toArray(value: Nested[]): NamedArray {
   const shape: number[] = [];
   for (let v: Nested = value; Array.isArray(v); v = v[0]!) shape.push(v.length);
-  return { shape, data: Float32Array.from(value.flat(Infinity) as number[]) };
+  return { shape, data: Float32Array.from(numbersOf(value)) };
 }
 
 function open(name: string) {

@@ -12,7 +12,7 @@ import { createState, truncateState } from './user-state.js';
 
 const shapes = fc.record({
   seed: fc.integer({ min: 1, max: 1e9 }),
-  sizes: fc.constantFrom([4, 8, 16], [8], [3, 5, 12], [1, 2, 7]),
+  sizes: fc.constantFrom<number[][]>([4, 8, 16], [8], [3, 5, 12], [1, 2, 7]),
   blocks: fc.constantFrom(1, 2, 3),
   length: fc.integer({ min: 0, max: 40 }),
 });

@@ -6,7 +6,7 @@ import { rebuildState, type HistoryEvent, type RebuildSources } from './rebuild.
 
 const model = randomModel(1, { sizes: [4, 8], blocks: 1 });
 const cell = createCell(model.config, model.params);
-const vectors = new Map(
+const vectors = new Map<string, Float32Array>(
   randomVectors(createRandom(1), 6, 8).map((vector, i) => [`i${i}`, vector] as const),
 );
 const event = (n: number, itemId: string): HistoryEvent => ({
