@@ -1,2 +1,18 @@
-/** Embeds items, builds prefix indexes, swaps the published pointer. */
-export {};
+/** Gate, embed all items, build the prefix indexes, swap the pointer, roll back, clean up. */
+export {
+  publishVersion,
+  type PublishOptions,
+  type PublishProgress,
+  type PublishResult,
+} from './publish-version.js';
+export type { DimReport } from './checked-indexes.js';
+export { rollback, type RollbackResult } from './pointer.js';
+export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';
+export {
+  createEmbedderSource,
+  embedItemInLiveVersions,
+  removeItemFromLiveVersions,
+  type EmbedderSource,
+} from './live-items.js';
+export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
+export { indexedDims, MAX_INDEXED_DIM } from './prefix-indexes.js';

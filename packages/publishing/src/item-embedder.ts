@@ -1,0 +1,105 @@
+/**
+ * An artifact's way from an item to its vector E_i = P f_i + p + R_i.
+ *
+ * Items of the model take their learned residual R_i; new ones have none. What cannot be scored has no
+ * vector: an item that the model does not know where the model has no item features, and (at no size)
+ * anything whose vector is zero or not finite.
+ */
+import type { FeatureSpec, Item } from '@nestrec/contracts';
+import { excerpt, PublishRefused } from '@nestrec/errors';
+import { createFeaturizer, itemText } from '@nestrec/features';
+import { embedItem, itemVectors } from '@nestrec/model';
+import type { Artifact } from '@nestrec/registry';
+import type { VectorRow } from './vector-table.js';
+
+export interface ItemEmbedder {
+  readonly version: string;
+  /** N, the model's own items. */
+  readonly trainedItems: number;
+  /** The model's own items of rows `from` to `to`, from the features they were trained with. */
+  embedTrained(from: number, to: number): VectorRow[];
+  /**
+   * An item as the catalogue describes it now; null when the model has no way to score it.
+   * @throws InvalidRequest for feature vectors of another width than the model's
+   */
+  embedCatalogue(item: Item): VectorRow | null;
+}
+
+export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
+  const { manifest, parameters, features, itemIds, encoder } = artifact;
+  const { config } = manifest;
+  const dim = config.sizes.at(-1)!;
+  const featurizer = createFeaturizer(manifest.features, encoder);
+  const rowOf = new Map(itemIds.map((itemId, row) => [itemId, row]));
+  return {
+    version: manifest.version,
+    trainedItems: itemIds.length,
+    embedTrained: (from, to) => {
+      const block = itemVectors(config, parameters, features, from, to);
+      return itemIds.slice(from, to).map((itemId, index) => ({
+        itemId,
+        vector: checked(itemId, block.subarray(index * dim, (index + 1) * dim), config.sizes),
+        trained: true,
+      }));
+    },
+    embedCatalogue: (item) => {
+      const row = rowOf.get(item.item_id);
+      if (row === undefined && config.featureWidth === 0) return null;
+      const feature = featurizer.encode(item);
+      if (row !== undefined) {
+        const trained = features.subarray(row * featurizer.width, (row + 1) * featurizer.width);
+        keepUntold(feature, trained, item, manifest.features);
+      }
+      const vector = embedItem(config, parameters, feature, row);
+      return {
+        itemId: item.item_id,
+        vector: checked(item.item_id, vector, config.sizes),
+        trained: row !== undefined,
+      };
+    },
+  };
+}
+
+/**
+ * What the catalogue does not say of a known item stays as it was trained: vectors are often imported for
+ * training only, and an item without them is not an item that lost them.
+ */
+function keepUntold(
+  feature: Float32Array,
+  trained: Float32Array,
+  item: Item,
+  spec: FeatureSpec,
+): void {
+  const blocksWidth = spec.modalities.reduce((sum, modality) => sum + modality.width, 0);
+  let at = 0;
+  spec.modalities.forEach(({ kind, name, width }, index) => {
+    const told =
+      kind === 'text'
+        ? itemText(item) !== ''
+        : item.features !== undefined && Object.hasOwn(item.features, name);
+    if (!told) {
+      feature.set(trained.subarray(at, at + width), at);
+      if (spec.missingIndicators) feature[blocksWidth + index] = trained[blocksWidth + index]!;
+    }
+    at += width;
+  });
+}
+
+/** Rows of one batch, so that a batch of plain arithmetic holds the process up for about 20 ms. */
+export function embeddingBatch(featureWidth: number, dim: number): number {
+  return Math.min(1_000, Math.max(16, Math.floor(2e7 / (dim * Math.max(1, featureWidth)))));
+}
+
+function checked(itemId: string, vector: Float32Array, sizes: readonly number[]): Float32Array {
+  const fault = (what: string) =>
+    new PublishRefused({
+      detail: `the vector of item ${excerpt(itemId)} ${what}; the artifact cannot be served, train anew`,
+    });
+  const bad = vector.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw fault(`has ${vector[bad]} at coordinate ${bad}`);
+  // Where the smallest prefix is not zero, no prefix is.
+  if (!vector.subarray(0, sizes[0]).some((value) => value !== 0)) {
+    throw fault(`is zero in its first ${sizes[0]} coordinates`);
+  }
+  return vector;
+}

@@ -1,0 +1,102 @@
+/**
+ * Single items in the versions that are served or can be gone back to: a new item is recommendable as
+ * soon as its row is written, with no interaction and no training.
+ *
+ * The caller has written the catalogue before; a publish that runs meanwhile reads it there.
+ */
+import type { Item } from '@nestrec/contracts';
+import { sqlState, type Database } from '@nestrec/database';
+import { NestrecError } from '@nestrec/errors';
+import type { Artifact } from '@nestrec/registry';
+import type { Logger } from '@nestrec/runtime';
+import { getPublished, listItemVectorTables, listVersions } from '@nestrec/storage';
+import { databaseTime } from './catalogue-changes.js';
+import { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
+import { markRemoved, upsertVectors } from './vector-table.js';
+
+/** What embeds items for a version; kept by the caller, because artifacts are slow to read. */
+export type EmbedderSource = (version: string, path: string) => Promise<ItemEmbedder>;
+
+/** Embedders of the versions asked for last, made from artifacts when first needed. */
+export function createEmbedderSource(
+  loadArtifact: (version: string, path: string) => Promise<Artifact>,
+  capacity = 3,
+): EmbedderSource {
+  const kept = new Map<string, Promise<ItemEmbedder>>();
+  return (version, path) => {
+    const known = kept.get(version);
+    const embedder = known ?? loadArtifact(version, path).then(createItemEmbedder);
+    kept.delete(version);
+    kept.set(version, embedder);
+    embedder.catch(() => kept.delete(version));
+    if (kept.size > capacity) kept.delete(kept.keys().next().value!);
+    return embedder;
+  };
+}
+
+/**
+ * Embeds an item in every live version.
+ * @returns the versions in which it is recommendable now, the published one first
+ * @throws InvalidRequest when its vectors do not fit the published model, and any error of the published
+ * version; older versions that cannot take it are logged and left out
+ */
+export async function embedItemInLiveVersions(
+  db: Database,
+  item: Item,
+  embedders: EmbedderSource,
+  logger: Logger,
+): Promise<string[]> {
+  const embedded: string[] = [];
+  for (const { version, path, published } of await liveVersions(db)) {
+    try {
+      const row = (await embedders(version, path)).embedCatalogue(item);
+      if (row === null) continue;
+      await upsertVectors(db, version, [row], await databaseTime(db));
+      embedded.push(version);
+    } catch (error) {
+      // A version that was dropped meanwhile is not live any more.
+      if (published && sqlState(error) !== UNDEFINED_TABLE) throw error;
+      logger.warn(
+        { version, item_id: item.item_id, reason: reasonOf(error) },
+        'item not embedded in a version',
+      );
+    }
+  }
+  return embedded;
+}
+
+/** Takes an item out of every live version; returns the versions that held it. */
+export async function removeItemFromLiveVersions(db: Database, itemId: string): Promise<string[]> {
+  const removed: string[] = [];
+  for (const { version } of await liveVersions(db)) {
+    try {
+      if (await markRemoved(db, version, itemId)) removed.push(version);
+    } catch (error) {
+      if (sqlState(error) !== UNDEFINED_TABLE) throw error;
+    }
+  }
+  return removed;
+}
+
+const UNDEFINED_TABLE = '42P01';
+
+interface LiveVersion {
+  readonly version: string;
+  readonly path: string;
+  readonly published: boolean;
+}
+
+/** Versions with vectors that are served or were, the published one first. */
+async function liveVersions(db: Database): Promise<LiveVersion[]> {
+  const pointer = await getPublished(db);
+  if (pointer === null) return [];
+  const tables = new Set(await listItemVectorTables(db));
+  return (await listVersions(db))
+    .filter(({ version, status }) => status !== 'candidate' && tables.has(version))
+    .map(({ version, path }) => ({ version, path, published: version === pointer.version }))
+    .sort((a, b) => Number(b.published) - Number(a.published));
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof NestrecError ? error.message : String(error);
+}

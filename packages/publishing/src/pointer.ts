@@ -1,0 +1,84 @@
+/**
+ * Moves the pointer to a version whose table is known to be whole, and back.
+ *
+ * A reader sees the old version or the new one, never anything between: the move is one statement, and
+ * it compares what it replaces.
+ */
+import type { Database } from '@nestrec/database';
+import { ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import {
+  getPublished,
+  getVersion,
+  listItemVectorTables,
+  swapPublished,
+  type PublishedPointer,
+} from '@nestrec/storage';
+import { findVectorTable, lockPublishing } from './vector-table.js';
+
+/**
+ * Points to `version`, whose checked table has the given identity, if `expected` is still published.
+ * @throws PublishRefused when another publisher was faster, with the pointer or with the table
+ */
+export async function movePointer(
+  db: Database,
+  version: string,
+  expected: string | null,
+  identity: number,
+): Promise<PublishedPointer> {
+  return db.transaction(async (tx) => {
+    await lockPublishing(tx);
+    if ((await findVectorTable(tx, version))?.identity !== identity) {
+      throw new PublishRefused({
+        detail: `the vectors of ${version} were dropped or made anew by another publisher meanwhile; publish again`,
+      });
+    }
+    const pointer = await swapPublished(tx, version, expected);
+    if (pointer !== null) return pointer;
+    const now = await getPublished(tx);
+    throw new PublishRefused({
+      detail: `wanted to replace ${expected ?? 'nothing'}, but ${now?.version ?? 'nothing'} is published by now; publish again`,
+    });
+  });
+}
+
+export interface RollbackResult {
+  /** What is served from now on. */
+  readonly version: string;
+  /** What was served; a second rollback goes back to it. */
+  readonly rolledBack: string;
+}
+
+/**
+ * Serves an earlier version again: the one before the published one, or `to`, as long as its vectors are
+ * kept. Nothing is computed, so it takes effect as fast as readers look at the pointer.
+ * @throws NoPublishedModel, ModelNotFound, PublishRefused (with what can be gone back to)
+ */
+export async function rollback(db: Database, to?: string): Promise<RollbackResult> {
+  const pointer = await getPublished(db);
+  if (pointer === null) {
+    throw new NoPublishedModel({ detail: 'there is nothing to roll back; publish a model first' });
+  }
+  const target = to ?? pointer.previousVersion;
+  const kept = (await listItemVectorTables(db)).filter((version) => version !== pointer.version);
+  const choice = kept.length > 0 ? `kept are ${kept.join(', ')}` : 'no other version is kept';
+  if (target === null) {
+    throw new PublishRefused({
+      detail: `${pointer.version} is the first version published here, there is none before it; ${choice}`,
+    });
+  }
+  if (target === pointer.version) {
+    throw new PublishRefused({ detail: `${target} is the published version already; ${choice}` });
+  }
+  const version = await getVersion(db, target);
+  if (version === null) {
+    throw new ModelNotFound({ detail: `version ${target} is not known here; ${choice}` });
+  }
+  const table = await findVectorTable(db, target);
+  if (table === null || !table.whole) {
+    throw new PublishRefused({
+      detail: `version ${target} has no finished vectors here; ${choice}; publish it instead`,
+    });
+  }
+  await movePointer(db, target, pointer.version, table.identity);
+  return { version: target, rolledBack: pointer.version };
+}

@@ -1,0 +1,263 @@
+/**
+ * Publishes a model version: vectors of all items, indexes, checks, then the pointer, in that order.
+ *
+ * Until the pointer moves, nothing that is served is touched; it moves in one statement. So a publish that
+ * is killed or fails anywhere leaves the served version as it was, and running it again finishes the work.
+ * Loading and checking the artifact itself is the registry's part.
+ */
+import type { Database } from '@nestrec/database';
+import { PublishRefused } from '@nestrec/errors';
+import type { Artifact } from '@nestrec/registry';
+import type { Logger } from '@nestrec/runtime';
+import {
+  getPublished,
+  getVersion,
+  itemVectorsTable,
+  refreshPopularity,
+  registerVersion,
+  setIndexDims,
+  type ModelVersion,
+} from '@nestrec/storage';
+import { embedCatalogueChanges } from './catalogue-changes.js';
+import { cleanUpVectorTables, dropUnserved } from './clean-up.js';
+import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-indexes.js';
+import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
+import { movePointer } from './pointer.js';
+import { indexedDims } from './prefix-indexes.js';
+import { DEFAULT_QUALITY_TOLERANCE, judgeCandidate } from './quality-gate.js';
+import { sampleQueries } from './sample-queries.js';
+import {
+  carryRemovals,
+  createVectorTable,
+  findVectorTable,
+  insertVectors,
+  markWhole,
+  readTableFacts,
+  type VectorTable,
+} from './vector-table.js';
+
+const DEFAULT_MIN_RECALL = 0.95;
+const DEFAULT_RECALL_QUERIES = 100;
+
+export interface PublishOptions {
+  readonly db: Database;
+  /** Loaded and verified by the registry. */
+  readonly artifact: Artifact;
+  /** Where the artifact lies, for those who load it later. */
+  readonly path: string;
+  /** Greatest dimension of each tier; null = no limit. Each gets an index on the size that serves it. */
+  readonly tierDims: readonly (number | null)[];
+  readonly logger: Logger;
+  /** Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. */
+  readonly minRecall?: number;
+  /** Queries that recall is measured with. Default 100. */
+  readonly recallQueries?: number;
+  /** Publish although the version is older or worse than the published one. */
+  readonly force?: boolean;
+  /** Relative loss of NDCG@10 that is accepted. Default 0.1. */
+  readonly qualityTolerance?: number;
+  readonly onProgress?: (progress: PublishProgress) => void;
+}
+
+export interface PublishProgress {
+  readonly phase: 'embed' | 'index' | 'swap';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface PublishResult {
+  readonly version: string;
+  readonly outcome: 'published' | 'already_published';
+  readonly previousVersion: string | null;
+  /** Rows of the version's table. */
+  readonly items: number;
+  /** Of these, items that came with the catalogue and not with the training data. */
+  readonly newItems: number;
+  readonly dims: readonly DimReport[];
+  /** Versions whose vectors were dropped. */
+  readonly dropped: readonly string[];
+}
+
+/**
+ * @throws PublishRefused, with the reason; the served version is untouched then
+ */
+export async function publishVersion(options: PublishOptions): Promise<PublishResult> {
+  const { db, artifact, logger } = options;
+  const { manifest } = artifact;
+  const { version } = manifest;
+  const pointer = await getPublished(db);
+  const before = pointer?.version ?? null;
+  const known = await getVersion(db, version);
+  assertSameArtifact(artifact, known, before);
+  if (before !== null && before !== version && !(options.force ?? false)) {
+    await assertGoodEnough(options, before);
+  }
+  // What killed publishes left goes first: their space may be needed.
+  const leftOver = await cleanUpVectorTables(db, logger, [version]);
+  await registerVersion(db, { version, manifest, path: options.path });
+  const embedder = createItemEmbedder(artifact);
+  const table = await openTable(options, known);
+  try {
+    const dims = await fillAndIndex(options, embedder, table, before);
+    options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
+    const moved =
+      before === version ? pointer : await movePointer(db, version, before, table.identity);
+    // Items written between the last look at the catalogue and the swap.
+    await embedCatalogueChanges(db, embedder, logger);
+    const facts = await readTableFacts(db, version);
+    options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
+    return {
+      version,
+      outcome: before === version ? 'already_published' : 'published',
+      previousVersion: moved?.previousVersion ?? null,
+      items: facts.rows,
+      newItems: facts.rows - facts.trained,
+      dims,
+      dropped: [...leftOver, ...(await tidyUp(options))],
+    };
+  } catch (error) {
+    if (!table.whole) await abandon(options, table.identity);
+    throw error;
+  }
+}
+
+/** The model is served by now: a table that is in use for longer than the lock waits goes next time. */
+async function tidyUp({ db, logger }: PublishOptions): Promise<string[]> {
+  try {
+    return await cleanUpVectorTables(db, logger);
+  } catch (error) {
+    logger.warn(
+      { err: error },
+      'older item vectors could not be dropped; the next publish tries again',
+    );
+    return [];
+  }
+}
+
+/** Gives the space of a failed publish back, unless the table is another publisher's or is served. */
+async function abandon({ db, artifact, logger }: PublishOptions, identity: number): Promise<void> {
+  const { version } = artifact.manifest;
+  try {
+    if ((await findVectorTable(db, version))?.identity === identity) {
+      await dropUnserved(db, version);
+    }
+  } catch (error) {
+    logger.warn({ err: error, version }, 'unfinished item vectors stay until the next publish');
+  }
+}
+
+/** Two artifacts of one version would make answers that nobody can tell apart. */
+function assertSameArtifact(
+  artifact: Artifact,
+  known: ModelVersion | null,
+  published: string | null,
+): void {
+  const { version } = artifact.manifest;
+  if (known === null || known.status === 'candidate' || sameFiles(artifact, known)) return;
+  throw new PublishRefused({
+    detail:
+      `version ${version} was ${published === version ? 'published' : 'served before'} with other files ` +
+      'than this artifact has; give the new model a version of its own',
+  });
+}
+
+function sameFiles(artifact: Artifact, known: ModelVersion): boolean {
+  const hashes = (files: Artifact['manifest']['files']) =>
+    files
+      .map((file) => `${file.name} ${file.sha256}`)
+      .sort()
+      .join('\n');
+  return hashes(artifact.manifest.files) === hashes(known.manifest.files);
+}
+
+async function assertGoodEnough(options: PublishOptions, published: string): Promise<void> {
+  const served = await getVersion(options.db, published);
+  const tolerance = options.qualityTolerance ?? DEFAULT_QUALITY_TOLERANCE;
+  const reason = served && judgeCandidate(options.artifact.manifest, served.manifest, tolerance);
+  if (reason) throw new PublishRefused({ detail: reason });
+}
+
+/**
+ * The version's table: the one that stands, where it was finished from the same files (it was served
+ * before, or the publish died just before the swap), otherwise a new one.
+ */
+async function openTable(
+  { db, artifact }: PublishOptions,
+  known: ModelVersion | null,
+): Promise<VectorTable> {
+  const { config, version } = artifact.manifest;
+  const standing = await findVectorTable(db, version);
+  if (standing !== null) {
+    if (standing.whole && known !== null && sameFiles(artifact, known)) return standing;
+    await dropUnserved(db, version);
+  }
+  return { identity: await createVectorTable(db, version, config.sizes.at(-1)!), whole: false };
+}
+
+async function fillAndIndex(
+  options: PublishOptions,
+  embedder: ItemEmbedder,
+  table: VectorTable,
+  before: string | null,
+): Promise<DimReport[]> {
+  const { db, artifact, logger } = options;
+  const { version } = artifact.manifest;
+  if (!table.whole) await insertTrained(options, embedder);
+  await embedCatalogueChanges(db, embedder, logger);
+  if (before !== null && before !== version) await carryRemovals(db, before, version);
+  await assertComplete(options, embedder);
+  const dims = await indexAndTry(options, before);
+  // Items that came while the indexes were built.
+  await embedCatalogueChanges(db, embedder, logger);
+  await setIndexDims(
+    db,
+    version,
+    dims.map(({ dim }) => dim),
+  );
+  await markWhole(db, version);
+  return dims;
+}
+
+async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): Promise<void> {
+  const { db, artifact } = options;
+  const { config, version, createdAt } = artifact.manifest;
+  const total = embedder.trainedItems;
+  const batch = embeddingBatch(config.featureWidth, config.sizes.at(-1)!);
+  for (let from = 0; from < total; from += batch) {
+    const to = Math.min(from + batch, total);
+    // Their features are as old as the model: what the catalogue changed since is embedded after this.
+    await insertVectors(db, version, embedder.embedTrained(from, to), new Date(createdAt));
+    options.onProgress?.({ phase: 'embed', done: to, total });
+  }
+}
+
+async function assertComplete(
+  { db, artifact }: PublishOptions,
+  embedder: ItemEmbedder,
+): Promise<void> {
+  const { config, version } = artifact.manifest;
+  const facts = await readTableFacts(db, version);
+  if (facts.trained === embedder.trainedItems && facts.dim === config.sizes.at(-1)) return;
+  throw new PublishRefused({
+    detail:
+      `the vectors of ${version} are ${facts.trained} of ${facts.dim} coordinates, wanted ` +
+      `${embedder.trainedItems} of ${config.sizes.at(-1)}; another publisher may be at work, publish again`,
+  });
+}
+
+async function indexAndTry(options: PublishOptions, before: string | null): Promise<DimReport[]> {
+  const { db, artifact, logger } = options;
+  const { config, version } = artifact.manifest;
+  await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
+  await db.query(`ANALYZE ${itemVectorsTable(version)}`);
+  const dims = indexedDims(config.sizes, options.tierDims);
+  const gate: RecallGate = {
+    // What is served already is measured, not judged: its indexes are not replaced under its readers.
+    minRecall: before === version ? 0 : (options.minRecall ?? DEFAULT_MIN_RECALL),
+    queries: await sampleQueries(db, artifact, options.recallQueries ?? DEFAULT_RECALL_QUERIES),
+  };
+  return buildCheckedIndexes(db, version, config.sizes, dims, gate, {
+    logger,
+    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: dims.length }),
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * The table of one version's item vectors: made, filled, read for its checks, dropped.
+ *
+ * One row per item that the version can score. `trained` tells the model's own items from those that
+ * came with the catalogue only; `removed` marks items deleted from the catalogue, whose vectors the
+ * histories of users still need; `updated_at` is when the item was read, so that later changes show.
+ */
+import { vectorText, type Queryable } from '@nestrec/database';
+import { itemVectorsTable } from '@nestrec/storage';
+
+export interface VectorRow {
+  readonly itemId: string;
+  readonly vector: Float32Array;
+  /** Whether the item was among the model's own. */
+  readonly trained: boolean;
+}
+
+export interface TableFacts {
+  readonly rows: number;
+  readonly trained: number;
+  /** Coordinates of the embedding column. */
+  readonly dim: number;
+}
+
+/** Any constant: all who move the pointer or drop vectors take this lock, so they do so in turn. */
+const PUBLISHING_LOCK = 7_160_326_391n;
+
+/** Held until the transaction ends. */
+export async function lockPublishing(tx: Queryable): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock($1)', [PUBLISHING_LOCK]);
+}
+
+/** Makes the empty table; returns its identity, which a table made anew does not share. */
+export async function createVectorTable(
+  db: Queryable,
+  version: string,
+  dim: number,
+): Promise<number> {
+  await db.query(
+    `CREATE TABLE ${itemVectorsTable(version)} (
+       item_id entity_id PRIMARY KEY,
+       embedding vector(${Math.trunc(dim)}) NOT NULL,
+       trained boolean NOT NULL,
+       removed boolean NOT NULL DEFAULT false,
+       updated_at timestamptz NOT NULL)`,
+  );
+  const table = await findVectorTable(db, version);
+  return table!.identity;
+}
+
+export interface VectorTable {
+  /** The table's object id. */
+  readonly identity: number;
+  /** Whether it was filled, indexed and checked; any other is left over from a publish that died. */
+  readonly whole: boolean;
+}
+
+const WHOLE = 'whole';
+
+/** The version's table; null where there is none. */
+export async function findVectorTable(db: Queryable, version: string): Promise<VectorTable | null> {
+  const { rows } = await db.query<{ identity: number; mark: string | null }>(
+    `SELECT oid AS identity, obj_description(oid, 'pg_class') AS mark
+     FROM pg_class WHERE oid = to_regclass($1)`,
+    [itemVectorsTable(version)],
+  );
+  const row = rows[0];
+  return row === undefined ? null : { identity: row.identity, whole: row.mark === WHOLE };
+}
+
+/** Marks the table as filled, indexed and checked; the mark goes with the table. */
+export async function markWhole(db: Queryable, version: string): Promise<void> {
+  await db.query(`COMMENT ON TABLE ${itemVectorsTable(version)} IS '${WHOLE}'`);
+}
+
+/** Adds rows that are not there; a row that is there was written by someone with newer data. */
+export async function insertVectors(
+  db: Queryable,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+): Promise<void> {
+  await writeVectors(db, version, rows, readAt, 'DO NOTHING');
+}
+
+/** Adds or replaces rows; an item that was removed is back. */
+export async function upsertVectors(
+  db: Queryable,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+): Promise<void> {
+  await writeVectors(
+    db,
+    version,
+    rows,
+    readAt,
+    `DO UPDATE SET embedding = excluded.embedding, trained = excluded.trained,
+       removed = false, updated_at = excluded.updated_at`,
+  );
+}
+
+async function writeVectors(
+  db: Queryable,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+  onConflict: string,
+): Promise<void> {
+  if (rows.length === 0) return;
+  await db.query(
+    `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
+     SELECT item_id, embedding::vector, trained, $4::timestamptz
+     FROM unnest($1::text[], $2::text[], $3::bool[]) t (item_id, embedding, trained)
+     ON CONFLICT (item_id) ${onConflict}`,
+    [
+      rows.map((row) => row.itemId),
+      rows.map((row) => vectorText(row.vector)),
+      rows.map((row) => row.trained),
+      readAt,
+    ],
+  );
+}
+
+/** Marks an item as removed; returns whether the version held it. */
+export async function markRemoved(
+  db: Queryable,
+  version: string,
+  itemId: string,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `UPDATE ${itemVectorsTable(version)} SET removed = true WHERE item_id = $1`,
+    [itemId],
+  );
+  return rowCount > 0;
+}
+
+/** Items removed in version `from` are removed in `to` too, unless the catalogue has them again. */
+export async function carryRemovals(db: Queryable, from: string, to: string): Promise<void> {
+  await db.query(
+    `UPDATE ${itemVectorsTable(to)} t SET removed = true
+     FROM ${itemVectorsTable(from)} f
+     WHERE f.item_id = t.item_id AND f.removed AND NOT t.removed
+       AND NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = t.item_id)`,
+  );
+}
+
+export async function readTableFacts(db: Queryable, version: string): Promise<TableFacts> {
+  const table = itemVectorsTable(version);
+  const { rows } = await db.query<{ rows: bigint; trained: bigint; dim: number }>(
+    `SELECT count(*) AS rows, count(*) FILTER (WHERE trained) AS trained,
+       (SELECT atttypmod FROM pg_attribute
+        WHERE attrelid = to_regclass($1) AND attname = 'embedding') AS dim
+     FROM ${table}`,
+    [table],
+  );
+  const { rows: count, trained, dim } = rows[0]!;
+  return { rows: Number(count), trained: Number(trained), dim };
+}
+
+export async function dropVectorTable(tx: Queryable, version: string): Promise<void> {
+  await tx.query(`DROP TABLE IF EXISTS ${itemVectorsTable(version)}`);
+}
