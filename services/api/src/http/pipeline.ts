@@ -2,7 +2,7 @@
  * What happens to every request of a route, in this order: key and scope, query, path, body, handler,
  * answer. Nothing is read of a request that has not shown that it may ask.
  */
-import { Forbidden } from '@nestrec/errors';
+import { BodyTooLarge, Forbidden } from '@nestrec/errors';
 import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import type { Authenticator } from '../keys/authenticator.js';
@@ -36,7 +36,7 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
     const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
     const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
     if (isAboutUser) locals.userHash = pipeline.hashUser((params as { id: string }).id);
-    const body: unknown = route.body && parseInput(route.body, await readBody(req, res), 'body');
+    const body = route.body === undefined ? undefined : parseBody(route, await readBody(req, res));
     const context = { ...pipeline.context, requestId: locals.requestId };
     const answer = await route.handle({ params, query, body }, context, client);
     noteModel(locals, answer);
@@ -60,6 +60,19 @@ async function admit(route: Route, req: Request, pipeline: Pipeline): Promise<Cl
     });
   }
   return key;
+}
+
+function parseBody(route: Route, value: unknown): unknown {
+  const { listLimit } = route;
+  if (listLimit !== undefined) {
+    const list = (value as Record<string, unknown>)[listLimit.field];
+    if (Array.isArray(list) && list.length > listLimit.entries) {
+      throw new BodyTooLarge({
+        detail: `Got ${list.length} ${listLimit.field}; send at most ${listLimit.entries} ${listLimit.field} at a time.`,
+      });
+    }
+  }
+  return parseInput(route.body!, value, 'body');
 }
 
 function searchOf(req: Request): string {

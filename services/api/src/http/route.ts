@@ -73,6 +73,8 @@ interface RouteBase<P extends Shape, Q extends Shape, B extends Shape> {
   readonly body?: B;
   /** Absent: the general limit. */
   readonly bodyLimit?: keyof Pick<ApiSettings, 'bodyLimitBytes' | 'eventsBodyLimitBytes'>;
+  /** A list of the body whose length counts as size: above it the answer is 413, not 422. */
+  readonly listLimit?: { readonly field: string; readonly entries: number };
   readonly answers: Readonly<Record<number, AnswerSpec>>;
   /** What the handler itself may raise; the pipeline's own errors are added by `documented-errors.ts`. */
   readonly errors: readonly ErrorClass[];

@@ -140,14 +140,21 @@ function wantText(issue: Issue): string {
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;
     case 'invalid_format':
-      return issue.format === 'regex' ? `a text like ${issue.pattern}` : `a valid ${issue.format}`;
+      return formatText(issue.format, issue.pattern);
     case 'invalid_union':
-      return 'one of the forms that are documented in /openapi.json';
+      return [...new Set(issue.errors.flatMap((option) => option.slice(0, 1).map(wantText)))].join(
+        ' or ',
+      );
     case 'custom':
       return issue.params?.id === true ? `an id; this one ${issue.message}` : issue.message;
     default:
       return issue.message;
   }
+}
+
+function formatText(format: string, pattern: string | undefined): string {
+  if (format === 'datetime') return 'an RFC 3339 time with a zone, as in 2026-11-23T10:00:00Z';
+  return format === 'regex' ? `a text of the form ${pattern}` : `a valid ${format}`;
 }
 
 function article(name: string): string {

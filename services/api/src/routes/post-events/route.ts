@@ -4,7 +4,7 @@ import {
   eventsRequestSchema,
   MAX_EVENTS_PER_REQUEST,
 } from '@nestrec/contracts';
-import { BodyTooLarge, EventConflict, EventLogUnavailable, NestrecError } from '@nestrec/errors';
+import { EventConflict, EventLogUnavailable, NestrecError } from '@nestrec/errors';
 import { acceptEvents } from '../../events/accept-events.js';
 import { encodeToken } from '../../events/token.js';
 import type { ApiDeps, LogPosition } from '../../deps.js';
@@ -19,10 +19,11 @@ export const postEvents = defineRoute({
   access: scopes('events:write'),
   body: eventsRequestSchema,
   bodyLimit: 'eventsBodyLimitBytes',
+  listLimit: { field: 'events', entries: MAX_EVENTS_PER_REQUEST },
   answers: {
     202: { description: 'The events are durable in the log.', schema: eventsAnswerSchema },
   },
-  errors: [BodyTooLarge, EventConflict, EventLogUnavailable],
+  errors: [EventConflict, EventLogUnavailable],
   async handler({ body }, { deps, metrics }) {
     const events = acceptEvents(body.events, deps.clock.now());
     const positions = await append(

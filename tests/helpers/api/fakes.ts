@@ -1,0 +1,216 @@
+/**
+ * The API's dependencies in memory, for tests of routes: small, honest stand-ins that keep what they are
+ * given. The real stores are tested in tests/integration.
+ */
+import { DEFAULT_TIERS, type Item, type Manifest, type Scope } from '@nestrec/contracts';
+import { ItemNotFound, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
+import { generateApiKey, hashApiKey, publicIdOf, type ApiKey } from '@nestrec/storage';
+import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
+
+export const NOW_MS = Date.UTC(2026, 10, 23, 12);
+
+export interface FakeWorld {
+  readonly deps: ApiDeps;
+  readonly clock: ManualClock;
+  readonly items: Map<string, Item>;
+  /** Values appended to the log, decoded. */
+  readonly appended: { key: string; event: Record<string, unknown> }[];
+  readonly queries: (Ranking & Record<string, unknown>)[];
+  readonly models: StoredModel[];
+  /** First offset that is not applied; tests move it. */
+  applied: bigint;
+  published: string | null;
+  /** Makes a key at once; returns its text. */
+  key(options?: { tier?: string; scopes?: readonly Scope[]; expiresAtMs?: number }): string;
+  revoke(key: string): void;
+}
+
+export const ALL_SCOPES: readonly Scope[] = [
+  'recommend',
+  'events:write',
+  'catalogue:write',
+  'admin',
+];
+
+/** @param overrides dependencies that a test replaces */
+export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
+  const clock = manualClock(NOW_MS);
+  const keys = new Map<string, { hash: Uint8Array; key: ApiKey }>();
+  const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
+  const models = [model('v1'), model('v2')];
+  const addKey: FakeWorld['key'] = ({ tier = 'full', scopes = ALL_SCOPES, expiresAtMs } = {}) => {
+    const { key, publicId, hash } = generateApiKey();
+    const found = DEFAULT_TIERS.find((one) => one.name === tier)!;
+    keys.set(publicId, {
+      hash,
+      key: {
+        publicId,
+        client: 'tests',
+        tier: found,
+        scopes,
+        createdAtMs: clock.now(),
+        expiresAtMs: expiresAtMs ?? null,
+        revokedAtMs: null,
+      },
+    });
+    return key;
+  };
+  const revoke = (publicId: string) => {
+    const entry = keys.get(publicId);
+    if (entry === undefined) return false;
+    entry.key = { ...entry.key, revokedAtMs: entry.key.revokedAtMs ?? clock.now() };
+    return true;
+  };
+  const world: FakeWorld = {
+    clock,
+    items,
+    models,
+    appended: [],
+    queries: [],
+    applied: 0n,
+    published: 'v1',
+    key: addKey,
+    revoke: (key) => void revoke(publicIdOf(key)!),
+    deps: undefined as unknown as ApiDeps,
+  };
+  const requirePublished = () => {
+    if (world.published === null) throw new NoPublishedModel();
+    return models.find((one) => one.version === world.published)!;
+  };
+  const rank = (query: Ranking & Record<string, unknown>) => {
+    const { version, manifest } = requirePublished();
+    world.queries.push(query);
+    const dim = query.dim ?? query.maxDim ?? manifest.config.sizes.at(-1)!;
+    return {
+      items: Array.from({ length: query.k }, (_, i) => ({
+        item_id: `r${i}`,
+        score: 1 - i / 1_000,
+        rank: i + 1,
+      })),
+      served_by: {
+        model_version: version,
+        dim,
+        plan: 'exact' as const,
+        personalised: true,
+        fallback: null,
+        events_in_state: 1,
+        state_at: new Date(NOW_MS).toISOString(),
+      },
+    };
+  };
+  const deps: ApiDeps = {
+    keys: {
+      find: async (text, nowMs) => {
+        const entry = keys.get(publicIdOf(text) ?? '');
+        if (entry === undefined) return { outcome: 'unknown' };
+        if (!Buffer.from(entry.hash).equals(hashApiKey(text))) return { outcome: 'unknown' };
+        if (entry.key.revokedAtMs !== null) return { outcome: 'revoked' };
+        const { expiresAtMs } = entry.key;
+        if (expiresAtMs !== null && expiresAtMs <= nowMs) return { outcome: 'expired' };
+        return { outcome: 'valid', key: entry.key };
+      },
+      list: async () => [...keys.values()].map(({ key }) => key),
+      create: async ({ tier, scopes, expiresAtMs }) => {
+        const key = addKey({ tier, scopes, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
+        return { key, publicId: publicIdOf(key)! };
+      },
+      revoke: async (publicId) => revoke(publicId),
+    },
+    tiers: { list: async () => [...DEFAULT_TIERS] },
+    catalogue: {
+      get: async (itemId) => items.get(itemId) ?? null,
+      put: async (item) => {
+        const created = !items.has(item.item_id);
+        items.set(item.item_id, item);
+        return { created, embeddedIn: world.published === null ? [] : [world.published] };
+      },
+      remove: async (itemId) => items.delete(itemId),
+    },
+    models: {
+      list: async () => models,
+      published: async () => (world.published === null ? null : requirePublished()),
+      previous: async () => null,
+    },
+    publisher: {
+      publish: async (version) => {
+        if (!models.some((one) => one.version === version)) throw new ModelNotFound();
+        const previous = world.published;
+        world.published = version;
+        return { published: version, previous };
+      },
+      rollback: async (from) => {
+        if (from !== world.published) {
+          throw new PublishRefused({ detail: `${from} does not serve.` });
+        }
+        world.published = 'v1';
+        return { published: 'v1', previous: null };
+      },
+    },
+    recommender: {
+      recommendForUser: async (query) => rank({ ...query }),
+      recommendForSession: async (query) => rank({ ...query }),
+      similarItems: async (query) => {
+        if (!items.has(query.itemId)) throw new ItemNotFound({ detail: 'Unknown here.' });
+        return rank({ ...query });
+      },
+    },
+    log: {
+      append: async (records) =>
+        records.map(({ key, value }): LogPosition => {
+          const text = Buffer.from(value).toString();
+          world.appended.push({ key, event: JSON.parse(text) as Record<string, unknown> });
+          return { partition: 0, offset: BigInt(world.appended.length - 1) };
+        }),
+    },
+    waitForEvents: async (positions) => positions.every(({ offset }) => offset < world.applied),
+    checks: { database: async () => undefined },
+    clock,
+    logger: silentLogger(),
+    metrics: createMetrics(),
+    ...overrides,
+  };
+  return Object.assign(world, { deps });
+}
+
+/** A version of sizes 8 to 64 with one measured row at 16. */
+export function model(version: string): StoredModel {
+  const manifest: Manifest = {
+    formatVersion: 1,
+    version,
+    createdAt: new Date(NOW_MS).toISOString(),
+    nestrecVersion: '0.1.0',
+    commit: null,
+    seed: 1,
+    config: {
+      sizes: [8, 16, 32, 64],
+      blocks: 1,
+      featureWidth: 4,
+      numItems: 10,
+      useBias: true,
+      itemResidual: true,
+      scoreScale: true,
+      rMin: 0,
+      rMax: 0.5,
+    },
+    features: { modalities: [], missingIndicators: false },
+    itemIdsSha256: '0'.repeat(64),
+    data: { users: 5, items: 10, interactions: 50, from: null, to: null },
+    training: {},
+    quality: [
+      {
+        scorer: 'model@16',
+        dim: 16,
+        protocol: 'leave-one-out',
+        part: 'test',
+        seenMasked: true,
+        cases: 5,
+        metrics: { 'ndcg@10': 0.5 },
+      },
+    ],
+    lambdaMax: 0.4,
+    replayEvents: 20,
+    files: [],
+  };
+  return { version, status: 'candidate', createdAtMs: NOW_MS, manifest };
+}
