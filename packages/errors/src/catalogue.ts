@@ -183,6 +183,11 @@ export const OutputNotWritable = defineError('output_not_writable', {
   exitCode: 73,
   publicMessage: 'An output cannot be written.',
 });
+export const StagingFailed = defineError('staging_failed', {
+  status: 500,
+  exitCode: 74,
+  publicMessage: 'The import could not use its temporary files.',
+});
 export const ModelNotFound = defineError('model_not_found', {
   status: 404,
   exitCode: 66,
