@@ -5,7 +5,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cliSettings } from '@nestrec/cli';
 import { errorCatalogue } from '@nestrec/errors';
+import { envExample } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -42,6 +44,12 @@ describe('documents', () => {
   it('docs/errors.md lists the error catalogue, no more and no less', async () => {
     expect(new Set(errorCatalogue.map((e) => e.code)).size).toBe(errorCatalogue.length);
     await expect(renderErrors()).toMatchFileSnapshot('../../docs/errors.md');
+  });
+
+  it('.env.example lists every setting with its default', async () => {
+    const head =
+      '# Settings of nestrec. Copy to .env, or set them in the environment; all are optional.\n\n';
+    await expect(head + envExample(cliSettings)).toMatchFileSnapshot('../../.env.example');
   });
 
   it.each(markdownFiles('.'))('every link of %s leads somewhere', (file) => {

@@ -1,2 +1,3 @@
 /** The command nestrec, and the all-in-one process. */
-export {};
+export { runCli } from './program.js';
+export { cliSettings, type CliConfig } from './settings.js';

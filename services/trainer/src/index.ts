@@ -1,2 +1,4 @@
-/** Trains, evaluates, registers and publishes a model version. */
-export {};
+/** Trains, evaluates and registers model versions. */
+export { runEvaluation, type EvaluationRun } from './evaluation-run.js';
+export { readTrainingData, type TrainingData, type TrainingDataOptions } from './training-data.js';
+export { runTraining, type TrainingRunOptions } from './training-run.js';

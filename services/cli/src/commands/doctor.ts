@@ -1,0 +1,111 @@
+/** `nestrec doctor`: whether this machine and these settings can run nestrec, without starting anything. */
+import { statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { NestrecError } from '@nestrec/errors';
+import { getPublished } from '@nestrec/storage';
+import { selectBackend } from '@nestrec/tensor';
+import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
+import { renderTable } from '../output.js';
+import { dataFolders, withPlatform } from '../platform.js';
+
+const LEAST_FREE_BYTES = 1e9;
+const LEAST_MEMORY_BYTES = 2e9;
+const MOST_CLOCK_SKEW_MS = 30_000;
+
+interface Finding {
+  readonly check: string;
+  readonly state: 'ok' | 'warning' | 'failed';
+  readonly detail: string;
+}
+
+export function addDoctor(program: Command, invocation: Invocation): void {
+  const command = program
+    .command('doctor')
+    .description('check this machine and the settings; exit code 1 where something would fail');
+  defineAction(command, invocation, async (context) => {
+    const findings = [
+      finding('node', true, `Node ${process.versions.node}`),
+      await diskSpace(context),
+      memory(),
+      await tensorBackend(context),
+      ...(await database(context)),
+    ];
+    context.output.result(
+      { findings },
+      renderTable(
+        ['check', 'state', 'detail'],
+        findings.map((f) => [f.check, f.state, f.detail]),
+      ),
+    );
+    if (findings.some((f) => f.state === 'failed')) process.exitCode = 1;
+  });
+}
+
+const finding = (check: string, ok: boolean, detail: string): Finding => ({
+  check,
+  state: ok ? 'ok' : 'warning',
+  detail,
+});
+
+const failure = (check: string, error: unknown): Finding => ({
+  check,
+  state: 'failed',
+  detail: error instanceof NestrecError ? error.message : String(error),
+});
+
+async function diskSpace({ config }: CommandContext): Promise<Finding> {
+  let folder = dataFolders(config).root;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  return finding(
+    'disk',
+    free >= LEAST_FREE_BYTES,
+    `${(free / 1e9).toFixed(1)} GB free in ${folder}`,
+  );
+}
+
+function memory(): Finding {
+  const total = totalmem();
+  return finding('memory', total >= LEAST_MEMORY_BYTES, `${(total / 1e9).toFixed(1)} GB`);
+}
+
+async function tensorBackend({ config }: CommandContext): Promise<Finding> {
+  try {
+    const report = await selectBackend(config.backend === null ? {} : { force: config.backend });
+    return finding('tensor backend', report.faster === null, report.line);
+  } catch (error) {
+    return failure('tensor backend', error);
+  }
+}
+
+async function database({ config }: CommandContext): Promise<Finding[]> {
+  try {
+    return await withPlatform(config, async ({ db }) => {
+      const beforeMs = Date.now();
+      const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+      const skewMs = Math.abs(rows[0]!.now.getTime() - (beforeMs + Date.now()) / 2);
+      const published = await getPublished(db);
+      return [
+        finding('database', true, db.description),
+        finding(
+          'clock',
+          skewMs <= MOST_CLOCK_SKEW_MS,
+          `${Math.round(skewMs)} ms off the database's`,
+        ),
+        finding(
+          'published model',
+          published !== null,
+          published === null
+            ? 'none yet: nestrec train, then nestrec publish VERSION'
+            : `${published.version}, since ${new Date(published.publishedAtMs).toISOString()}`,
+        ),
+      ];
+    });
+  } catch (error) {
+    return [failure('database', error)];
+  }
+}

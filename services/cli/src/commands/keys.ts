@@ -1,0 +1,159 @@
+/** `nestrec keys create|list|revoke`: the API keys of client applications. */
+import { InvalidArgumentError, type Command } from 'commander';
+import {
+  keyAnswerSchema,
+  keyCreatedSchema,
+  keysAnswerSchema,
+  scopeSchema,
+  type KeyAnswer,
+  type KeyCreated,
+  type KeyRequest,
+  type Scope,
+} from '@nestrec/contracts';
+import type { Queryable } from '@nestrec/database';
+import { InvalidParameter } from '@nestrec/errors';
+import {
+  createApiKey,
+  ensureDefaultTiers,
+  listApiKeys,
+  revokeApiKey,
+  type ApiKey,
+} from '@nestrec/storage';
+import { defineAction, type Invocation } from '../command-context.js';
+import { renderTable } from '../output.js';
+import { directOrRemote } from '../running-server.js';
+
+export function addKeys(program: Command, invocation: Invocation): void {
+  const group = program.command('keys').description('API keys of client applications');
+  addCreate(group, invocation);
+  addList(group, invocation);
+  addRevoke(group, invocation);
+}
+
+interface CreateOptions {
+  client: string;
+  tier: string;
+  scopes: Scope[];
+  expiresAt?: string;
+  json?: boolean;
+}
+
+function addCreate(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('create')
+    .description('make a key; it is shown once, only its hash is stored')
+    .requiredOption('--client <name>', 'name of the client application')
+    .option('--tier <name>', 'tier of the client: basic, standard or full', 'standard')
+    .option(
+      '--scopes <list>',
+      `comma separated, of ${scopeSchema.options.join(', ')}`,
+      parseScopes,
+      ['recommend', 'events:write'] as Scope[],
+    )
+    .option('--expires-at <time>', 'RFC 3339 with a zone; default: never', parseTime)
+    .addHelpText(
+      'after',
+      '\nExample:\n  nestrec keys create --client shop-web --tier standard --scopes recommend,events:write',
+    );
+  defineAction<CreateOptions>(command, invocation, async ({ config, output }, _args, options) => {
+    const request: KeyRequest = {
+      client: options.client,
+      tier: options.tier,
+      scopes: options.scopes,
+      ...(options.expiresAt === undefined ? {} : { expires_at: options.expiresAt }),
+    };
+    const created = await directOrRemote(
+      config,
+      ({ db }) => createKey(db, request),
+      (ask) => ask('POST', '/v1/admin/keys', keyCreatedSchema, request),
+    );
+    output.note('This key is shown once; keep it now:');
+    output.result(created, created.key);
+  });
+}
+
+/** Makes a key in the database and describes it as the API would. */
+export async function createKey(db: Queryable, request: KeyRequest): Promise<KeyCreated> {
+  await ensureDefaultTiers(db);
+  const { key, publicId } = await createApiKey(db, {
+    client: request.client,
+    tier: request.tier,
+    scopes: request.scopes,
+    ...(request.expires_at === undefined ? {} : { expiresAtMs: Date.parse(request.expires_at) }),
+  });
+  const stored = (await listApiKeys(db)).find((one) => one.publicId === publicId)!;
+  return { key, ...describe(stored) };
+}
+
+function addList(group: Command, invocation: Invocation): void {
+  const command = group.command('list').description('all keys, revoked ones included');
+  defineAction(command, invocation, async ({ config, output }) => {
+    const { keys } = await directOrRemote(
+      config,
+      async ({ db }) => ({ keys: (await listApiKeys(db)).map(describe) }),
+      (ask) => ask('GET', '/v1/admin/keys', keysAnswerSchema),
+    );
+    const rows = keys.map((key) => [
+      key.id,
+      key.client,
+      key.tier,
+      key.scopes.join(' '),
+      key.created_at,
+      key.revoked_at !== null ? 'revoked' : (key.expires_at ?? 'never'),
+    ]);
+    output.result(
+      { keys },
+      renderTable(['id', 'client', 'tier', 'scopes', 'created', 'expires'], rows),
+    );
+  });
+}
+
+function addRevoke(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('revoke')
+    .description('end a key; running servers refuse it within 2 seconds')
+    .argument('<id>', 'public id of the key, as `nestrec keys list` shows it');
+  defineAction(command, invocation, async ({ config, output }, [id]) => {
+    const revoked = await directOrRemote(
+      config,
+      async ({ db }) => {
+        if (!(await revokeApiKey(db, id!))) {
+          throw new InvalidParameter({
+            detail: 'there is no key with this id; see nestrec keys list.',
+          });
+        }
+        return describe((await listApiKeys(db)).find((one) => one.publicId === id)!);
+      },
+      (ask) => ask('DELETE', `/v1/admin/keys/${encodeURIComponent(id!)}`, keyAnswerSchema),
+    );
+    output.result(revoked, `Key ${revoked.id} of ${revoked.client} is revoked.`);
+  });
+}
+
+function describe(key: ApiKey): KeyAnswer {
+  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  return {
+    id: key.publicId,
+    client: key.client,
+    tier: key.tier.name,
+    scopes: [...key.scopes],
+    created_at: new Date(key.createdAtMs).toISOString(),
+    expires_at: time(key.expiresAtMs),
+    revoked_at: time(key.revokedAtMs),
+  };
+}
+
+function parseScopes(text: string): Scope[] {
+  const scopes = text.split(',').map((scope) => scopeSchema.safeParse(scope.trim()));
+  if (scopes.some((scope) => !scope.success)) {
+    throw new InvalidArgumentError(`wanted a list of ${scopeSchema.options.join(', ')}.`);
+  }
+  return scopes.map((scope) => scope.data!);
+}
+
+function parseTime(text: string): string {
+  if (!/T.*(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(Date.parse(text))) {
+    throw new InvalidArgumentError('wanted a time such as 2027-01-31T00:00:00Z.');
+  }
+  return text;
+}

@@ -1,0 +1,79 @@
+/** `nestrec model verify|slice|list`: model artifacts as files. */
+import { dirname, resolve } from 'node:path';
+import { InvalidArgumentError, type Command } from 'commander';
+import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
+import { defineAction, type Invocation } from '../command-context.js';
+import { renderTable } from '../output.js';
+import { dataFolders } from '../platform.js';
+
+export function addModel(program: Command, invocation: Invocation): void {
+  const group = program.command('model').description('model artifacts: list, verify, slice');
+  addList(group, invocation);
+  addVerify(group, invocation);
+  addSlice(group, invocation);
+}
+
+function addList(group: Command, invocation: Invocation): void {
+  const command = group.command('list').description('the artifacts in the data folder');
+  defineAction(command, invocation, async ({ config, output }) => {
+    const artifacts = await listArtifacts(dataFolders(config).models);
+    const rows = artifacts.map(({ folder, manifest, problem }) => [
+      folder,
+      manifest === null ? '-' : manifest.config.sizes.join(' '),
+      manifest === null ? '-' : String(manifest.config.numItems),
+      manifest?.createdAt ?? '-',
+      problem ?? 'fine',
+    ]);
+    output.result(
+      { artifacts },
+      renderTable(['version', 'sizes', 'items', 'created', 'state'], rows),
+    );
+  });
+}
+
+function addVerify(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('verify')
+    .description('the verdict that loading would give: checksums, shapes, numbers, item ids')
+    .argument('<path>', 'folder of the artifact')
+    .addHelpText('after', '\nExample:\n  nestrec model verify .nestrec/models/v20261123');
+  defineAction(command, invocation, async ({ output }, [path]) => {
+    const report = await verifyArtifact(resolve(path!));
+    output.result(
+      report,
+      report.accepted
+        ? `${path}: fine (${report.passed.join(', ')})`
+        : `${path}: refused [${report.code}]: ${report.reason}`,
+    );
+    if (!report.accepted) process.exitCode = 65;
+  });
+}
+
+function addSlice(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('slice')
+    .description('write the complete smaller model that the first coordinates are')
+    .argument('<path>', 'folder of the artifact')
+    .requiredOption('--dim <size>', "one of the model's sizes", parseDim)
+    .option('--out <folder>', 'folder that gets the new artifact; default: beside the old one')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nestrec model slice .nestrec/models/v1 --dim 32 --out slices',
+    );
+  defineAction<{ dim: number; out?: string; json?: boolean }>(
+    command,
+    invocation,
+    async ({ output }, [path], { dim, out }) => {
+      const source = resolve(path!);
+      const target = out === undefined ? dirname(source) : resolve(out);
+      const sliced = await sliceArtifact(await loadArtifact(source), dim, target);
+      const sizes = sliced.manifest.config.sizes.join(', ');
+      output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes}`);
+    },
+  );
+}
+
+function parseDim(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("wanted one of the model's sizes, such as 64.");
+}

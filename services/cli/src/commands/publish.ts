@@ -1,0 +1,130 @@
+/** `nestrec publish VERSION` and `nestrec rollback`: which model version answers. */
+import { join } from 'node:path';
+import { InvalidArgumentError, type Command } from 'commander';
+import { publishAnswerSchema, modelsAnswerSchema } from '@nestrec/contracts';
+import { NoPublishedModel } from '@nestrec/errors';
+import { publishVersion, rollback, type PublishResult } from '@nestrec/publishing';
+import { loadArtifact } from '@nestrec/registry';
+import { ensureDefaultTiers, listTiers } from '@nestrec/storage';
+import { defineAction, type Invocation } from '../command-context.js';
+import { renderTable, type Output } from '../output.js';
+import type { Platform } from '../platform.js';
+import { directOrRemote } from '../running-server.js';
+
+interface PublishOptions {
+  force?: boolean;
+  minRecall?: number;
+  json?: boolean;
+}
+
+export function addPublish(program: Command, invocation: Invocation): void {
+  const command = program
+    .command('publish')
+    .description('embed all items, build and check the indexes, then let the version answer')
+    .argument('<version>', 'a trained version, as `nestrec model list` shows it')
+    .option(
+      '--min-recall <share>',
+      'least recall@20 of an index against the exact scan',
+      parseShare,
+    )
+    .option('--force', 'also where the version is older or worse than the published one')
+    .addHelpText('after', '\nExample:\n  nestrec publish v20261123_142305');
+  defineAction<PublishOptions>(
+    command,
+    invocation,
+    async ({ config, output }, [version], options) => {
+      await directOrRemote(
+        config,
+        async (platform) => {
+          const result = await publishAndReport(output, platform, version!, options);
+          output.result(result, renderPublished(result));
+        },
+        async (ask) => {
+          const path = `/v1/models/${encodeURIComponent(version!)}/publish`;
+          const answer = await ask('POST', path, publishAnswerSchema);
+          output.result(
+            answer,
+            `${answer.published} answers now (before: ${answer.previous ?? 'nothing'}).`,
+          );
+        },
+      );
+    },
+  );
+}
+
+/** Publishes a version of the models folder, with a bar. */
+export async function publishAndReport(
+  output: Output,
+  platform: Platform,
+  version: string,
+  options: { force?: boolean; minRecall?: number } = {},
+): Promise<PublishResult> {
+  const path = join(platform.folders.models, version);
+  const artifact = await loadArtifact(path);
+  await ensureDefaultTiers(platform.db);
+  const tiers = await listTiers(platform.db);
+  const bar = output.progress('Publishing', 100);
+  // Embedding takes about half of the time, the indexes most of the rest.
+  const share = { embed: [0, 50], index: [50, 48], swap: [98, 2] } as const;
+  const result = await publishVersion({
+    db: platform.db,
+    artifact,
+    path,
+    tierDims: tiers.map((tier) => tier.max_dim),
+    logger: platform.logger,
+    force: options.force ?? false,
+    ...(options.minRecall === undefined ? {} : { minRecall: options.minRecall }),
+    onProgress: ({ phase, done, total }) => {
+      const [from, width] = share[phase];
+      bar.update(from + (width * done) / Math.max(1, total), `${phase} ${done} of ${total}`);
+    },
+  });
+  bar.stop();
+  return result;
+}
+
+function renderPublished(result: PublishResult): string {
+  const rows = result.dims.map(({ dim, recall, bytes }) => [
+    String(dim),
+    recall.toFixed(4),
+    `${(bytes / 1e6).toFixed(1)} MB`,
+  ]);
+  return [
+    renderTable(['index', 'recall@20', 'size'], rows),
+    `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
+      `(before: ${result.previousVersion ?? 'nothing'}).`,
+  ].join('\n');
+}
+
+export function addRollback(program: Command, invocation: Invocation): void {
+  const command = program
+    .command('rollback')
+    .description('let the version before the published one answer again, or another that is kept')
+    .option('--to <version>', 'an earlier version whose vectors are kept');
+  defineAction<{ to?: string; json?: boolean }>(
+    command,
+    invocation,
+    async ({ config, output }, _args, options) => {
+      const answer = await directOrRemote(
+        config,
+        async ({ db }) => {
+          const { version, rolledBack } = await rollback(db, options.to);
+          return { published: version, previous: rolledBack };
+        },
+        async (ask) => {
+          const { published } = await ask('GET', '/v1/models', modelsAnswerSchema);
+          if (published === null) throw new NoPublishedModel({ detail: 'Nothing to roll back.' });
+          const path = `/v1/models/${encodeURIComponent(published)}/rollback`;
+          return ask('POST', path, publishAnswerSchema);
+        },
+      );
+      output.result(answer, `${answer.published} answers now (before: ${answer.previous}).`);
+    },
+  );
+}
+
+function parseShare(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('wanted a share from 0 to 1.');
+}

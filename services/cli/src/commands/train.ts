@@ -1,0 +1,154 @@
+/** `nestrec train`: from the stored interactions to a candidate model version. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { createSettings, PRESET_NAMES, type PresetName } from '@nestrec/training';
+import { runTraining } from '@nestrec/trainer';
+import { chooseBackend } from '../backend.js';
+import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
+import { listenForInterruption } from '../interruption.js';
+import { withPlatform, type Platform } from '../platform.js';
+import { publishAndReport } from './publish.js';
+import { renderQuality } from '../quality-table.js';
+import { gitCommit } from '../git-commit.js';
+import { showTraining } from '../training-progress.js';
+
+const DEFAULT_SIZES = [8, 16, 32, 64, 128];
+const PROTOCOLS = ['leave-one-out', 'temporal'] as const;
+
+interface TrainOptions {
+  preset: PresetName;
+  sizes: number[];
+  blocks: number;
+  epochs?: number;
+  seed: number;
+  protocol: (typeof PROTOCOLS)[number];
+  textWidth: number;
+  modelVersion?: string;
+  publish?: boolean;
+  json?: boolean;
+}
+
+export function addTrain(program: Command, invocation: Invocation): void {
+  const command = program
+    .command('train')
+    .description(
+      'train a candidate on the stored interactions; continues a killed run of its version',
+    )
+    .option(
+      '--preset <name>',
+      `settings: ${PRESET_NAMES.join(', ')}`,
+      choice(PRESET_NAMES),
+      'quality',
+    )
+    .option(
+      '--sizes <list>',
+      'nested sizes, the last is the whole model',
+      parseSizes,
+      DEFAULT_SIZES,
+    )
+    .option(
+      '--blocks <number>',
+      'LRU blocks; 1 allows edits of a state in closed form',
+      count(1, 16),
+      1,
+    )
+    .option('--epochs <number>', 'epochs at most; default: the preset says', count(1, 10_000))
+    .option('--seed <number>', 'seed of everything random', count(0, 2 ** 31 - 1), 1)
+    .option(
+      '--protocol <name>',
+      `what is held out: ${PROTOCOLS.join(', ')}`,
+      choice(PROTOCOLS),
+      'leave-one-out',
+    )
+    .option('--text-width <number>', 'width of the built-in text vectors', count(1, 1_024), 256)
+    .option('--model-version <name>', 'name of the version; default: from the time', parseVersion)
+    .option('--publish', 'publish the candidate when its checks pass')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  nestrec train --publish\n  nestrec train --sizes 16,32,64,128,256 --protocol temporal --seed 3',
+    );
+  defineAction<TrainOptions>(command, invocation, (context, _args, options) =>
+    withPlatform(context.config, (platform) => train(context, platform, options)),
+  );
+}
+
+async function train(
+  context: CommandContext,
+  platform: Platform,
+  options: TrainOptions,
+): Promise<void> {
+  const { output } = context;
+  await chooseBackend(context);
+  const show = showTraining(output);
+  const interruption = listenForInterruption();
+  const version = options.modelVersion ?? versionNow();
+  output.note(`Version ${version}; the same command with --model-version ${version} continues it.`);
+  try {
+    const manifest = await runTraining({
+      db: platform.db,
+      modelsDir: platform.folders.models,
+      checkpointsDir: platform.folders.checkpoints,
+      version,
+      config: { sizes: options.sizes, blocks: options.blocks },
+      settings: createSettings(options.preset, options.sizes, {
+        ...(options.epochs === undefined ? {} : { maxEpochs: options.epochs }),
+      }),
+      protocol: options.protocol,
+      textWidth: options.textWidth,
+      seed: options.seed,
+      commit: gitCommit(),
+      onStage: (stage) => output.note(`${stage} ...`),
+      onProgress: show.onProgress,
+      signal: interruption.signal,
+    });
+    show.stop();
+    const table = renderQuality(manifest.quality, {
+      part: 'test',
+      seenMasked: true,
+      metrics: ['ndcg@10', 'recall@10', 'mrr@10'],
+    });
+    const published =
+      options.publish === true ? await publishAndReport(output, platform, version) : null;
+    const next = published === null ? `\nNext: nestrec publish ${version}` : '';
+    output.result({ version, manifest, published }, `${table}\nTrained ${version}.${next}`);
+  } finally {
+    interruption.dispose();
+  }
+}
+
+/** `v20261123_142305`: sorts by time. */
+export function versionNow(): string {
+  const digits = new Date().toISOString().replace(/\D/g, '');
+  return `v${digits.slice(0, 8)}_${digits.slice(8, 14)}`;
+}
+
+function parseSizes(text: string): number[] {
+  const sizes = text.split(',').map((size) => Number(size.trim()));
+  const valid = sizes.every(
+    (size, i) => Number.isInteger(size) && size > (sizes[i - 1] ?? 0) && size <= 2_000,
+  );
+  if (!valid) {
+    throw new InvalidArgumentError('wanted increasing sizes from 1 to 2000, such as 8,16,32,64.');
+  }
+  return sizes;
+}
+
+function parseVersion(text: string): string {
+  if (/^[a-z0-9][a-z0-9_]{0,47}$/.test(text)) return text;
+  throw new InvalidArgumentError('wanted up to 48 of a-z, 0-9 and _, not beginning with _.');
+}
+
+function count(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`wanted an integer from ${least} to ${most}.`);
+  };
+}
+
+function choice<const T extends string>(choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = choices.find((one) => one === text);
+    if (found === undefined) throw new InvalidArgumentError(`wanted one of ${choices.join(', ')}.`);
+    return found;
+  };
+}

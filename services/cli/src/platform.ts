@@ -1,0 +1,77 @@
+/**
+ * What every command that touches data stands on: the database, migrated, and the folders beside it.
+ *
+ * DATABASE_URL selects PostgreSQL; otherwise the embedded database in the data folder, which one process
+ * at a time may hold.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { migrate, openPglite, openPostgres, type Database } from '@nestrec/database';
+import { createLogger, removeStaleTemporaries, type Logger } from '@nestrec/runtime';
+import type { CliConfig } from './settings.js';
+
+export interface DataFolders {
+  readonly root: string;
+  readonly database: string;
+  readonly models: string;
+  readonly checkpoints: string;
+  readonly rejects: string;
+}
+
+export interface Platform {
+  readonly config: CliConfig;
+  readonly folders: DataFolders;
+  readonly db: Database;
+  readonly logger: Logger;
+  close(): Promise<void>;
+}
+
+export function dataFolders(config: CliConfig): DataFolders {
+  const root = resolve(config.dataDir);
+  return {
+    root,
+    database: join(root, 'database'),
+    models: join(root, 'models'),
+    checkpoints: join(root, 'checkpoints'),
+    rejects: join(root, 'rejects'),
+  };
+}
+
+export function cliLogger(config: CliConfig): Logger {
+  return createLogger({ name: 'nestrec', level: config.logLevel });
+}
+
+/**
+ * Opens and migrates the database, and clears what killed writers left.
+ * @throws DataFolderInUse where another process holds the data folder
+ */
+export async function openPlatform(config: CliConfig): Promise<Platform> {
+  const folders = dataFolders(config);
+  const logger = cliLogger(config);
+  await mkdir(folders.root, { recursive: true });
+  const db =
+    config.databaseUrl === null
+      ? await openPglite({ dataDir: folders.database })
+      : await openPostgres({ url: config.databaseUrl, logger });
+  try {
+    await migrate(db);
+    await removeStaleTemporaries(folders.models);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  return { config, folders, db, logger, close: () => db.close() };
+}
+
+/** Opens the platform for the length of `work`. */
+export async function withPlatform<T>(
+  config: CliConfig,
+  work: (platform: Platform) => Promise<T>,
+): Promise<T> {
+  const platform = await openPlatform(config);
+  try {
+    return await work(platform);
+  } finally {
+    await platform.close();
+  }
+}

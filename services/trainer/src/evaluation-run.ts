@@ -1,0 +1,57 @@
+/** Measures a saved model on what the database holds now, beside the baselines. */
+import type { QualityRow } from '@nestrec/contracts';
+import type { Database } from '@nestrec/database';
+import { buildDataset, type DatasetRow } from '@nestrec/dataset';
+import { InsufficientData } from '@nestrec/errors';
+import type { Artifact } from '@nestrec/registry';
+import { streamInteractions } from '@nestrec/storage';
+import { createTrainedModel, reportQuality, trainingSettingsSchema } from '@nestrec/training';
+import { splitByProtocol } from './split-by-protocol.js';
+import { textBlock } from './training-data.js';
+
+const DEFAULT_MAX_LENGTH = 50;
+
+export interface EvaluationRun {
+  readonly quality: QualityRow[];
+  /** Events of items that the model does not know; they are left out. */
+  readonly unknownItemEvents: number;
+}
+
+/**
+ * Evaluates on all stored interactions of items that the model knows. A figure is honest only for events
+ * that the model was not trained on: with leave-one-out these are each user's newest two, as long as the
+ * data have not changed since the training.
+ * @throws InsufficientData when nothing is left to ask
+ */
+export async function runEvaluation(
+  db: Database,
+  artifact: Artifact,
+  protocol: QualityRow['protocol'],
+): Promise<EvaluationRun> {
+  const known = new Set(artifact.itemIds);
+  let unknownItemEvents = 0;
+  async function* knownRows(): AsyncGenerator<DatasetRow[]> {
+    for await (const batch of streamInteractions(db)) {
+      const rows = batch.filter((row) => known.has(row.itemId));
+      unknownItemEvents += batch.length - rows.length;
+      if (rows.length > 0) yield rows;
+    }
+  }
+  const dataset = await buildDataset(knownRows(), { catalogue: artifact.itemIds });
+  const split = splitByProtocol(protocol, dataset);
+  if (split.report.testCases === 0) {
+    throw new InsufficientData({
+      detail: `No user has a test case under the protocol "${protocol}" (${dataset.userIds.length} users).`,
+    });
+  }
+  const { config, features: spec, training } = artifact.manifest;
+  const settings = trainingSettingsSchema.partial().safeParse(training);
+  const quality = reportQuality({
+    split,
+    numItems: config.numItems,
+    model: createTrainedModel(config, artifact.parameters, artifact.features),
+    text: textBlock(artifact.features, config.featureWidth, spec),
+    maxLength: settings.data?.maxLength ?? DEFAULT_MAX_LENGTH,
+  });
+  return { quality, unknownItemEvents };
+}

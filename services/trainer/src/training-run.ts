@@ -1,0 +1,121 @@
+/**
+ * One training run, start to end: data out of the database, split, training, quality report, artifact,
+ * candidate. Publishing is a step of its own, with a gate of its own.
+ */
+import { join } from 'node:path';
+import {
+  modelConfigSchema,
+  type Manifest,
+  type ModelConfigInput,
+  type QualityRow,
+} from '@nestrec/contracts';
+import type { Database } from '@nestrec/database';
+import { replayEvents } from '@nestrec/model';
+import { saveArtifact, type ManifestDraft } from '@nestrec/registry';
+import { registerVersion } from '@nestrec/storage';
+import {
+  createTrainedModel,
+  reportQuality,
+  trainModel,
+  type TrainingProgress,
+  type TrainingSettings,
+} from '@nestrec/training';
+import { splitByProtocol } from './split-by-protocol.js';
+import { readTrainingData, type TrainingData } from './training-data.js';
+
+export interface TrainingRunOptions {
+  readonly db: Database;
+  readonly modelsDir: string;
+  /** Folder of checkpoints; a killed run of the same version, data and settings continues from there. */
+  readonly checkpointsDir: string;
+  readonly version: string;
+  /** Everything of the configuration but what the data decide. */
+  readonly config: Omit<ModelConfigInput, 'featureWidth' | 'numItems'>;
+  readonly settings: TrainingSettings;
+  readonly protocol: QualityRow['protocol'];
+  readonly textWidth: number;
+  readonly seed: number;
+  readonly commit: string | null;
+  readonly onStage?: (stage: string) => void;
+  readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+const CHECKPOINT_EVERY_MS = 15_000;
+const NESTREC_VERSION = '0.1.0';
+
+/**
+ * Trains a candidate and registers it.
+ * @throws InsufficientData, InvalidModelConfig, InvalidArtifact (the version exists), Interrupted
+ */
+export async function runTraining(options: TrainingRunOptions): Promise<Manifest> {
+  const { db, settings, seed, version } = options;
+  const stage = options.onStage ?? (() => {});
+  stage('Reading interactions and items');
+  const data = await readTrainingData(db, options);
+  const config = modelConfigSchema.parse({
+    ...options.config,
+    featureWidth: data.featureWidth,
+    numItems: data.dataset.itemIds.length,
+  });
+  const split = splitByProtocol(options.protocol, data.dataset);
+  stage('Training');
+  const trained = await trainModel({
+    config,
+    settings,
+    split,
+    features: data.features,
+    seed,
+    checkpoint: {
+      path: join(options.checkpointsDir, `${version}.safetensors`),
+      everyMs: CHECKPOINT_EVERY_MS,
+      other: 'restart',
+    },
+    onProgress: options.onProgress,
+    signal: options.signal,
+  });
+  stage('Measuring quality beside the baselines');
+  const model = createTrainedModel(config, trained.parameters, data.features);
+  const quality = reportQuality({
+    split,
+    numItems: config.numItems,
+    model,
+    text: data.text,
+    maxLength: settings.maxLength,
+  });
+  const draft: ManifestDraft = {
+    version,
+    createdAt: new Date().toISOString(),
+    nestrecVersion: NESTREC_VERSION,
+    commit: options.commit,
+    seed,
+    config,
+    features: data.spec,
+    data: describeData(data),
+    training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
+    quality,
+    lambdaMax: trained.lambdaMax,
+    replayEvents: replayEvents(config, trained.lambdaMax),
+  };
+  stage('Saving the model');
+  const manifest = await saveArtifact(options.modelsDir, {
+    manifest: draft,
+    parameters: trained.parameters,
+    features: data.features,
+    itemIds: data.dataset.itemIds,
+    encoder: data.encoder,
+  });
+  await registerVersion(db, { version, manifest, path: join(options.modelsDir, version) });
+  return manifest;
+}
+
+function describeData(data: TrainingData): Manifest['data'] {
+  const time = (ms: number) => new Date(ms).toISOString();
+  return {
+    users: data.dataset.userIds.length,
+    items: data.dataset.itemIds.length,
+    interactions: data.dataset.items.length,
+    from: time(data.fromMs),
+    to: time(data.toMs),
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * `npm start` on the small shop: from nothing to a personalised answer, again from what is there, and
+ * after kill -9 at seeded moments. `TEST_KILLS=20 npm test -- --project e2e start` for more moments.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRandom } from '@nestrec/random';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, startProcess, type StartedProcess } from '../helpers/started-process.js';
+
+const READY = /^ready (http:\/\/\S+)$/m;
+const CURL = /^curl .*-H 'Authorization: Bearer (\S+)' '(\S+)'$/m;
+const START_LIMIT_MS = 300_000;
+const kills = Number(process.env['TEST_KILLS'] ?? 5);
+const seed = Number(process.env['TEST_SEED'] ?? 20261123);
+
+let folder: string;
+const started: StartedProcess[] = [];
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nestrec-start-'));
+});
+afterAll(async () => {
+  for (const one of started) one.kill('SIGKILL');
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(dataDir: string): Promise<StartedProcess & { port: number }> {
+  const port = await freePort();
+  const one = startProcess(process.execPath, ['scripts/start.mjs'], {
+    NESTREC_DEMO_SCALE: 'small',
+    NESTREC_DATA_DIR: dataDir,
+    PORT: String(port),
+  });
+  started.push(one);
+  return Object.assign(one, { port });
+}
+
+async function ask(url: string, key: string) {
+  const response = await fetch(url, { headers: { authorization: `Bearer ${key}` } });
+  const body = (await response.json()) as {
+    items: { item_id: string }[];
+    served_by: { dim: number; personalised: boolean };
+  };
+  return { status: response.status, body };
+}
+
+/** Waits until it is ready, then runs the curl line that it printed. */
+async function expectServing(one: StartedProcess): Promise<void> {
+  const [, base] = await one.waitForLine(READY, START_LIMIT_MS);
+  const [, key, url] = CURL.exec(one.output())!;
+  expect((await fetch(`${base}/readyz`)).status).toBe(200);
+  const { status, body } = await ask(url!, key!);
+  expect(status).toBe(200);
+  expect(body.served_by).toMatchObject({ dim: 64, personalised: true });
+  expect(body.items).toHaveLength(5);
+}
+
+async function stop(one: StartedProcess): Promise<void> {
+  one.kill('SIGINT');
+  expect(await one.ended).toBe(0);
+}
+
+describe('npm start', () => {
+  it('goes from nothing to a served answer, tells so, and stops cleanly on Ctrl-C', async () => {
+    const one = await start(join(folder, 'first'));
+    await expectServing(one);
+    const text = one.output();
+    expect(text.trimEnd().split('\n').at(-1)).toMatch(READY);
+    expect(text).toMatch(/NDCG@10/);
+    expect(text).toMatch(/popularity/);
+    await stop(one);
+    await expect(fetch(`http://127.0.0.1:${one.port}/healthz`)).rejects.toThrow();
+  });
+
+  it('starts again from what is there, without training anew', async () => {
+    const one = await start(join(folder, 'first'));
+    await expectServing(one);
+    expect(one.output()).not.toMatch(/Training/);
+    await stop(one);
+  });
+
+  it('is not ready before the curl line is printed', async () => {
+    const one = await start(join(folder, 'second'));
+    const statuses = new Set<number>();
+    let printed = false;
+    void one.waitForLine(CURL, START_LIMIT_MS).then(() => (printed = true));
+    while (!printed) {
+      const response = await fetch(`http://127.0.0.1:${one.port}/readyz`).catch(() => null);
+      // The line may have arrived while the answer was on its way: then it does not count.
+      if (response !== null && !CURL.test(one.output())) statuses.add(response.status);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await one.waitForLine(READY, START_LIMIT_MS);
+    expect(statuses.has(200)).toBe(false);
+    await stop(one);
+  });
+
+  it(`serves after kill -9 at ${kills} seeded moments (seed ${seed})`, async () => {
+    const random = createRandom(seed);
+    const calm = await start(join(folder, 'calm'));
+    const startedMs = Date.now();
+    await calm.waitForLine(READY, START_LIMIT_MS);
+    const wholeMs = Date.now() - startedMs;
+    await stop(calm);
+    const dataDir = join(folder, 'killed');
+    for (let n = 0; n < kills; n++) {
+      const atMs = Math.floor(random.uniform() * wholeMs);
+      const one = await start(dataDir);
+      const timer = setTimeout(() => one.kill('SIGKILL'), atMs);
+      await one.ended;
+      clearTimeout(timer);
+      const next = await start(dataDir);
+      await expectServing(next);
+      await stop(next);
+      // A fresh shop each time, so that every stage is among the killed ones.
+      await rm(dataDir, { recursive: true, force: true });
+    }
+  });
+});
