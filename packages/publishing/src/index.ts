@@ -6,7 +6,7 @@ export {
   type PublishResult,
 } from './publish-version.js';
 export type { DimReport } from './checked-indexes.js';
-export { rollback, type RollbackResult } from './pointer.js';
+export { rollback, type RollbackOptions, type RollbackResult } from './pointer.js';
 export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';
 export {
   createEmbedderSource,

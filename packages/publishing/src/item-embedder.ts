@@ -8,7 +8,7 @@
 import type { FeatureSpec, Item } from '@nestrec/contracts';
 import { excerpt, PublishRefused } from '@nestrec/errors';
 import { createFeaturizer, itemText } from '@nestrec/features';
-import { embedItem, itemVectors } from '@nestrec/model';
+import { embedItem, ITEM_RESIDUAL, itemVectors } from '@nestrec/model';
 import type { Artifact } from '@nestrec/registry';
 import type { VectorRow } from './vector-table.js';
 
@@ -50,7 +50,7 @@ export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
         const trained = features.subarray(row * featurizer.width, (row + 1) * featurizer.width);
         keepUntold(feature, trained, item, manifest.features);
       }
-      const vector = embedItem(config, parameters, feature, row);
+      const vector = embedItem(config, parameters, feature, residualOf(artifact, row));
       return {
         itemId: item.item_id,
         vector: checked(item.item_id, vector, config.sizes),
@@ -58,6 +58,13 @@ export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
       };
     },
   };
+}
+
+/** R_i of the model's row; undefined where the item or the model has none. */
+function residualOf(artifact: Artifact, row: number | undefined): Float32Array | undefined {
+  const dim = artifact.manifest.config.sizes.at(-1)!;
+  const table = artifact.parameters.get(ITEM_RESIDUAL);
+  return row === undefined ? undefined : table?.data.subarray(row * dim, (row + 1) * dim);
 }
 
 /**

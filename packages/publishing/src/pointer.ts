@@ -5,7 +5,7 @@
  * it compares what it replaces.
  */
 import type { Database } from '@nestrec/database';
-import { ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import { excerpt, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import {
   getPublished,
   getVersion,
@@ -41,6 +41,13 @@ export async function movePointer(
   });
 }
 
+export interface RollbackOptions {
+  /** Roll back only if this version is published: two rollbacks at once then go back one step, not two. */
+  readonly from?: string;
+  /** What to serve; default: the version before the published one. */
+  readonly to?: string;
+}
+
 export interface RollbackResult {
   /** What is served from now on. */
   readonly version: string;
@@ -49,36 +56,37 @@ export interface RollbackResult {
 }
 
 /**
- * Serves an earlier version again: the one before the published one, or `to`, as long as its vectors are
- * kept. Nothing is computed, so it takes effect as fast as readers look at the pointer.
+ * Serves an earlier version again, as long as its vectors are kept. Nothing is computed, so it takes
+ * effect as fast as readers look at the pointer.
  * @throws NoPublishedModel, ModelNotFound, PublishRefused (with what can be gone back to)
  */
-export async function rollback(db: Database, to?: string): Promise<RollbackResult> {
+export async function rollback(
+  db: Database,
+  options: RollbackOptions = {},
+): Promise<RollbackResult> {
   const pointer = await getPublished(db);
   if (pointer === null) {
     throw new NoPublishedModel({ detail: 'there is nothing to roll back; publish a model first' });
   }
-  const target = to ?? pointer.previousVersion;
-  const kept = (await listItemVectorTables(db)).filter((version) => version !== pointer.version);
+  const served = pointer.version;
+  const kept = (await listItemVectorTables(db)).filter((version) => version !== served);
   const choice = kept.length > 0 ? `kept are ${kept.join(', ')}` : 'no other version is kept';
+  const refuse = (fault: string) => new PublishRefused({ detail: `${fault}; ${choice}` });
+  if (options.from !== undefined && options.from !== served) {
+    throw refuse(`wanted to roll back ${excerpt(options.from)}, but ${served} is published`);
+  }
+  const target = options.to ?? pointer.previousVersion;
   if (target === null) {
-    throw new PublishRefused({
-      detail: `${pointer.version} is the first version published here, there is none before it; ${choice}`,
-    });
+    throw refuse(`${served} is the first version published here, there is none before it`);
   }
-  if (target === pointer.version) {
-    throw new PublishRefused({ detail: `${target} is the published version already; ${choice}` });
-  }
-  const version = await getVersion(db, target);
-  if (version === null) {
+  if (target === served) throw refuse(`${served} is the published version already`);
+  if ((await getVersion(db, target)) === null) {
     throw new ModelNotFound({ detail: `version ${target} is not known here; ${choice}` });
   }
   const table = await findVectorTable(db, target);
   if (table === null || !table.whole) {
-    throw new PublishRefused({
-      detail: `version ${target} has no finished vectors here; ${choice}; publish it instead`,
-    });
+    throw refuse(`version ${target} has no finished vectors here: publish it instead`);
   }
-  await movePointer(db, target, pointer.version, table.identity);
-  return { version: target, rolledBack: pointer.version };
+  await movePointer(db, target, served, table.identity);
+  return { version: target, rolledBack: served };
 }

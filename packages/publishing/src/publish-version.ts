@@ -102,8 +102,8 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
     const moved =
       before === version ? pointer : await movePointer(db, version, before, table.identity);
-    // Items written between the last look at the catalogue and the swap.
-    await embedCatalogueChanges(db, embedder, logger);
+    // What was written between the last look at the catalogue and the swap.
+    await catchUp(options, embedder, before);
     const facts = await readTableFacts(db, version);
     options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
     return {
@@ -200,15 +200,14 @@ async function fillAndIndex(
   table: VectorTable,
   before: string | null,
 ): Promise<DimReport[]> {
-  const { db, artifact, logger } = options;
-  const { version } = artifact.manifest;
+  const { db } = options;
+  const { version } = options.artifact.manifest;
   if (!table.whole) await insertTrained(options, embedder);
-  await embedCatalogueChanges(db, embedder, logger);
-  if (before !== null && before !== version) await carryRemovals(db, before, version);
+  await catchUp(options, embedder, before);
   await assertComplete(options, embedder);
   const dims = await indexAndTry(options, before);
-  // Items that came while the indexes were built.
-  await embedCatalogueChanges(db, embedder, logger);
+  // What was written while the indexes were built.
+  await catchUp(options, embedder, before);
   await setIndexDims(
     db,
     version,
@@ -216,6 +215,17 @@ async function fillAndIndex(
   );
   await markWhole(db, version);
   return dims;
+}
+
+/** Makes the table agree with the catalogue: items new, changed and removed. */
+async function catchUp(
+  { db, artifact, logger }: PublishOptions,
+  embedder: ItemEmbedder,
+  before: string | null,
+): Promise<void> {
+  const { version } = artifact.manifest;
+  await embedCatalogueChanges(db, embedder, logger);
+  if (before !== null && before !== version) await carryRemovals(db, before, version);
 }
 
 async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): Promise<void> {

@@ -1,2 +1,20 @@
 /** From a user or a session and a tier to a ranked list. */
-export {};
+export {
+  createRecommender,
+  type ListRequest,
+  type Recommender,
+  type RecommenderOptions,
+  type SessionRequest,
+  type SimilarRequest,
+  type UserRequest,
+} from './recommender.js';
+export {
+  createPublishedModels,
+  type PublishedModel,
+  type PublishedModels,
+  type PublishedModelsOptions,
+} from './published-models.js';
+export { resolveDim, type DimRequest } from './dimensions.js';
+export { SCORE_DECIMALS } from './ranking.js';
+export { EXACT_MAX_ROWS } from './search.js';
+export { MAX_SEEN_EVENTS } from './search-sql.js';

@@ -9,6 +9,7 @@
  * join would let it throw the order away. `exact` computes every score first, behind a fence that no
  * index can pass, and reads the table once.
  */
+import { itemVectorsPrefix } from '@nestrec/storage';
 
 /** What an answer must not hold. */
 export type Exclusion =
@@ -37,12 +38,6 @@ export interface Statement {
   readonly params: readonly unknown[];
 }
 
-/** The indexed expression: it has to be spelt exactly as in the index (publishing). */
-export function prefixExpression(target: SearchTarget): string {
-  const { dim, fullDim } = target;
-  return dim === fullDim ? 'v.embedding' : `(subvector(v.embedding, 1, ${dim})::vector(${dim}))`;
-}
-
 /** The `limit` best by the index, in order of its scan. */
 export function prefixSearch(
   target: SearchTarget,
@@ -50,12 +45,12 @@ export function prefixSearch(
   limit: number,
   exclusion: Exclusion,
 ): Statement {
-  const distance = `${prefixExpression(target)} <#> $1::vector`;
+  const distance = `${expressionOf(target)} <#> $1::vector`;
   const excluded = exclusionClause(exclusion);
   return {
     text: `SELECT v.item_id, -(${distance}) AS score
       FROM ${target.table} v
-      WHERE (SELECT i.available FROM items i WHERE i.item_id = v.item_id) IS NOT FALSE ${excluded.text}
+      WHERE NOT v.removed AND ${AVAILABLE} ${excluded.text}
       ORDER BY ${distance} LIMIT $2`,
     params: [query, limit, ...excluded.params],
   };
@@ -68,7 +63,7 @@ export function exactSearch(
   limit: number,
   exclusion: Exclusion,
 ): Statement {
-  return everyRow(`-(${prefixExpression(target)} <#> $1::vector)`, target, query, limit, exclusion);
+  return everyRow(`-(${expressionOf(target)} <#> $1::vector)`, target, query, limit, exclusion);
 }
 
 /**
@@ -83,14 +78,14 @@ export function prefixSimilar(
   shortlist: number,
 ): Statement {
   const excluded = exclusionClause(exclusion, 4);
-  const expression = prefixExpression(target);
+  const expression = expressionOf(target);
   return {
     text: `WITH near AS MATERIALIZED (
         SELECT v.item_id, 1 - (${expression} <=> $1::vector) AS score
         FROM ${target.table} v
-        WHERE (SELECT i.available FROM items i WHERE i.item_id = v.item_id) IS NOT FALSE ${excluded.text}
+        WHERE NOT v.removed AND ${AVAILABLE} ${excluded.text}
         ORDER BY ${expression} <#> $1::vector LIMIT $3)
-      SELECT item_id, score FROM near ORDER BY score DESC, item_id COLLATE "C" LIMIT $2`,
+      SELECT item_id, score FROM near ORDER BY score DESC, item_id LIMIT $2`,
     params: [query, limit, shortlist, ...excluded.params],
   };
 }
@@ -102,18 +97,18 @@ export function exactSimilar(
   limit: number,
   exclusion: Exclusion,
 ): Statement {
-  const score = `1 - (${prefixExpression(target)} <=> $1::vector)`;
+  const score = `1 - (${expressionOf(target)} <=> $1::vector)`;
   return everyRow(score, target, query, limit, exclusion);
 }
 
-/** The `limit` items with most interactions when the version was published. */
+/** The `limit` items with most interactions, as last counted, that the version can score. */
 export function popularItems(table: string, limit: number, exclusion: Exclusion): Statement {
   const excluded = exclusionClause(exclusion, 2);
   return {
-    text: `SELECT v.item_id, v.popularity AS score FROM ${table} v
-      WHERE v.popularity > 0
-        AND (SELECT i.available FROM items i WHERE i.item_id = v.item_id) IS NOT FALSE ${excluded.text}
-      ORDER BY v.popularity DESC, v.item_id COLLATE "C" LIMIT $1`,
+    text: `SELECT p.item_id, p.interactions AS score FROM item_popularity p
+      JOIN ${table} v ON v.item_id = p.item_id
+      WHERE NOT v.removed AND ${AVAILABLE} ${excluded.text}
+      ORDER BY p.interactions DESC, p.item_id LIMIT $1`,
     params: [limit, ...excluded.params],
   };
 }
@@ -129,12 +124,18 @@ function everyRow(
   return {
     text: `WITH scored AS MATERIALIZED (
         SELECT v.item_id, ${score} AS score FROM ${target.table} v
-        WHERE NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = v.item_id AND NOT i.available)
+        WHERE NOT v.removed
+          AND NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = v.item_id AND NOT i.available)
           ${excluded.text})
-      SELECT item_id, score FROM scored ORDER BY score DESC, item_id COLLATE "C" LIMIT $2`,
+      SELECT item_id, score FROM scored ORDER BY score DESC, item_id LIMIT $2`,
     params: [query, limit, ...excluded.params],
   };
 }
+
+/** Items that events brought and no catalogue describes are available. */
+const AVAILABLE = '(SELECT i.available FROM items i WHERE i.item_id = v.item_id) IS NOT FALSE';
+
+const expressionOf = ({ dim, fullDim }: SearchTarget) => itemVectorsPrefix(dim, fullDim);
 
 /** The condition, whose parameters begin at number `first`. */
 function exclusionClause(exclusion: Exclusion, first = 3): Statement {

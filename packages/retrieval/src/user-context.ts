@@ -1,0 +1,97 @@
+/**
+ * What the model knows of a user at the moment of a request: the stored state where it is this model's
+ * and complete, otherwise one rebuilt from the newest interactions. Never writes: ingest does.
+ */
+import type { ServedBy } from '@nestrec/contracts';
+import { parseVector, type Queryable } from '@nestrec/database';
+import { InvalidState, isError } from '@nestrec/errors';
+import type { Logger } from '@nestrec/runtime';
+import { getUserState, recentInteractions, type UserState as StoredState } from '@nestrec/storage';
+import { decodeState, rebuildState, type UserState } from '@nestrec/streaming';
+import type { PublishedModel } from './published-models.js';
+
+export interface UserContext {
+  readonly state: UserState;
+  /** Why the state says nothing about this user; null where it does. */
+  readonly fallback: ServedBy['fallback'];
+  readonly eventsInState: number;
+  /** Time of the newest event in the state, epoch ms; null where it is empty. */
+  readonly stateAtMs: number | null;
+}
+
+export async function loadUserContext(
+  db: Queryable,
+  model: PublishedModel,
+  userId: string,
+  logger: Logger,
+): Promise<UserContext> {
+  const stored = await getUserState(db, userId);
+  return (stored && useStored(model, stored, logger)) ?? rebuild(db, model, userId);
+}
+
+/** null where the stored state is another model's, misses events, or cannot be read. */
+function useStored(model: PublishedModel, stored: StoredState, logger: Logger): UserContext | null {
+  if (stored.modelVersion !== model.version) return null;
+  // A state without events may have been left by an erasure: whether the user is known, events say.
+  if (stored.unknownEvents > 0 || stored.eventsInState === 0) return null;
+  try {
+    return {
+      state: decodeState(stored.state, model.cell),
+      fallback: null,
+      eventsInState: stored.eventsInState,
+      stateAtMs: stored.newestTimestampMs,
+    };
+  } catch (error) {
+    if (!isError(error, InvalidState)) throw error;
+    logger.error(
+      { err: error, version: model.version },
+      'a stored state is refused; rebuilt for now',
+    );
+    return null;
+  }
+}
+
+async function rebuild(db: Queryable, model: PublishedModel, userId: string): Promise<UserContext> {
+  const rebuilt = await rebuildState(model.cell, model.manifest.replayEvents, {
+    loadNewest: (limit) => recentInteractions(db, userId, limit),
+    loadVectors: (itemIds) => readItemVectors(db, model, itemIds),
+  });
+  return {
+    state: rebuilt.state,
+    fallback:
+      rebuilt.newest === null
+        ? 'unknown_user'
+        : rebuilt.lastKnown === null
+          ? 'no_known_items'
+          : null,
+    eventsInState: rebuilt.state.events,
+    stateAtMs: rebuilt.lastKnown?.timestampMs ?? null,
+  };
+}
+
+/** Vectors, length D, of those items that the version holds, removed ones included. */
+export async function readItemVectors(
+  db: Queryable,
+  model: PublishedModel,
+  itemIds: readonly string[],
+): Promise<Map<string, Float32Array>> {
+  if (itemIds.length === 0) return new Map();
+  const { rows } = await db.query<{ item_id: string; embedding: string }>(
+    `SELECT item_id, embedding FROM ${model.table} WHERE item_id = ANY($1)`,
+    [itemIds],
+  );
+  return new Map(rows.map((row) => [row.item_id, parseVector(row.embedding)]));
+}
+
+/** The vector, length D, of an item that may be shown or asked about; null where there is none. */
+export async function readServedVector(
+  db: Queryable,
+  model: PublishedModel,
+  itemId: string,
+): Promise<Float32Array | null> {
+  const { rows } = await db.query<{ embedding: string }>(
+    `SELECT embedding FROM ${model.table} WHERE item_id = $1 AND NOT removed`,
+    [itemId],
+  );
+  return rows[0] ? parseVector(rows[0].embedding) : null;
+}
