@@ -6,11 +6,13 @@ import { idFault, type Manifest, type NamedArray, type NamedArrays } from '@nest
 import { excerpt } from '@nestrec/errors';
 import { checkFeatureSpec, featureWidth } from '@nestrec/features';
 import {
+  ITEM_RESIDUAL,
   itemVectors,
   lambdaMax,
   parameterShapes,
+  PROJECTOR_BIAS,
+  PROJECTOR_WEIGHT,
   replayEvents,
-  sliceParameters,
 } from '@nestrec/model';
 import { FEATURES_TENSOR, type ArtifactContent, type ManifestDraft } from './artifact.js';
 import { hashItemIds } from './artifact-files.js';
@@ -144,17 +146,42 @@ function checkLambda(manifest: ManifestDraft, { parameters }: ArtifactContent): 
  */
 function checkItemVectors({ config }: ManifestDraft, content: ArtifactContent): void {
   const smallest = config.sizes[0]!;
-  const cut = sliceParameters(config, content.parameters, smallest);
+  const cut = projectionPrefix(config, content.parameters);
+  const cutConfig = { ...config, sizes: [smallest] };
   const rowsPerChunk = 4_096;
   for (let from = 0; from < config.numItems; from += rowsPerChunk) {
     const to = Math.min(from + rowsPerChunk, config.numItems);
-    const rows = itemVectors(cut.config, cut.params, content.features, from, to);
+    const rows = itemVectors(cutConfig, cut, content.features, from, to);
     for (let row = from; row < to; row++)
       checkRow(rows, row, row - from, smallest, content.itemIds);
   }
   if (!rowsAreBounded(config, content)) {
     refuse('item vectors P f + p + R exceed what float32 can hold: the weights have diverged');
   }
+}
+
+/** P, p and R cut to the smallest size; P and p as views, R (N x m_1) as a copy. */
+function projectionPrefix(config: ManifestDraft['config'], parameters: NamedArrays): NamedArrays {
+  const smallest = config.sizes[0]!;
+  const width = config.sizes.at(-1)!;
+  const cut = new Map<string, NamedArray>();
+  const take = (name: string, perCoordinate: number, shape: readonly number[]) => {
+    const data = parameters.get(name)!.data.subarray(0, smallest * perCoordinate);
+    cut.set(name, { shape, data });
+  };
+  take(PROJECTOR_BIAS, 1, [smallest]);
+  if (config.featureWidth > 0) {
+    take(PROJECTOR_WEIGHT, config.featureWidth, [smallest, config.featureWidth]);
+  }
+  if (config.itemResidual) {
+    const whole = parameters.get(ITEM_RESIDUAL)!.data;
+    const data = new Float32Array(config.numItems * smallest);
+    for (let row = 0; row < config.numItems; row++) {
+      data.set(whole.subarray(row * width, row * width + smallest), row * smallest);
+    }
+    cut.set(ITEM_RESIDUAL, { shape: [config.numItems, smallest], data });
+  }
+  return cut;
 }
 
 function checkRow(
@@ -194,8 +221,6 @@ function rowsAreBounded(config: Manifest['config'], content: ArtifactContent): b
     featureSum = Math.max(featureSum, sum);
   }
   const bound =
-    largest('embedding.projector.weight') * featureSum +
-    largest('embedding.projector.bias') +
-    largest('embedding.item_residual');
+    largest(PROJECTOR_WEIGHT) * featureSum + largest(PROJECTOR_BIAS) + largest(ITEM_RESIDUAL);
   return bound < 1e37;
 }

@@ -55,7 +55,7 @@ function encodeFiles(draft: ArtifactDraft): Map<string, Uint8Array> {
   return files;
 }
 
-function versionExists(version: string, cause?: unknown): InvalidArtifact {
+function versionExists(version: string, cause?: unknown): NestrecError {
   return new InvalidArtifact({
     detail: `There is a model version "${version}" already; versions are never overwritten.`,
     cause,

@@ -30,7 +30,7 @@ export async function sliceArtifact(
     });
   }
   const cut = sliceParameters(manifest.config, artifact.parameters, dim);
-  const largest = lambdaMax(cut.config, cut.params);
+  const largest = lambdaMax(cut.config, cut.parameters);
   const suffix = `_d${dim}`;
   const saved = await saveArtifact(targetDir, {
     manifest: {
@@ -42,7 +42,7 @@ export async function sliceArtifact(
       lambdaMax: largest,
       replayEvents: replayEvents(cut.config, largest),
     },
-    parameters: cut.params,
+    parameters: cut.parameters,
     features: artifact.features,
     itemIds: artifact.itemIds,
     encoder: artifact.encoder,
