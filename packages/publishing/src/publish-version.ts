@@ -5,7 +5,7 @@
  * is killed or fails anywhere leaves the served version as it was, and running it again finishes the work.
  * Loading and checking the artifact itself is the registry's part.
  */
-import type { Database } from '@nestrec/database';
+import { sqlState, type Database } from '@nestrec/database';
 import { PublishRefused } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
@@ -117,8 +117,17 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     };
   } catch (error) {
     if (!table.whole) await abandon(options, table.identity);
-    throw error;
+    throw sqlState(error) === UNDEFINED_TABLE ? droppedMeanwhile(version, error) : error;
   }
+}
+
+const UNDEFINED_TABLE = '42P01';
+
+function droppedMeanwhile(version: string, cause: unknown): Error {
+  return new PublishRefused({
+    detail: `the vectors of ${version} were dropped by another publisher meanwhile; publish again`,
+    cause,
+  });
 }
 
 /** The model is served by now: a table that is in use for longer than the lock waits goes next time. */
