@@ -32,7 +32,7 @@ export interface ImportOptions {
   readonly where?: string;
   /** Share of bad rows (0..1) above which nothing is imported. Default 0.001. */
   readonly maxBad?: number;
-  /** JSON Lines file that gets every rejected row: {line, reason, detail, row}. */
+  /** JSON Lines file that gets every rejected row: {line, column, reason, got, want, row}. */
   readonly rejectsPath?: string;
   /** CSV only. Default ',' for .csv, tab for .tsv and RecBole files. */
   readonly delimiter?: string;
@@ -78,13 +78,15 @@ export interface InteractionRow extends DatasetRow {
   readonly value: number | null;
 }
 
-/** One rejected row, as shown: the excerpt has at most 64 characters. */
+/** One rejected row, as shown: `got` has at most 64 characters. */
 export interface Reject {
   /** Line of the file where the format has lines (Parquet: number of the row), from 1. */
   readonly line: number;
+  /** Column of the file, or the field of ours, where one is at fault. */
   readonly column: string | null;
   readonly reason: string;
-  readonly detail: string;
+  readonly got: string;
+  readonly want: string;
 }
 
 /** read = stored + duplicate + filtered + bad, always. */
