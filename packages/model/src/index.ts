@@ -45,3 +45,4 @@ export {
 export { embedItem, itemVectors } from './item-vectors.js';
 export { lambdaMax, replayEvents } from './memory.js';
 export { sliceParameters, type SlicedModel } from './slice.js';
+export { compareGolden, type GoldenReport } from './golden.js';

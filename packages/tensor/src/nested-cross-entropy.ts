@@ -117,7 +117,7 @@ interface Block {
 function scoresOf(block: Block, chunk: ItemChunk, scales: readonly number[]): tf.Tensor2D[] {
   const sums: tf.Tensor2D[] = [];
   block.states.forEach((segment, k) => {
-    const part = tf.matMul(segment, chunk.columns[k]!);
+    const part: tf.Tensor2D = tf.matMul(segment, chunk.columns[k]!);
     sums.push(k === 0 ? part : (tf.add(sums[k - 1]!, part) as tf.Tensor2D));
   });
   return sums.map((sum, k) => (scales[k] === 1 ? sum : tf.mul(sum, scales[k]!)));
