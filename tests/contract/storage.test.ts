@@ -1,0 +1,434 @@
+/** Catalogue, user states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
+import { DEFAULT_TIERS, type Item, type Manifest } from '@nestrec/contracts';
+import { InvalidParameter } from '@nestrec/errors';
+import * as storage from '@nestrec/storage';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { describeDatabases } from '../helpers/databases.js';
+
+const manifest = (version: string) => ({ version, sizes: [8, 16] }) as unknown as Manifest;
+
+const state = (userId: string, change: Partial<storage.UserState> = {}): storage.UserState => ({
+  userId,
+  modelVersion: 'v1',
+  state: new Uint8Array([1, 0, 255]),
+  lastItemId: 'i1',
+  eventsInState: 3,
+  unknownEvents: 1,
+  edits: 2,
+  newestTimestampMs: Date.UTC(2026, 0, 1, 0, 0, 0, 123),
+  newestEventId: 'e9',
+  ...change,
+});
+
+describeDatabases('the catalogue', (database) => {
+  beforeEach(() => database().execute('TRUNCATE items CASCADE'));
+  const full: Item = {
+    item_id: 'i1',
+    title: 'A "quoted" \\ title, {braced}',
+    brand: '',
+    categories: ['a', 'b,c', '{}', 'NULL', ''],
+    available: false,
+    fields: { price: 9.5, tags: ['x', 'y'], new: true, note: 'null' },
+    features: { image: [0.5, -1], text: [] },
+  };
+  const bare: Item = { item_id: 'i2', available: true };
+
+  it('gives an item back as it was written, absent fields absent', async () => {
+    const db = database();
+    expect(await storage.upsertItems(db, [full, bare])).toEqual(new Set(['i1', 'i2']));
+    expect(await storage.getItem(db, 'i1')).toEqual(full);
+    expect(await storage.getItem(db, 'i2')).toEqual(bare);
+    expect(await storage.getItem(db, 'absent')).toBeNull();
+    expect(await storage.getItems(db, ['i2', 'absent', 'i1'])).toEqual(
+      new Map([
+        ['i1', full],
+        ['i2', bare],
+      ]),
+    );
+    expect(await storage.countItems(db)).toBe(2n);
+  });
+
+  it('replaces an item whole, vectors included, and says it is not new', async () => {
+    const db = database();
+    await storage.upsertItems(db, [full]);
+    const next: Item = { item_id: 'i1', available: true, features: { image: [7], sound: [1, 2] } };
+    expect(await storage.upsertItems(db, [next])).toEqual(new Set());
+    expect(await storage.getItem(db, 'i1')).toEqual(next);
+    await storage.upsertItems(db, [{ item_id: 'i1', available: true }]);
+    expect(await storage.getItem(db, 'i1')).toEqual({ item_id: 'i1', available: true });
+  });
+
+  it('lets the last of several entries with one id count', async () => {
+    const db = database();
+    await storage.upsertItems(db, [full, { ...bare, item_id: 'i1' }]);
+    expect(await storage.getItem(db, 'i1')).toEqual({ item_id: 'i1', available: true });
+  });
+
+  it('keeps a field and a modality called __proto__ as plain keys', async () => {
+    const item = JSON.parse(
+      '{"item_id":"p","available":true,"fields":{"__proto__":"x"},"features":{"__proto__":[1]}}',
+    ) as Item;
+    await storage.upsertItems(database(), [item]);
+    const read = (await storage.getItem(database(), 'p'))!;
+    expect(JSON.stringify(read)).toBe(JSON.stringify(item));
+    expect(Object.getPrototypeOf(read.fields)).toBe(Object.prototype);
+  });
+
+  it('streams the catalogue in bytewise order of ids', async () => {
+    const names = ['b', 'B', 'ä', 'a', '😀', '￿', 'a1'];
+    await storage.upsertItems(
+      database(),
+      names.map((item_id) => ({ item_id, available: true })),
+    );
+    const seen: string[] = [];
+    for await (const batch of storage.streamItems(database(), 2)) {
+      seen.push(...batch.map((item) => item.item_id));
+    }
+    const bytewise = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+    expect(seen).toEqual(names.sort(bytewise));
+  });
+
+  it('deletes items with their vectors and says which were there', async () => {
+    const db = database();
+    await storage.upsertItems(db, [full, bare]);
+    expect(await storage.deleteItems(db, ['i1', 'absent'])).toEqual(['i1']);
+    expect((await db.query('SELECT 1 FROM item_features')).rowCount).toBe(0);
+    expect(await storage.countItems(db)).toBe(1n);
+  });
+
+  it('writes 2,000 items with vectors in one call', async () => {
+    const items = Array.from({ length: 2_000 }, (_, i) => ({
+      item_id: `i${i}`,
+      title: `title ${i}`,
+      available: true,
+      features: { image: Array.from({ length: 16 }, (_, j) => i + j) },
+    }));
+    expect((await storage.upsertItems(database(), items)).size).toBe(2_000);
+    expect(await storage.getItem(database(), 'i1999')).toEqual(items[1_999]);
+  });
+});
+
+describeDatabases('user states', (database) => {
+  beforeEach(() => database().execute('TRUNCATE user_states'));
+
+  it('gives states back bit by bit, empty ones included', async () => {
+    const db = database();
+    const empty = state('u2', {
+      state: new Uint8Array(),
+      lastItemId: null,
+      eventsInState: 0,
+      newestTimestampMs: null,
+      newestEventId: null,
+    });
+    await storage.upsertUserStates(db, [state('u1'), empty]);
+    expect(await storage.getUserState(db, 'u1')).toEqual(state('u1'));
+    expect(await storage.getUserStates(db, ['u2', 'absent'])).toEqual(new Map([['u2', empty]]));
+    expect(await storage.getUserState(db, 'absent')).toBeNull();
+  });
+
+  it('replaces states; of several of one user the last counts', async () => {
+    const db = database();
+    await storage.upsertUserStates(db, [state('u1'), state('u1', { edits: 9 })]);
+    await storage.upsertUserStates(db, [state('u1', { edits: 10, state: new Uint8Array([7]) })]);
+    expect(await storage.getUserState(db, 'u1')).toEqual(
+      state('u1', { edits: 10, state: new Uint8Array([7]) }),
+    );
+    await storage.upsertUserStates(db, []);
+  });
+
+  it('loses no increment of writers that lock the same users in different orders', async () => {
+    const db = database();
+    const users = ['a', 'b', 'c', 'd'];
+    await storage.upsertUserStates(
+      db,
+      users.map((u) => state(u, { eventsInState: 0 })),
+    );
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        db.transaction(async (tx) => {
+          const order = i % 2 === 0 ? users : [...users].reverse();
+          const locked = await storage.lockUserStates(tx, order);
+          const next = order.map((u) => ({
+            ...locked.get(u)!,
+            eventsInState: locked.get(u)!.eventsInState + 1,
+          }));
+          await storage.upsertUserStates(tx, next);
+        }),
+      ),
+    );
+    const after = await storage.getUserStates(db, users);
+    expect(users.map((u) => after.get(u)!.eventsInState)).toEqual([20, 20, 20, 20]);
+  });
+
+  it('streams all of them in order, and deletes some', async () => {
+    const db = database();
+    await storage.upsertUserStates(
+      db,
+      ['c', 'a', 'b'].map((u) => state(u)),
+    );
+    const seen: string[] = [];
+    for await (const batch of storage.streamUserStates(db, 2)) {
+      seen.push(...batch.map((s) => s.userId));
+    }
+    expect(seen).toEqual(['a', 'b', 'c']);
+    expect(await storage.deleteUserStates(db, ['a', 'c', 'absent'])).toBe(2);
+  });
+
+  it('reads the states of 70,000 users in one call', async () => {
+    await storage.upsertUserStates(database(), [state('u69999')]);
+    const many = Array.from({ length: 70_000 }, (_, i) => `u${i}`);
+    expect((await storage.getUserStates(database(), many)).size).toBe(1);
+  });
+});
+
+describeDatabases('positions and rejects', (database) => {
+  beforeEach(() => database().execute('TRUNCATE consumer_positions, rejects'));
+
+  it('starts at offset 0 and keeps what is saved in the transaction', async () => {
+    const db = database();
+    const position = { topic: 't', partition: 1, nextOffset: 2n ** 60n, fingerprint: 'abc' };
+    await db.transaction(async (tx) => {
+      expect(await storage.lockPosition(tx, 't', 1)).toEqual({
+        topic: 't',
+        partition: 1,
+        nextOffset: 0n,
+        fingerprint: null,
+      });
+      await storage.savePosition(tx, position);
+    });
+    await db
+      .transaction(async (tx) => {
+        await storage.savePosition(tx, { ...position, nextOffset: 1n });
+        throw new Error('roll back');
+      })
+      .catch(() => undefined);
+    expect(await storage.getPositions(db, 't')).toEqual(new Map([[1, position]]));
+    expect(await storage.getPositions(db, 'other')).toEqual(new Map());
+  });
+
+  it('lets one writer at a time move a position, from the very first', async () => {
+    const db = database();
+    await Promise.all(
+      Array.from({ length: 12 }, () =>
+        db.transaction(async (tx) => {
+          const position = await storage.lockPosition(tx, 't', 0);
+          await storage.savePosition(tx, { ...position, nextOffset: position.nextOffset + 1n });
+        }),
+      ),
+    );
+    expect((await storage.getPositions(db, 't')).get(0)!.nextOffset).toBe(12n);
+  });
+
+  it('keeps a reject once, with its bytes, whatever its key and detail hold', async () => {
+    const db = database();
+    const reject: storage.Reject = {
+      topic: 't',
+      partition: 0,
+      offset: 5n,
+      part: 0,
+      reason: 'invalid_json',
+      detail: 'NUL \u0000 and surrogate \ud800',
+      key: 'k\u0000',
+      value: new Uint8Array([0, 255]),
+    };
+    const empty = { ...reject, part: 1, reason: 'empty', key: null, value: null };
+    expect(await storage.insertRejects(db, [reject, empty])).toBe(2);
+    expect(await storage.insertRejects(db, [reject])).toBe(0);
+    expect(await storage.insertRejects(db, [])).toBe(0);
+    const [stored] = await storage.listRejects(db, { reason: 'invalid_json' });
+    expect(stored).toMatchObject({
+      offset: 5n,
+      detail: 'NUL � and surrogate �',
+      key: 'k�',
+      value: new Uint8Array([0, 255]),
+    });
+    expect(await storage.listRejects(db, { limit: 1 })).toHaveLength(1);
+    expect(await storage.countRejectsByReason(db)).toEqual(
+      new Map([
+        ['empty', 1n],
+        ['invalid_json', 1n],
+      ]),
+    );
+  });
+});
+
+describeDatabases('tiers and keys', (database) => {
+  beforeEach(async () => {
+    await database().execute('TRUNCATE tiers CASCADE');
+    await storage.ensureDefaultTiers(database());
+  });
+  const newKey = { client: 'shop', tier: 'full', scopes: ['recommend', 'admin'] as const };
+
+  it('adds the default tiers once, and never undoes a change to them', async () => {
+    const db = database();
+    expect(await storage.listTiers(db)).toEqual([...DEFAULT_TIERS]);
+    await storage.upsertTier(db, { name: 'basic', max_dim: 8, max_k: 5 });
+    await Promise.all([storage.ensureDefaultTiers(db), storage.ensureDefaultTiers(db)]);
+    expect((await storage.listTiers(db))[0]).toEqual({ name: 'basic', max_dim: 8, max_k: 5 });
+  });
+
+  it('finds a key by its text, with the tier as it is now', async () => {
+    const db = database();
+    const { key, publicId } = await storage.createApiKey(db, newKey);
+    await storage.upsertTier(db, { name: 'full', max_dim: 32, max_k: 7 });
+    expect(await storage.findApiKey(db, key, Date.now())).toMatchObject({
+      outcome: 'valid',
+      key: {
+        publicId,
+        client: 'shop',
+        tier: { name: 'full', max_dim: 32, max_k: 7 },
+        scopes: ['recommend', 'admin'],
+        expiresAtMs: null,
+        revokedAtMs: null,
+      },
+    });
+  });
+
+  it('never stores the key itself', async () => {
+    const { key } = await storage.createApiKey(database(), newKey);
+    const { rows } = await database().query('SELECT k::text FROM api_keys k');
+    expect(JSON.stringify(rows)).not.toContain(key.slice(19));
+  });
+
+  it('turns away malformed, unknown, expired and revoked keys', async () => {
+    const db = database();
+    const outcome = async (key: string, nowMs: number) =>
+      (await storage.findApiKey(db, key, nowMs)).outcome;
+    const { key, publicId } = await storage.createApiKey(db, { ...newKey, expiresAtMs: 1_000 });
+    expect(await outcome(key, 999)).toBe('valid');
+    expect(await outcome(key, 1_000)).toBe('expired');
+    expect(await outcome(storage.generateApiKey().key, 0)).toBe('unknown');
+    for (const bad of ['', 'rk_live_', `${key}x`, key.toLowerCase(), key.slice(0, -1), '\u0000']) {
+      expect(await outcome(bad, 0)).toBe('malformed');
+    }
+    expect(await storage.revokeApiKey(db, publicId)).toBe(true);
+    const revokedAt = (await storage.listApiKeys(db))[0]!.revokedAtMs;
+    expect(await storage.revokeApiKey(db, publicId)).toBe(true);
+    expect((await storage.listApiKeys(db))[0]!.revokedAtMs).toBe(revokedAt);
+    expect(await outcome(key, 0)).toBe('revoked');
+    expect(await storage.revokeApiKey(db, 'absent')).toBe(false);
+  });
+
+  it('refuses a secret that does not belong to the public id', async () => {
+    const db = database();
+    const { key } = await storage.createApiKey(db, newKey);
+    await db.query('UPDATE api_keys SET hash = $1', [storage.hashApiKey('another')]);
+    expect((await storage.findApiKey(db, key, 0)).outcome).toBe('unknown');
+  });
+
+  it('makes no key for a tier that does not exist', async () => {
+    await expect(
+      storage.createApiKey(database(), { ...newKey, tier: 'nope' }),
+    ).rejects.toMatchObject({ code: InvalidParameter.code });
+    expect(await storage.listApiKeys(database())).toEqual([]);
+  });
+});
+
+describeDatabases('model versions', (database) => {
+  beforeEach(async () => {
+    await database().execute('TRUNCATE model_versions CASCADE');
+    for (const version of ['a', 'b', 'c']) {
+      await storage.registerVersion(database(), {
+        version,
+        manifest: manifest(version),
+        path: `/models/${version}`,
+      });
+    }
+  });
+  const statuses = async () =>
+    Object.fromEntries((await storage.listVersions(database())).map((v) => [v.version, v.status]));
+
+  it('registers candidates and gives their manifest back', async () => {
+    const db = database();
+    await storage.setIndexDims(db, 'a', [8, 16]);
+    expect(await storage.getVersion(db, 'a')).toMatchObject({
+      version: 'a',
+      status: 'candidate',
+      manifest: manifest('a'),
+      path: '/models/a',
+      indexDims: [8, 16],
+    });
+    expect(await storage.getVersion(db, 'absent')).toBeNull();
+    expect(await storage.getPublished(db)).toBeNull();
+  });
+
+  it('moves the pointer only from where the mover believes it stands', async () => {
+    const db = database();
+    expect(await storage.swapPublished(db, 'a', 'b')).toBeNull();
+    expect(await storage.swapPublished(db, 'a', null)).toMatchObject({
+      version: 'a',
+      previousVersion: null,
+    });
+    expect(await storage.swapPublished(db, 'b', null)).toBeNull();
+    expect(await storage.swapPublished(db, 'b', 'c')).toBeNull();
+    expect(await storage.getPublished(db)).toMatchObject({ version: 'a' });
+    expect(await storage.swapPublished(db, 'b', 'a')).toMatchObject({
+      version: 'b',
+      previousVersion: 'a',
+    });
+    expect(await statuses()).toEqual({ a: 'retired', b: 'published', c: 'candidate' });
+  });
+
+  it('rolls back by the same move', async () => {
+    const db = database();
+    await storage.swapPublished(db, 'a', null);
+    await storage.swapPublished(db, 'b', 'a');
+    expect(await storage.swapPublished(db, 'a', 'b')).toMatchObject({
+      version: 'a',
+      previousVersion: 'b',
+    });
+    expect(await statuses()).toEqual({ a: 'published', b: 'retired', c: 'candidate' });
+  });
+
+  it('lets exactly one of many movers win, at the first publication and later', async () => {
+    const db = database();
+    const race = async (expected: string | null, versions: string[]) =>
+      (
+        await Promise.all(versions.map((version) => storage.swapPublished(db, version, expected)))
+      ).filter((pointer) => pointer !== null);
+    const first = await race(null, ['a', 'b', 'c', 'a', 'b', 'c']);
+    expect(first).toHaveLength(1);
+    const standing = first[0]!.version;
+    const others = ['a', 'b', 'c'].filter((version) => version !== standing);
+    expect(await race(standing, [...others, ...others])).toHaveLength(1);
+    expect(Object.values(await statuses()).filter((s) => s === 'published')).toHaveLength(1);
+  });
+
+  it('cannot point to a version that is not registered', async () => {
+    await expect(storage.swapPublished(database(), 'ghost', null)).rejects.toThrow();
+    expect(await storage.getPublished(database())).toBeNull();
+  });
+
+  it('drops a version with its vectors, but never the published one or its predecessor', async () => {
+    const db = database();
+    for (const version of ['a', 'b', 'c']) {
+      await db.execute(
+        `CREATE TABLE ${storage.itemVectorsTable(version)} (item_id text PRIMARY KEY)`,
+      );
+    }
+    await storage.swapPublished(db, 'a', null);
+    await storage.swapPublished(db, 'b', 'a');
+    const remove = (version: string) => db.transaction((tx) => storage.removeVersion(tx, version));
+    expect([await remove('a'), await remove('b'), await remove('c')]).toEqual([false, false, true]);
+    expect(await storage.listItemVectorTables(db)).toEqual(['a', 'b']);
+    expect(await storage.getVersion(db, 'c')).toBeNull();
+    await db.execute('DROP TABLE item_vectors_a; DROP TABLE item_vectors_b');
+  });
+
+  describe('names of tables', () => {
+    it.each(['', '_a', 'A', 'a"; DROP TABLE items; --', 'a b', 'a'.repeat(49), 'a\u0000', 'ä'])(
+      'never come from the version %j',
+      async (version) => {
+        expect(() => storage.itemVectorsTable(version)).toThrow(/version: got/);
+        expect(() => storage.itemVectorsIndex(version, 8)).toThrow(/version: got/);
+      },
+    );
+
+    it('have whole positive dimensions and stay below 64 bytes', () => {
+      expect(() => storage.itemVectorsIndex('a', 1.5)).toThrow(/dim: got 1.5/);
+      expect(() => storage.itemVectorsIndex('a', 0)).toThrow(/dim: got 0/);
+      expect(storage.itemVectorsTable('a'.repeat(48)).length).toBeLessThanOrEqual(63 + 2);
+      expect(storage.itemVectorsIndex('a'.repeat(48), 4_096).length).toBeLessThanOrEqual(63 + 2);
+    });
+  });
+});
