@@ -97,7 +97,7 @@ function createPipeline(
 }
 
 function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean): Express {
-  const { settings, metrics } = pipeline.context;
+  const { metrics } = pipeline.context;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -112,7 +112,7 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   app.use(guard);
   mount(app, pipeline);
   app.use(notFound);
-  app.use(answerError(createErrorLog(deps.logger, deps.clock), settings));
+  app.use(answerError(createErrorLog(deps.logger, deps.clock)));
   return app;
 }
 
@@ -121,10 +121,9 @@ function begin(metrics: ApiMetrics, isStopping: () => boolean): RequestHandler {
   return (req, res, next) => {
     const startNs = process.hrtime.bigint();
     const requestId = requestIdOf(req.headers.traceparent);
-    const locals: ApiLocals = { requestId, route: NO_ROUTE };
+    const locals: ApiLocals = { requestId, isStopping, route: NO_ROUTE };
     Object.assign(res.locals, locals);
     res.setHeader('X-Request-Id', requestId);
-    if (isStopping()) res.setHeader('Connection', 'close');
     res.once('close', () => {
       const seconds = Number(process.hrtime.bigint() - startNs) / 1e9;
       const { route } = res.locals as ApiLocals;
@@ -165,13 +164,13 @@ const notFound: RequestHandler = () => {
   throw new RouteNotFound({ detail: 'See /openapi.json for the routes that exist.' });
 };
 
-function answerError(errorLog: ErrorLog, settings: ApiSettings): ErrorRequestHandler {
+function answerError(errorLog: ErrorLog): ErrorRequestHandler {
   return (thrown: unknown, _req, res, _next) => {
     const locals = res.locals as ApiLocals;
     const error = toNestrecError(thrown);
     if (error.traits.status >= 500) {
       errorLog(error, { requestId: locals.requestId, route: locals.route });
     }
-    sendProblem(res, error, settings.sendTimeoutMs);
+    sendProblem(res, error);
   };
 }

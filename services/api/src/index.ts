@@ -20,3 +20,11 @@ export { createReadinessGate, type ReadinessGate } from './http/readiness.js';
 export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
 export { routes } from './routes/index.js';
 export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
+export {
+  createCatalogueStore,
+  createKeyStore,
+  createModelStore,
+  createStoreChecks,
+  createTierStore,
+  type LiveVersions,
+} from './stores.js';

@@ -4,6 +4,7 @@
  */
 import type { Item } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
+import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
 import * as storage from '@nestrec/storage';
 import type { CatalogueStore, KeyStore, ModelStore, TierStore } from './deps.js';
 
@@ -44,10 +45,16 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
   return {
     get: (itemId) => storage.getItem(db, itemId),
     put: async (item) => {
+      const before = await storage.getItem(db, item.item_id);
       const created = await db.transaction((tx) => storage.upsertItems(tx, [item]));
-      // After the commit: an item that is written but not yet embedded is cured by sending it again.
-      const embeddedIn = await live.embed(item);
-      return { created: created.has(item.item_id), embeddedIn };
+      try {
+        // After the commit: an item that is written but not yet embedded is cured by sending it again.
+        const embeddedIn = await live.embed(item);
+        return { created: created.has(item.item_id), embeddedIn };
+      } catch (error) {
+        if (isError(error, InvalidRequest)) await putBack(db, item.item_id, before);
+        throw error;
+      }
     },
     remove: async (itemId) => {
       // Vectors first: if this fails half-way, the item is still there to be deleted again.
@@ -58,15 +65,29 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
   };
 }
 
-/** Readiness: the database answers, and a version is published. */
-export function createStoreChecks(db: Queryable): Record<string, () => Promise<void>> {
+/** An item that its model refuses must not stay in the catalogue: the caller was told that it did not. */
+async function putBack(db: Database, itemId: string, before: Item | null): Promise<void> {
+  await db.transaction(async (tx) => {
+    if (before === null) await storage.deleteItems(tx, [itemId]);
+    else await storage.upsertItems(tx, [before]);
+  });
+}
+
+/** Readiness: the database answers, and a published model is loaded (by `models`) or at least there. */
+export function createStoreChecks(
+  db: Queryable,
+  models: { current(): Promise<unknown> } = { current: () => requirePublished(db) },
+): Record<string, () => Promise<void>> {
   return {
     database: async () => {
       await db.query('SELECT 1 AS one');
     },
     model: async () => {
-      const pointer = await storage.getPublished(db);
-      if (pointer === null) throw new Error('no model version is published yet');
+      await models.current();
     },
   };
+}
+
+async function requirePublished(db: Queryable): Promise<void> {
+  if ((await storage.getPublished(db)) === null) throw new NoPublishedModel();
 }

@@ -3,6 +3,8 @@ import type { Client } from './route.js';
 
 export interface ApiLocals {
   requestId: string;
+  /** Whether the server is on its way out, so that no connection should be kept. */
+  isStopping: () => boolean;
   /** Path template; `(none)` until a route is found, so that unknown paths share one label. */
   route: string;
   client?: Client;

@@ -40,7 +40,7 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
     const context = { ...pipeline.context, requestId: locals.requestId };
     const answer = await route.handle({ params, query, body }, context, client);
     noteModel(locals, answer);
-    sendAnswer(res, route, answer, settings.sendTimeoutMs);
+    sendAnswer(res, route, answer);
   };
 }
 

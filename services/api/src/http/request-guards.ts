@@ -24,11 +24,11 @@ export function guardRequest(request: RawRequest): void {
   if (request.httpVersion !== '1.1' && request.httpVersion !== '1.0') {
     throw new MalformedRequest({ detail: 'Send HTTP/1.1.' });
   }
-  guardHeaders(request.rawHeaders);
+  guardHeaders(request.rawHeaders, request.httpVersion === '1.1');
   guardUrl(request.url);
 }
 
-function guardHeaders(rawHeaders: readonly string[]): void {
+function guardHeaders(rawHeaders: readonly string[], needsHost: boolean): void {
   const seen = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase();
@@ -39,6 +39,9 @@ function guardHeaders(rawHeaders: readonly string[]): void {
       });
     }
     seen.add(name);
+  }
+  if (needsHost && !seen.has('host')) {
+    throw new MalformedRequest({ detail: 'The header Host is absent; HTTP/1.1 needs it.' });
   }
 }
 

@@ -1,6 +1,5 @@
 /** Writes answers: JSON that was checked against the route's schema, content as it is, and problems. */
-import type { NestrecError } from '@nestrec/errors';
-import { InternalError } from '@nestrec/errors';
+import { InternalError, isError, MalformedRequest, type NestrecError } from '@nestrec/errors';
 import type { Response } from 'express';
 import type { ApiLocals } from './locals.js';
 import { PROBLEM_CONTENT_TYPE, problemHeaders, problemOf } from './problem.js';
@@ -9,17 +8,17 @@ import type { Answer, Route } from './route.js';
 const JSON_CONTENT_TYPE = 'application/json; charset=utf-8';
 
 /** @throws InternalError where the answer is not what the route documents */
-export function sendAnswer(res: Response, route: Route, answer: Answer, timeoutMs: number): void {
+export function sendAnswer(res: Response, route: Route, answer: Answer): void {
   const spec = route.answers[answer.status];
   if (spec === undefined) {
     throw new InternalError({ cause: new Error(`undocumented status ${answer.status}`) });
   }
   if ('content' in answer) {
-    write(res, answer.status, answer.contentType, answer.content, timeoutMs);
+    write(res, answer.status, answer.contentType, answer.content);
     return;
   }
   if (spec.schema === undefined) {
-    write(res, answer.status, null, '', timeoutMs);
+    write(res, answer.status, null, '');
     return;
   }
   // Only what the schema lists leaves the process.
@@ -27,10 +26,10 @@ export function sendAnswer(res: Response, route: Route, answer: Answer, timeoutM
   if (!checked.success) throw new InternalError({ cause: checked.error });
   if ('headers' in answer) setHeaders(res, answer.headers ?? {});
   const contentType = spec.problem === true ? PROBLEM_CONTENT_TYPE : JSON_CONTENT_TYPE;
-  write(res, answer.status, contentType, JSON.stringify(checked.data), timeoutMs);
+  write(res, answer.status, contentType, JSON.stringify(checked.data));
 }
 
-export function sendProblem(res: Response, error: NestrecError, timeoutMs: number): void {
+export function sendProblem(res: Response, error: NestrecError): void {
   const locals = res.locals as ApiLocals;
   locals.code = error.code;
   if (res.headersSent) {
@@ -38,8 +37,10 @@ export function sendProblem(res: Response, error: NestrecError, timeoutMs: numbe
     return;
   }
   setHeaders(res, problemHeaders(error));
+  // What comes after bytes that two parties may read differently must not be read at all.
+  if (isError(error, MalformedRequest)) res.setHeader('Connection', 'close');
   const problem = problemOf(error, locals.requestId);
-  write(res, problem.status, PROBLEM_CONTENT_TYPE, JSON.stringify(problem), timeoutMs);
+  write(res, problem.status, PROBLEM_CONTENT_TYPE, JSON.stringify(problem));
 }
 
 function setHeaders(res: Response, headers: Readonly<Record<string, string>>): void {
@@ -51,14 +52,13 @@ function write(
   status: number,
   contentType: string | null,
   content: string | Uint8Array,
-  timeoutMs: number,
 ): void {
   res.statusCode = status;
   if (contentType !== null) {
     res.setHeader('Content-Type', contentType);
     res.setHeader('Content-Length', Buffer.byteLength(content));
   }
-  // A client that does not read its answer must not hold the socket; the next request resets this.
-  res.socket?.setTimeout(timeoutMs);
+  // Said as late as possible: the stop may have begun while the handler worked.
+  if ((res.locals as ApiLocals).isStopping()) res.setHeader('Connection', 'close');
   res.end(content);
 }

@@ -20,12 +20,32 @@ export function createHttpServer(listener: RequestListener, settings: ApiSetting
       requestTimeout: settings.requestTimeoutMs,
       keepAliveTimeout: settings.keepAliveTimeoutMs,
       insecureHTTPParser: false,
+      // The guard refuses a request without Host, with a body that says so.
+      requireHostHeader: false,
     },
     listener,
   );
   server.maxConnections = settings.maxConnections;
   server.on('clientError', answerClientError);
+  endSilentSockets(server, settings.sendTimeoutMs);
   return server;
+}
+
+/**
+ * Ends a connection on which nothing moved for `timeoutMs`, unless it waits for us: a client that does not
+ * read its answers must not hold them, however many it asked for at once.
+ */
+function endSilentSockets(server: Server, timeoutMs: number): void {
+  const unfinished = new WeakMap<Socket, Set<ServerResponse>>();
+  server.on('request', ({ socket }: IncomingMessage, res: ServerResponse) => {
+    const responses = unfinished.get(socket) ?? new Set();
+    unfinished.set(socket, responses.add(res));
+    res.once('close', () => responses.delete(res));
+  });
+  server.setTimeout(timeoutMs, (socket: Socket) => {
+    const waitsForUs = [...(unfinished.get(socket) ?? [])].some((res) => !res.writableEnded);
+    if (!waitsForUs) socket.destroy();
+  });
 }
 
 /** What Node's parser refused never becomes a request, so it is answered on the bare socket. */
