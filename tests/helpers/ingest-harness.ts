@@ -28,23 +28,32 @@ export interface TestVersion {
   readonly vectors: Map<string, Float32Array>;
 }
 
-/** A published model of `items` items `i0..`, whose parameters follow from `seed`. */
-export async function makeVersion(
-  db: Database,
+/** A model version of `items` items `i0..`, whose parameters and vectors follow from the seed. */
+export function testVersion(
   version: string,
   shape: { seed: number; blocks?: number; items?: number; rMax?: number },
-): Promise<TestVersion> {
+): TestVersion {
   const { seed, blocks = 1, items = 12, rMax = 0.5 } = shape;
   const model = randomModel(seed, { sizes: [4, 8], blocks, rMin: 0.2, rMax });
   const cell = createCell(model.config, model.params);
   const drawn = randomVectors(createRandom(seed), items, cell.dim);
   const vectors = new Map(drawn.map((vector, i) => [`i${i}`, vector] as [string, Float32Array]));
+  return { version, cell, vectors };
+}
+
+/** The same, registered as a candidate, its vectors in a table; not yet published. */
+export async function makeVersion(
+  db: Database,
+  version: string,
+  shape: Parameters<typeof testVersion>[1],
+): Promise<TestVersion> {
+  const made = testVersion(version, shape);
   await db.execute(`CREATE TABLE ${itemVectorsTable(version)}
-    (item_id entity_id PRIMARY KEY, embedding vector(${cell.dim}) NOT NULL)`);
-  for (const [itemId, vector] of vectors) await putVector(db, version, itemId, vector);
+    (item_id entity_id PRIMARY KEY, embedding vector(${made.cell.dim}) NOT NULL)`);
+  for (const [itemId, vector] of made.vectors) await putVector(db, version, itemId, vector);
   const manifest = { version } as Manifest;
   await registerVersion(db, { version, manifest, path: 'unused' });
-  return { version, cell, vectors };
+  return made;
 }
 
 export async function putVector(
@@ -179,18 +188,21 @@ export async function stateError(db: Queryable, model: TestVersion): Promise<num
 }
 
 /**
- * A database on which statement number `failAt` (from 1, inside transactions) fails as if the connection
- * broke. With `transactional: false` nothing is rolled back: the deliberately broken twin.
+ * A database on which statement number `failAt` (from 1, inside transactions, of those that hold `text`)
+ * fails as if the connection broke, or does what `onFault` says. With `transactional: false` nothing is rolled back: the
+ * deliberately broken twin.
  */
 export function faultyDatabase(
   db: Database,
-  options: { failAt: number; transactional: boolean },
+  options: { failAt: number; transactional: boolean; text?: string; onFault?: () => void },
 ): Database & { readonly statements: number } {
   let statements = 0;
   const counted = (tx: Queryable): Queryable => ({
     query: (text, params) => {
-      statements += 1;
-      if (statements === options.failAt) {
+      const counts = text.includes(options.text ?? '');
+      if (counts) statements += 1;
+      if (counts && statements === options.failAt) {
+        options.onFault?.();
         return Promise.reject(new DatabaseUnavailable({ detail: 'the connection broke' }));
       }
       return tx.query(text, params);
