@@ -6,8 +6,8 @@
  */
 
 /** Weight of one letter sequence against one word: a word of eight letters has fifteen of them. */
-export const LETTER_WEIGHT = 0.3;
-const PAIR_WEIGHT = 0.7;
+const LETTER_WEIGHT = 0.1;
+const PAIR_WEIGHT = 0.5;
 const LETTERS_MIN = 3;
 const LETTERS_MAX = 5;
 /** Characters read of one text and of one word: bounds the time a hostile item can take. */
@@ -25,7 +25,8 @@ function hash(text: string, from: number, to: number, salt: number): number {
   return avalanche(value);
 }
 
-function avalanche(value: number): number {
+/** Mixes all bits of a 32-bit integer (the finaliser of MurmurHash3). */
+export function avalanche(value: number): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return (value ^ (value >>> 16)) >>> 0;

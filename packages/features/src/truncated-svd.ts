@@ -8,7 +8,7 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { multiply, multiplyTransposed, type SparseMatrix } from './sparse-matrix.js';
 
 const OVERSAMPLING = 16;
-const POWER_STEPS = 3;
+const POWER_STEPS = 2;
 /** A direction whose pivot falls below this share of the largest is linearly dependent. */
 const DEPENDENT = 1e-9;
 
@@ -26,8 +26,8 @@ export function truncatedSvd(a: SparseMatrix, width: number, random: Random): Ri
   for (let i = 0; i < start.length; i++) start[i] = random.normal();
   let range = orthonormalise(multiply(a, start, sketch), a.rows, sketch);
   for (let step = 0; step < POWER_STEPS; step++) {
-    const domain = orthonormalise(multiplyTransposed(a, range, sketch), a.columns, sketch);
-    range = orthonormalise(multiply(a, domain, sketch), a.rows, sketch);
+    const sharpened = multiply(a, multiplyTransposed(a, range, sketch), sketch);
+    range = orthonormalise(sharpened, a.rows, sketch);
   }
   return rotate(multiplyTransposed(a, range, sketch), a.columns, sketch, width);
 }
@@ -67,16 +67,23 @@ function rotate(
   return { vectors, values };
 }
 
-/** X^T X in double precision, X [rows, width]. */
+/** X^T X in double precision, X [rows, width]. Four rows at a time: the sums pass memory less often. */
 function gram(x: Float32Array, rows: number, width: number): Matrix {
   const sums = new Float64Array(width * width);
-  for (let r = 0; r < rows; r++) {
-    const at = r * width;
+  const quads = rows & ~3;
+  for (let r = 0; r < quads; r += 4) {
+    const [p, q, s, t] = [r * width, (r + 1) * width, (r + 2) * width, (r + 3) * width];
     for (let i = 0; i < width; i++) {
-      const left = x[at + i]!;
-      if (left === 0) continue;
+      const [a, b, c, d] = [x[p + i]!, x[q + i]!, x[s + i]!, x[t + i]!];
       const out = i * width;
-      for (let j = i; j < width; j++) sums[out + j]! += left * x[at + j]!;
+      for (let j = i; j < width; j++) {
+        sums[out + j]! += a * x[p + j]! + b * x[q + j]! + c * x[s + j]! + d * x[t + j]!;
+      }
+    }
+  }
+  for (let at = quads * width; at < rows * width; at += width) {
+    for (let i = 0; i < width; i++) {
+      for (let j = i; j < width; j++) sums[i * width + j]! += x[at + i]! * x[at + j]!;
     }
   }
   const matrix = Matrix.zeros(width, width);
