@@ -26,7 +26,7 @@ import { loadArtifact } from '@nestrec/registry';
 import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { createMetrics, systemClock } from '@nestrec/runtime';
 import { ensureDefaultTiers, getVersion, listTiers, revokeApiKey } from '@nestrec/storage';
-import { ModelNotFound, PublishRefused } from '@nestrec/errors';
+import { ModelNotFound } from '@nestrec/errors';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -64,7 +64,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
       },
     }),
     publisher: createPublisher(platform),
-    recommender: createRecommender({ db, models }),
+    recommender: createRecommender({ db, models, logger }),
     log,
     waitForEvents: createEventWaiter(() => Promise.resolve(ingest.appliedUpTo())),
     checks: { ...createStoreChecks(db), ingest: ingest.check },
@@ -108,13 +108,7 @@ function createPublisher(platform: Platform): Publisher {
       return { published: result.version, previous: result.previousVersion };
     },
     rollback: async (from) => {
-      const { rows } = await db.query<{ version: string }>('SELECT version FROM published_model');
-      if (rows[0]?.version !== from) {
-        throw new PublishRefused({
-          detail: `wanted to leave ${from}, but ${rows[0]?.version ?? 'nothing'} is published.`,
-        });
-      }
-      const { version, rolledBack } = await rollback(db);
+      const { version, rolledBack } = await rollback(db, { from });
       return { published: version, previous: rolledBack };
     },
   };

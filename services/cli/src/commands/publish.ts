@@ -108,7 +108,10 @@ export function addRollback(program: Command, invocation: Invocation): void {
       const answer = await directOrRemote(
         config,
         async ({ db }) => {
-          const { version, rolledBack } = await rollback(db, options.to);
+          const { version, rolledBack } = await rollback(
+            db,
+            options.to === undefined ? {} : { to: options.to },
+          );
           return { published: version, previous: rolledBack };
         },
         async (ask) => {
