@@ -3,7 +3,7 @@
  * is the state after its newest events, the items are all rows of the table.
  */
 import { historiesOf, packHistories, type EvaluationCases } from '@nestrec/dataset';
-import type { Model, ModelParameters } from '@nestrec/model';
+import type { Model, Parameters } from '@nestrec/model';
 import { createRanker, type SizeRanks } from '@nestrec/tensor';
 import type { SeenItems } from './seen-items.js';
 
@@ -13,7 +13,7 @@ const HISTORIES_AT_ONCE = 1_024;
 /** Query vectors of all cases, cases x D. */
 function queriesOf(
   model: Model,
-  parameters: ModelParameters,
+  parameters: Parameters,
   cases: EvaluationCases,
   maxLength: number,
 ): { queries: Float32Array; items: Float32Array } {
@@ -29,7 +29,7 @@ function queriesOf(
       queries.set(model.lastStates(parameters, table, packed), from * width);
     }
     // Row 0 of the table is the padding row, which is never recommended.
-    return { queries, items: (table.dataSync() as Float32Array).slice(width) };
+    return { queries, items: (table.rows.dataSync() as Float32Array).slice(width) };
   } finally {
     table.dispose();
   }
@@ -38,7 +38,7 @@ function queriesOf(
 /** Ranks per size, among the whole catalogue and with seen items left out. */
 export function rankWithModel(
   model: Model,
-  parameters: ModelParameters,
+  parameters: Parameters,
   cases: EvaluationCases,
   seen: SeenItems,
   maxLength: number,

@@ -20,7 +20,8 @@ import {
   rankOfTarget,
   type Scorer,
 } from '@nestrec/evaluation';
-import { createRanker } from './rank-by-size.js';
+
+import { createRanker } from '@nestrec/tensor';
 import { seenItems, type SeenItems } from './seen-items.js';
 import type { TrainedModel } from './trained-model.js';
 

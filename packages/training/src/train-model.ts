@@ -12,15 +12,16 @@ import { countPackedBatches, packedBatches, type PackedBatch, type Split } from 
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
 import {
   createModel,
-  disposeParameters,
   initParameters,
+  ITEM_RESIDUAL,
   lambdaMax,
+  PROJECTOR_WEIGHT,
   type Model,
-  type ModelParameters,
+  type Parameters,
 } from '@nestrec/model';
 import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
-import { createAdamW, type AdamW } from '@nestrec/tensor';
+import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';
 import { checkData } from './check-data.js';
 import { loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { createEarlyEvaluation, type EarlyEvaluation } from './early-evaluation.js';
@@ -76,7 +77,7 @@ interface Run {
   readonly settings: TrainingSettings;
   readonly random: Random;
   readonly model: Model;
-  readonly parameters: ModelParameters;
+  readonly parameters: Parameters;
   readonly optimizer: AdamW;
   readonly evaluation: EarlyEvaluation;
   readonly totalSteps: number;
@@ -138,7 +139,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     };
   } finally {
     optimizer.dispose();
-    disposeParameters(parameters);
+    disposeTensors(parameters);
     model.dispose();
   }
 }
@@ -157,12 +158,12 @@ async function resume(input: TrainModelInput, fingerprint: string): Promise<RunS
 
 function startState(config: ModelConfig, settings: TrainingSettings, random: Random): RunState {
   const parameters = new Map(initParameters(config, random.fork('parameters')));
-  const residual = parameters.get('embedding.item_residual');
+  const residual = parameters.get(ITEM_RESIDUAL);
   if (residual) {
     const draw = random.fork('residual');
     const deviation = settings.residualStart / Math.sqrt(config.sizes.at(-1)!);
     const data = residual.data.map(() => draw.normal() * deviation);
-    parameters.set('embedding.item_residual', { shape: residual.shape, data });
+    parameters.set(ITEM_RESIDUAL, { shape: residual.shape, data });
   }
   return {
     ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
@@ -175,9 +176,11 @@ function startState(config: ModelConfig, settings: TrainingSettings, random: Ran
 function createOptimizer(
   settings: TrainingSettings,
   totalSteps: number,
-  parameters: ModelParameters,
+  parameters: Parameters,
 ): AdamW {
-  const isMatrix = (name: string) => (parameters.get(name)?.rank ?? 0) >= 2;
+  // The recurrence's three rows of numbers are stacked, but no matrix.
+  const isMatrix = (name: string) =>
+    (parameters.get(name)?.rank ?? 0) >= 2 && !name.endsWith('params_log');
   const rate = {
     ...{ peak: settings.learningRate, finalShare: settings.finalLearningRateShare },
     ...{ warmupSteps: settings.warmupSteps, totalSteps },
@@ -220,6 +223,7 @@ function takeStep(run: Run, state: RunState, batch: PackedBatch): void {
     lossWeights: settings.lossWeights,
     dropout: settings.dropout,
     residualDrop: settings.residualDropout,
+    itemChunk: settings.itemChunk,
     random: run.random.fork(`dropout/${state.step}`),
   });
   const { gradientNorm } = run.optimizer.step(parameters, gradients);
@@ -305,8 +309,7 @@ function endEpoch(run: Run, state: RunState): void {
 
 function withRawProjector(parameters: NamedArrays, whitening: Whitening | null): NamedArrays {
   if (!whitening) return parameters;
-  const name = 'embedding.projector.weight';
-  const projector = parameters.get(name)!;
+  const projector = parameters.get(PROJECTOR_WEIGHT)!;
   const data = foldProjector(projector.data, whitening);
-  return new Map(parameters).set(name, { shape: projector.shape, data });
+  return new Map(parameters).set(PROJECTOR_WEIGHT, { shape: projector.shape, data });
 }

@@ -4,8 +4,8 @@
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { EvaluationCases } from '@nestrec/dataset';
-import { createModel, disposeParameters } from '@nestrec/model';
-import type { SizeRanks } from '@nestrec/tensor';
+import { createModel } from '@nestrec/model';
+import { disposeTensors, type SizeRanks } from '@nestrec/tensor';
 import { rankWithModel } from './model-ranks.js';
 import type { SeenItems } from './seen-items.js';
 
@@ -27,7 +27,7 @@ export function createTrainedModel(
     config,
     rank: (cases, seen, maxLength) => rankWithModel(model, variables, cases, seen, maxLength),
     dispose() {
-      disposeParameters(variables);
+      disposeTensors(variables);
       model.dispose();
     },
   };

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { isError, InvalidConfig } from '@nestrec/errors';
+import { checkSettings, createSettings, PRESET_NAMES } from './settings.js';
+
+const SIZES = [8, 16, 32, 64];
+
+describe('training settings', () => {
+  it('every preset is valid for every ladder, with one value per size', () => {
+    for (const preset of PRESET_NAMES) {
+      for (const sizes of [[1], [8], SIZES, [16, 24, 100, 300, 1_024]]) {
+        const settings = createSettings(preset, sizes);
+        expect(settings.preset).toBe(preset);
+        expect(settings.dropout).toHaveLength(sizes.length);
+        expect(settings.residualDropout).toHaveLength(sizes.length);
+        const total = settings.lossWeights.reduce((sum, w) => sum + w, 0);
+        expect(total).toBeCloseTo(1, 4);
+      }
+    }
+  });
+
+  it('dropout grows with size and the loss weights fall', () => {
+    const { dropout, lossWeights } = createSettings('quality', [16, 32, 64, 128, 256]);
+    expect(dropout).toEqual([0, 0.1, 0.25, 0.45, 0.6]);
+    expect([...lossWeights].sort((a, b) => b - a)).toEqual(lossWeights);
+  });
+
+  it('replaces single settings and keeps the rest', () => {
+    const settings = createSettings('fast', SIZES, { maxEpochs: 3 });
+    expect(settings.maxEpochs).toBe(3);
+    expect({ ...settings, maxEpochs: 0 }).toEqual({
+      ...createSettings('fast', SIZES),
+      maxEpochs: 0,
+    });
+  });
+
+  it('survives JSON, as manifests need', () => {
+    const settings = createSettings('paper', SIZES);
+    expect(checkSettings(JSON.parse(JSON.stringify(settings)), SIZES)).toEqual(settings);
+  });
+
+  it.each([
+    [{ learningRate: 0 }, 'learningRate'],
+    [{ dropout: [0.1] }, 'dropout has 1 values, the model has 4 sizes'],
+    [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
+    [{ lossWeights: [0, 0, 0, 0] }, 'at least one must be > 0'],
+    [{ usersPerBatch: 1.5 }, 'usersPerBatch'],
+    [{ unheardOf: 1 }, 'unheardOf'],
+  ])('refuses %j and names the setting', (overrides, said) => {
+    const attempt = () => createSettings('quality', SIZES, overrides as object);
+    expect(attempt).toThrow(said);
+    try {
+      attempt();
+    } catch (error) {
+      expect(isError(error, InvalidConfig)).toBe(true);
+    }
+  });
+
+  it('names the presets when asked for another', () => {
+    expect(() => createSettings('best' as 'fast', SIZES)).toThrow('quality, paper, fast');
+  });
+});
