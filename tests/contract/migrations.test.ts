@@ -1,0 +1,124 @@
+/** Migrations: twice, many at once, edited, newer, failing; the same on both databases. */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  migrate,
+  migrationsFolder,
+  openPglite,
+  openPostgres,
+  readMigrations,
+  type Database,
+} from '@nestrec/database';
+import { MigrationConflict } from '@nestrec/errors';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { describeDatabases, postgresMissing } from '../helpers/databases.js';
+import { createDatabase } from '../helpers/postgres-template.js';
+import { dumpSchema } from '../helpers/schema-dump.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nestrec-migrations-'));
+  await cp(migrationsFolder(), folder, { recursive: true });
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describeDatabases('migrations', (database) => {
+  const next = async () => (await readMigrations(migrationsFolder())).length + 1;
+  const file = async (number: number, name: string, sql: string) => {
+    const path = join(folder, `${String(number).padStart(4, '0')}_${name}.sql`);
+    await writeFile(path, sql);
+    return path;
+  };
+  afterEach(async () => {
+    const known = (await readMigrations(migrationsFolder())).length;
+    await database().query('DELETE FROM nestrec_migrations WHERE number > $1', [known]);
+    await database().execute('DROP TABLE IF EXISTS added, never');
+  });
+
+  it('do nothing the second time', async () => {
+    expect(await migrate(database())).toEqual([]);
+  });
+
+  it('apply what is new, once, however many processes start together', async () => {
+    const number = await next();
+    await file(number, 'add', 'CREATE TABLE added (i int); INSERT INTO added VALUES (1)');
+    const done = await Promise.all(Array.from({ length: 20 }, () => migrate(database(), folder)));
+    expect(done.flat()).toHaveLength(1);
+    expect((await database().query('SELECT i FROM added')).rowCount).toBe(1);
+  });
+
+  it('leave nothing behind when one fails, and go on once it is corrected', async () => {
+    const number = await next();
+    await file(number, 'bad', 'CREATE TABLE never (i int); SELECT 1 / 0');
+    await expect(migrate(database(), folder)).rejects.toThrow();
+    expect((await database().query(`SELECT to_regclass('never') AS t`)).rows).toEqual([
+      { t: null },
+    ]);
+    await file(number, 'bad', 'CREATE TABLE added (i int)');
+    expect(await migrate(database(), folder)).toHaveLength(1);
+  });
+
+  it('refuse a file that was edited after it was applied', async () => {
+    const path = await file(await next(), 'add', 'CREATE TABLE added (i int)');
+    await migrate(database(), folder);
+    await writeFile(path, 'CREATE TABLE added (i bigint)');
+    await expect(migrate(database(), folder)).rejects.toMatchObject({
+      code: MigrationConflict.code,
+      detail: expect.stringMatching(/was edited after it was applied.*add a new migration/),
+    });
+  });
+
+  it('do not mind other line ends', async () => {
+    const path = await file(await next(), 'add', 'CREATE TABLE added (\n i int)\n');
+    await migrate(database(), folder);
+    await writeFile(path, 'CREATE TABLE added (\r\n i int)\r\n');
+    expect(await migrate(database(), folder)).toEqual([]);
+  });
+
+  it('refuse a schema from a newer nestrec', async () => {
+    await file(await next(), 'future', 'CREATE TABLE added (i int)');
+    await migrate(database(), folder);
+    await expect(migrate(database())).rejects.toMatchObject({
+      code: MigrationConflict.code,
+      detail: expect.stringMatching(/future.*start the newer nestrec/),
+    });
+  });
+
+  it('refuse numbers with a gap or a repeat', async () => {
+    await file((await next()) + 1, 'gap', 'SELECT 1');
+    await expect(migrate(database(), folder)).rejects.toMatchObject({
+      code: MigrationConflict.code,
+    });
+  });
+
+  it('make the schema that migrations/schema.sql shows', async () => {
+    const committed = await readFile(join(migrationsFolder(), 'schema.sql'), 'utf8');
+    expect(await dumpSchema(database())).toBe(committed);
+  });
+});
+
+describe.skipIf(postgresMissing() !== null)('migrations of an empty PostgreSQL database', () => {
+  it('run once when 20 processes with a pool each start together', async () => {
+    const created = await createDatabase(inject('postgres').url!);
+    const pools: Database[] = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        openPostgres({ url: created.url, max: 1, allowUnsafeDurability: true }),
+      ),
+    );
+    const done = await Promise.all(pools.map((pool) => migrate(pool)));
+    await Promise.all(pools.map((pool) => pool.close()));
+    expect(done.flat()).toEqual((await readMigrations(migrationsFolder())).map((m) => m.name));
+    await created.drop();
+  });
+});
+
+describe('migrations of an empty embedded database', () => {
+  it('run in memory, and nothing is left behind', async () => {
+    const db = await openPglite();
+    expect(await migrate(db)).toEqual(
+      (await readMigrations(migrationsFolder())).map((m) => m.name),
+    );
+    await db.close();
+  });
+});
