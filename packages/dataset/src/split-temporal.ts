@@ -49,18 +49,15 @@ export function splitTemporal(
 
   const found: Record<EvaluationPart, number[]> = { validation: [], test: [] };
   const userOf = userOfEvent(dataset);
-  let droppedUnknownTargets = 0;
+  let droppedUnknownEvents = 0;
   let droppedShortHistory = 0;
-  let droppedUnknownHistory = 0;
   for (let u = 0; u < dataset.offsets.length - 1; u++) {
     let usable = 0;
     for (let e = dataset.offsets[u]!; e < dataset.offsets[u + 1]!; e++) {
       const item = dataset.items[e]!;
       if (times[e]! >= validationFromMs) {
-        if (!keep(item)) {
-          droppedUnknownTargets++;
-          droppedUnknownHistory++;
-        } else if (usable < minHistory) droppedShortHistory++;
+        if (!keep(item)) droppedUnknownEvents++;
+        else if (usable < minHistory) droppedShortHistory++;
         else found[times[e]! >= testFromMs ? 'test' : 'validation'].push(e);
       }
       if (keep(item)) usable++;
@@ -99,8 +96,7 @@ export function splitTemporal(
       testCases: sampled.test.length,
       usersOnlyInTraining: countUsersOnlyInTraining(dataset, trainLengths),
       unknownItems: unknownItemsOf(dataset, known),
-      droppedUnknownTargets,
-      droppedUnknownHistory,
+      droppedUnknownEvents,
       droppedShortHistory,
       droppedBySample:
         found.validation.length +

@@ -42,10 +42,8 @@ export interface SplitReport {
   readonly usersOnlyInTraining: number;
   /** Temporal only: internal ids of items that no training event has. */
   readonly unknownItems: Int32Array;
-  /** Temporal only: cases dropped because training never saw the target. */
-  readonly droppedUnknownTargets: number;
-  /** Temporal only: history events dropped because training never saw the item. */
-  readonly droppedUnknownHistory: number;
+  /** Temporal only: events of unknown items, neither asked about nor part of any history. */
+  readonly droppedUnknownEvents: number;
   /** Temporal only: cases dropped because the history is shorter than `minHistory`. */
   readonly droppedShortHistory: number;
   /** Cases left out by the `maxCases` sample. */

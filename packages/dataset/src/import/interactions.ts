@@ -108,8 +108,8 @@ async function judge(
     notes,
     users,
     items,
-    from,
-    to,
+    from: realTimes ? from : null,
+    to: realTimes ? to : null,
     realTimes,
   });
 }

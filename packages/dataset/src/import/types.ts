@@ -111,7 +111,7 @@ export interface ImportSummary {
 export interface InteractionImportSummary extends ImportSummary {
   readonly users: number;
   readonly items: number;
-  /** Epoch milliseconds, null when nothing was stored. */
+  /** Epoch milliseconds of the oldest and newest event; null when the file has no times. */
   readonly from: number | null;
   readonly to: number | null;
   /** False when times were made up from the file's order. */
