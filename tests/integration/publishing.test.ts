@@ -1,0 +1,446 @@
+/** Publishing on both databases: what a version's vectors are, and that what is served is never broken. */
+import { parseVector, type Database } from '@nestrec/database';
+import { createFeaturizer } from '@nestrec/features';
+import {
+  createEmbedderSource,
+  embedItemInLiveVersions,
+  publishVersion,
+  removeItemFromLiveVersions,
+  rollback,
+  type PublishOptions,
+} from '@nestrec/publishing';
+import type { Artifact } from '@nestrec/registry';
+import { silentLogger } from '@nestrec/runtime';
+import {
+  getPublished,
+  getVersion,
+  itemVectorsTable,
+  listItemVectorTables,
+  listVersions,
+  swapPublished,
+  upsertItems,
+} from '@nestrec/storage';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { describeDatabases } from '../helpers/databases.js';
+import { mortalDatabase } from '../helpers/mortal-database.js';
+import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+
+const logger = silentLogger();
+
+async function wipe(db: Database): Promise<void> {
+  await db.execute('TRUNCATE interactions, items, published_model, model_versions CASCADE');
+  for (const version of await listItemVectorTables(db)) {
+    await db.execute(`DROP TABLE ${itemVectorsTable(version)}`);
+  }
+}
+
+describeDatabases('publishing', (database) => {
+  const publish = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
+    publishVersion({
+      ...{ db: database(), artifact, path: 'unused', tierDims: [4, null], logger },
+      ...{ recallQueries: 10, ...extra },
+    });
+  const refusal = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
+    publish(artifact, extra).then(
+      () => 'published',
+      (error: { code: string; detail: string }) => `${error.code}: ${error.detail}`,
+    );
+  const vectorsOf = async (version: string) => {
+    const { rows } = await database().query<{
+      item_id: string;
+      embedding: string;
+      trained: boolean;
+      removed: boolean;
+    }>(`SELECT item_id, embedding, trained, removed FROM ${itemVectorsTable(version)}`);
+    return new Map(
+      rows.map((row) => [row.item_id, { ...row, vector: parseVector(row.embedding) }]),
+    );
+  };
+  /** What is served, and whether its vectors are all there. */
+  const served = async () => {
+    const pointer = await getPublished(database());
+    if (pointer === null) return null;
+    const status = (await getVersion(database(), pointer.version))?.status;
+    const rows = (await vectorsOf(pointer.version)).size;
+    return { version: pointer.version, previous: pointer.previousVersion, status, rows };
+  };
+  const embeddersOf = (...artifacts: Artifact[]) =>
+    createEmbedderSource((version) => {
+      const found = artifacts.find((artifact) => artifact.manifest.version === version);
+      return found ? Promise.resolve(found) : Promise.reject(new Error(`no ${version}`));
+    });
+
+  beforeEach(() => wipe(database()));
+
+  describe('a published version', () => {
+    it('holds every item of the model, an index per tier dimension, and the pointer', async () => {
+      const artifact = makeArtifact({ version: 'v1' });
+      const phases: string[] = [];
+      const result = await publish(artifact, { onProgress: ({ phase }) => phases.push(phase) });
+      expect(result).toMatchObject({
+        ...{ version: 'v1', outcome: 'published', previousVersion: null },
+        ...{ items: 60, newItems: 0, dropped: [] },
+        dims: [
+          { dim: 4, recall: 1 },
+          { dim: 16, recall: 1 },
+        ],
+      });
+      expect(result.dims.every(({ bytes }) => bytes > 0)).toBe(true);
+      expect(new Set(phases)).toEqual(new Set(['embed', 'index', 'swap']));
+      expect(await served()).toEqual({
+        ...{ version: 'v1', previous: null, status: 'published', rows: 60 },
+      });
+      expect((await getVersion(database(), 'v1'))?.indexDims).toEqual([4, 16]);
+      const { rows } = await database().query<{ indexdef: string }>(
+        `SELECT indexdef FROM pg_indexes WHERE tablename = 'item_vectors_v1' ORDER BY indexname`,
+      );
+      const indexes = rows.map((row) => row.indexdef).filter((text) => text.includes('hnsw'));
+      expect(indexes).toHaveLength(2);
+      expect(indexes.some((text) => text.includes('subvector(embedding, 1, 4)'))).toBe(true);
+    });
+
+    it('gives each item P f + p + R, in float64 by hand', async () => {
+      const artifact = makeArtifact({ version: 'v1', items: 7 });
+      await publish(artifact);
+      const vectors = await vectorsOf('v1');
+      const { config } = artifact.manifest;
+      const of = (name: string) => artifact.parameters.get(name)!.data;
+      for (let row = 0; row < 7; row++) {
+        const { vector } = vectors.get(itemIdOf(row))!;
+        for (let d = 0; d < 16; d++) {
+          let wanted =
+            of('embedding.projector.bias')[d]! + of('embedding.item_residual')[row * 16 + d]!;
+          for (let f = 0; f < config.featureWidth; f++) {
+            wanted +=
+              of('embedding.projector.weight')[d * config.featureWidth + f]! *
+              artifact.features[row * config.featureWidth + f]!;
+          }
+          expect(vector[d]).toBeCloseTo(wanted, 5);
+        }
+      }
+    });
+
+    it('holds items of the catalogue that the model was not trained on, without residual', async () => {
+      const artifact = makeArtifact({ version: 'v1', items: 10 });
+      await upsertItems(database(), [catalogueItem(3), catalogueItem(500)]);
+      const result = await publish(artifact);
+      expect(result).toMatchObject({ items: 11, newItems: 1 });
+      const fresh = (await vectorsOf('v1')).get(itemIdOf(500))!;
+      expect(fresh.trained).toBe(false);
+      const feature = createFeaturizer(artifact.manifest.features, artifact.encoder).encode(
+        catalogueItem(500),
+      );
+      const weight = artifact.parameters.get('embedding.projector.weight')!.data;
+      const bias = artifact.parameters.get('embedding.projector.bias')!.data;
+      const wanted = feature.reduce((sum, value, f) => sum + value * weight[f]!, bias[0]!);
+      expect(fresh.vector[0]).toBeCloseTo(wanted, 5);
+    });
+
+    it('follows what the catalogue says of an item now, and keeps what it does not say', async () => {
+      const artifact = makeArtifact({ version: 'v1', items: 10 });
+      const before = makeArtifact({ version: 'v0', items: 10 });
+      await publish(before);
+      const untouched = await vectorsOf('v0');
+      await upsertItems(database(), [
+        // Item 1 has another title; item 2 comes without title and image: as it was.
+        { ...catalogueItem(1), title: 'violet easel' },
+        { item_id: itemIdOf(2), available: true },
+      ]);
+      await publish(artifact, { force: true });
+      const vectors = await vectorsOf('v1');
+      expect(vectors.get(itemIdOf(1))!.vector).not.toEqual(untouched.get(itemIdOf(1))!.vector);
+      expect(vectors.get(itemIdOf(2))!.vector).toEqual(untouched.get(itemIdOf(2))!.vector);
+      expect([...vectors.values()].every(({ trained }) => trained)).toBe(true);
+    });
+
+    it('leaves out, with a warning, an item whose vectors fit another model, and goes on', async () => {
+      await upsertItems(database(), [
+        { item_id: 'odd', available: true, features: { image: [1, 2, 3, 4, 5] } },
+        catalogueItem(500),
+      ]);
+      const result = await publish(makeArtifact({ version: 'v1' }));
+      expect(result.newItems).toBe(1);
+      expect((await vectorsOf('v1')).has('odd')).toBe(false);
+    });
+  });
+
+  describe('the next version', () => {
+    it('replaces the pointer, keeps two to go back to and drops older ones', async () => {
+      for (const version of ['v1', 'v2', 'v3', 'v4']) await publish(makeArtifact({ version }));
+      expect(await served()).toMatchObject({ version: 'v4', previous: 'v3' });
+      expect(await listItemVectorTables(database())).toEqual(['v2', 'v3', 'v4']);
+      const statuses = (await listVersions(database())).map((v) => `${v.version} ${v.status}`);
+      expect(statuses.sort()).toEqual(['v1 retired', 'v2 retired', 'v3 retired', 'v4 published']);
+      expect((await getVersion(database(), 'v1'))?.indexDims).toEqual([]);
+    });
+
+    it('cannot be published twice: the second time changes nothing', async () => {
+      const artifact = makeArtifact({ version: 'v1' });
+      await publish(artifact);
+      const before = await vectorsOf('v1');
+      await publish(makeArtifact({ version: 'v2' }));
+      expect(await publish(makeArtifact({ version: 'v2' }))).toMatchObject({
+        ...{ outcome: 'already_published', previousVersion: 'v1', items: 60 },
+      });
+      expect(await served()).toMatchObject({ version: 'v2', previous: 'v1' });
+      expect(await vectorsOf('v1')).toEqual(before);
+    });
+
+    it('gets an index for a tier dimension that was added later', async () => {
+      const artifact = makeArtifact({ version: 'v1' });
+      await publish(artifact);
+      const result = await publish(artifact, { tierDims: [4, 8, null] });
+      expect(result.dims.map(({ dim }) => dim)).toEqual([4, 8, 16]);
+      expect((await getVersion(database(), 'v1'))?.indexDims).toEqual([4, 8, 16]);
+    });
+
+    it('is refused under the name of a version with other files', async () => {
+      await publish(makeArtifact({ version: 'v1', seed: 1 }));
+      expect(await refusal(makeArtifact({ version: 'v1', seed: 2 }))).toMatch(
+        /^publish_refused: version v1 was published with other files/,
+      );
+    });
+
+    it('is refused where it is older than the served one, unless forced', async () => {
+      await publish(makeArtifact({ version: 'v2', createdAt: '2026-02-01T00:00:00Z' }));
+      const older = makeArtifact({ version: 'v1', createdAt: '2026-01-01T00:00:00Z' });
+      expect(await refusal(older)).toMatch(/^publish_refused: version v1 was made at/);
+      expect(await served()).toMatchObject({ version: 'v2' });
+      await publish(older, { force: true });
+      expect(await served()).toMatchObject({ version: 'v1', previous: 'v2' });
+    });
+
+    it('is refused where it is clearly worse than the served one, unless forced', async () => {
+      await publish(makeArtifact({ version: 'v1', ndcg: 0.05 }));
+      await publish(makeArtifact({ version: 'v2', ndcg: 0.046 }));
+      const worse = makeArtifact({ version: 'v3', ndcg: 0.04 });
+      expect(await refusal(worse)).toMatch(/ndcg@10 on validation cases .* is 0\.0400/);
+      expect(await served()).toMatchObject({ version: 'v2' });
+      expect(await listItemVectorTables(database())).toEqual(['v1', 'v2']);
+      await publish(worse, { force: true });
+      expect(await served()).toMatchObject({ version: 'v3' });
+    });
+  });
+
+  describe('a bad candidate', () => {
+    const withParameter = (name: string, change: (data: Float32Array) => void): Artifact => {
+      const artifact = makeArtifact({ version: 'bad', seed: 9 });
+      const array = artifact.parameters.get(name)!;
+      const data = array.data.slice();
+      change(data);
+      const parameters = new Map(artifact.parameters).set(name, { shape: array.shape, data });
+      return { ...artifact, parameters };
+    };
+
+    it.each<[string, () => Artifact, Partial<PublishOptions>, RegExp]>([
+      [
+        'numbers that are not finite',
+        () => withParameter('embedding.item_residual', (data) => data.fill(Number.NaN, 16, 17)),
+        {},
+        /item i0001 has NaN at coordinate 0/,
+      ],
+      [
+        'vectors without direction',
+        () => {
+          const zero = withParameter('embedding.item_residual', (data) => data.fill(0));
+          const parameters = new Map(zero.parameters);
+          for (const name of ['embedding.projector.weight', 'embedding.projector.bias']) {
+            const { shape, data } = parameters.get(name)!;
+            parameters.set(name, { shape, data: new Float32Array(data.length) });
+          }
+          return { ...zero, parameters };
+        },
+        {},
+        /item i0000 is zero in its first 4 coordinates/,
+      ],
+      [
+        'an index that finds too little',
+        () => makeArtifact({ version: 'bad', seed: 9 }),
+        { minRecall: 1.01 },
+        /the index of bad at 4 dimensions finds 1\.000 of the exact top 20, wanted 1\.01/,
+      ],
+    ])('with %s is refused, and leaves nothing behind', async (_, candidate, extra, reason) => {
+      await publish(makeArtifact({ version: 'v1' }));
+      expect(await refusal(candidate(), extra)).toMatch(reason);
+      expect(await served()).toMatchObject({ version: 'v1', status: 'published', rows: 60 });
+      expect(await listItemVectorTables(database())).toEqual(['v1']);
+    });
+  });
+
+  describe('a publish that is killed', () => {
+    it('after any step serves the old version or the new one, whole, and the next run finishes', async () => {
+      const make = (n: number) => makeArtifact({ version: `k${n}`, items: 12, seed: n + 1 });
+      await publish(make(0), { recallQueries: 1 });
+      let n = 1;
+      let outcomes = '';
+      for (let diesAfter = 1; ; diesAfter++) {
+        const db = mortalDatabase(database(), diesAfter);
+        const version = `k${n}`;
+        const killed = await publish(make(n), { db, recallQueries: 1 }).catch(() => null);
+        if (killed !== null && !db.dead) {
+          expect(diesAfter).toBeGreaterThan(40);
+          break;
+        }
+        const now = await served();
+        expect([`k${n - 1}`, version]).toContain(now?.version);
+        expect(now).toMatchObject({ status: 'published', rows: 12 });
+        outcomes += now?.version === version ? 'n' : 'o';
+
+        await publish(make(n), { recallQueries: 1 });
+        expect(await served()).toMatchObject({ version, previous: `k${n - 1}`, rows: 12 });
+        const kept = [`k${n}`, `k${n - 1}`, `k${n - 2}`].filter((v) => v !== 'k-1');
+        expect(new Set(await listItemVectorTables(database()))).toEqual(new Set(kept));
+        n++;
+      }
+      // Old until the one moment, new ever after.
+      expect(outcomes).toMatch(/^o{20,}n+$/);
+    }, 240_000);
+  });
+
+  describe('two publishers at once', () => {
+    it('never mix: what one does not publish it says, and the pointer stands on whole vectors', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      for (let round = 0; round < 5; round++) {
+        const versions = [`a${round}`, `b${round}`];
+        const results = await Promise.allSettled(
+          versions.map((version) => publish(makeArtifact({ version }))),
+        );
+        const winners = versions.filter((_, index) => results[index]!.status === 'fulfilled');
+        for (const result of results) {
+          if (result.status === 'rejected') {
+            expect((result.reason as { code: string }).code).toBe('publish_refused');
+          }
+        }
+        expect(winners.length).toBeGreaterThan(0);
+        const now = await served();
+        expect(winners).toContain(now?.version);
+        expect(now).toMatchObject({ status: 'published', rows: 60 });
+      }
+    });
+
+    it('a publisher that was frozen before its swap does not overwrite the newer version', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      const db = database();
+      let others: Promise<unknown> | undefined;
+      const frozen: Database = {
+        ...db,
+        query: (text, params) => db.query(text, params),
+        execute: (script) => db.execute(script),
+        close: () => db.close(),
+        transaction: async (work, options) => {
+          await others;
+          return db.transaction(work, options);
+        },
+      };
+      const message = await refusal(makeArtifact({ version: 'v2' }), {
+        db: frozen,
+        onProgress: ({ phase }) => {
+          if (phase === 'swap') others ??= publish(makeArtifact({ version: 'v3' }));
+        },
+      });
+      expect(message).toMatch(/^publish_refused: .*(is published by now|were dropped)/);
+      expect(await served()).toMatchObject({ version: 'v3', previous: 'v1', rows: 60 });
+    });
+  });
+
+  describe('rollback', () => {
+    it('goes back to the version before, and forth again', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      await publish(makeArtifact({ version: 'v2' }));
+      expect(await rollback(database())).toEqual({ version: 'v1', rolledBack: 'v2' });
+      expect(await served()).toMatchObject({ version: 'v1', previous: 'v2', status: 'published' });
+      expect(await rollback(database(), { from: 'v1' })).toMatchObject({ version: 'v2' });
+    });
+
+    it('says what can be gone back to, where it cannot do what was asked', async () => {
+      const message = (promise: Promise<unknown>) =>
+        promise.then(
+          () => 'done',
+          (error: { code: string; detail: string }) => `${error.code}: ${error.detail}`,
+        );
+      const db = database();
+      expect(await message(rollback(db))).toMatch(/^no_published_model: .*publish a model first/);
+      await publish(makeArtifact({ version: 'v1' }));
+      expect(await message(rollback(db))).toMatch(/v1 is the first version .*no other version/);
+      await publish(makeArtifact({ version: 'v2' }));
+      expect(await message(rollback(db, { from: 'v1' }))).toMatch(
+        /but v2 is published; kept are v1/,
+      );
+      expect(await message(rollback(db, { to: 'v2' }))).toMatch(/published version already/);
+      expect(await message(rollback(db, { to: 'v9' }))).toMatch(/^model_not_found: .*kept are v1/);
+      await db.execute(`COMMENT ON TABLE ${itemVectorsTable('v1')} IS NULL`);
+      expect(await message(rollback(db))).toMatch(/v1 has no finished vectors here/);
+      expect(await served()).toMatchObject({ version: 'v2' });
+    });
+  });
+
+  describe('single items', () => {
+    it('are embedded in every live version at once, and taken out of them', async () => {
+      const [v1, v2] = [makeArtifact({ version: 'v1' }), makeArtifact({ version: 'v2', seed: 2 })];
+      await publish(v1);
+      await publish(v2);
+      const item = catalogueItem(700);
+      await upsertItems(database(), [item]);
+      const embedders = embeddersOf(v1, v2);
+      const embedded = await embedItemInLiveVersions(database(), item, embedders, logger);
+      expect(embedded).toEqual(['v2', 'v1']);
+      expect((await vectorsOf('v1')).get(item.item_id)).toMatchObject({ trained: false });
+      expect(await removeItemFromLiveVersions(database(), item.item_id)).toEqual(['v2', 'v1']);
+      expect((await vectorsOf('v2')).get(item.item_id)).toMatchObject({ removed: true });
+      expect(await removeItemFromLiveVersions(database(), 'never-there')).toEqual([]);
+    });
+
+    it('that were deleted stay out of the next version, and come back when they are written again', async () => {
+      const v1 = makeArtifact({ version: 'v1' });
+      await publish(v1);
+      await removeItemFromLiveVersions(database(), itemIdOf(4));
+      const v2 = makeArtifact({ version: 'v2' });
+      await publish(v2);
+      expect((await vectorsOf('v2')).get(itemIdOf(4))).toMatchObject({ removed: true });
+      await upsertItems(database(), [catalogueItem(4)]);
+      await embedItemInLiveVersions(database(), catalogueItem(4), embeddersOf(v1, v2), logger);
+      expect((await vectorsOf('v2')).get(itemIdOf(4))).toMatchObject({ removed: false });
+    });
+
+    it('that only an older version cannot take are embedded in the others', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      const v2 = makeArtifact({ version: 'v2' });
+      await publish(v2);
+      const item = catalogueItem(700);
+      expect(await embedItemInLiveVersions(database(), item, embeddersOf(v2), logger)).toEqual([
+        'v2',
+      ]);
+    });
+
+    it('with vectors of another width than the published model are refused with the width it wants', async () => {
+      const v1 = makeArtifact({ version: 'v1' });
+      await publish(v1);
+      const odd = { item_id: 'odd', available: true, features: { image: [1, 2] } };
+      await expect(
+        embedItemInLiveVersions(database(), odd, embeddersOf(v1), logger),
+      ).rejects.toMatchObject({ code: 'invalid_request' });
+    });
+
+    it('written while a version is being published are in it', async () => {
+      const artifact = makeArtifact({ version: 'v1' });
+      const writes: Promise<unknown>[] = [];
+      await publish(artifact, {
+        onProgress: ({ phase, done }) => {
+          if (phase !== 'index') return;
+          writes.push(upsertItems(database(), [catalogueItem(800 + done)]));
+        },
+      });
+      await Promise.all(writes);
+      const vectors = await vectorsOf('v1');
+      expect(writes).toHaveLength(2);
+      expect(vectors.has(itemIdOf(801)) && vectors.has(itemIdOf(802))).toBe(true);
+    });
+  });
+
+  it('keeps a pointer that others moved by hand whole: the swap compares what it replaces', async () => {
+    await publish(makeArtifact({ version: 'v1' }));
+    await publish(makeArtifact({ version: 'v2' }));
+    expect(await swapPublished(database(), 'v1', 'v1')).toBeNull();
+    expect(await served()).toMatchObject({ version: 'v2', previous: 'v1' });
+  });
+});
