@@ -25,6 +25,8 @@ import { createState, type UserState, type Vector } from './user-state.js';
 
 /** Contributions below this share of the greatest v are not worth replaying (model.md section 4). */
 const FORGOTTEN = 1e-7;
+/** Bound on a replay, for models that practically never forget. */
+const MOST_EVENTS = 100_000;
 
 export interface Cell {
   /** Nested sizes m_1 < ... < m_M = D. */
@@ -140,10 +142,10 @@ function recur(
   }
 }
 
-/** K ceil(ln(1e-7 (1 - r)) / ln r), at least K. */
+/** K ceil(ln(1e-7 (1 - r)) / ln r), at least K, at most 100,000. */
 function replayEventsOf(blocks: number, r: number): number {
   const perBlock = Math.ceil(Math.log(FORGOTTEN * (1 - r)) / Math.log(r));
-  return blocks * Math.max(1, perBlock);
+  return Math.min(MOST_EVENTS, blocks * Math.max(1, perBlock));
 }
 
 function readEmptyInput(config: ModelConfig, params: NamedArrays, dim: number): Float32Array {
