@@ -2,13 +2,9 @@
  * How commands speak: the result on standard output (one JSON document with `--json`, text for people
  * otherwise), everything else on standard error.
  */
-import { createRequire } from 'node:module';
-import { NestrecError, excerpt } from '@nestrec/errors';
-
-// Both are CommonJS; `require` keeps their default exports plain under every resolver.
-const require = createRequire(import.meta.url);
-const { SingleBar, Presets } = require('cli-progress') as typeof import('cli-progress');
-const Table = require('cli-table3') as typeof import('cli-table3');
+import { excerpt, NestrecError } from '@nestrec/errors';
+import cliProgress from 'cli-progress';
+import Table from 'cli-table3';
 
 export interface Streams {
   readonly stdout: NodeJS.WritableStream;
@@ -52,9 +48,9 @@ const jsonValue = (_key: string, value: unknown) =>
   typeof value === 'bigint' ? value.toString() : value;
 
 function barProgress(label: string, total: number, stream: NodeJS.WritableStream): Progress {
-  const bar = new SingleBar(
+  const bar = new cliProgress.SingleBar(
     { format: `${label} {bar} {percentage}% {text}`, stream, hideCursor: true, fps: 8 },
-    Presets.shades_classic,
+    cliProgress.Presets.shades_classic,
   );
   bar.start(total, 0, { text: '' });
   return {
