@@ -75,26 +75,41 @@ export function fitTextEncoder(texts: Iterable<string>, options: TextEncoderOpti
   return encoderFrom({ width: options.width, buckets, idf, directions: vectors, leading, carry });
 }
 
-type SparseRow = readonly (readonly [bucket: number, weight: number])[];
+/** Signed sums of term weights of one text, ordered by bucket. */
+interface SparseRow {
+  readonly buckets: Int32Array;
+  readonly weights: Float32Array;
+}
 
-/** Signed sums of term weights per bucket, ordered by bucket. */
-function bucketRow(terms: ReadonlyMap<number, number>): SparseRow {
-  const sums = new Map<number, number>();
-  for (const [hash, weight] of terms) {
-    const bucket = hash & (BUCKETS - 1);
-    const sign = hash >>> 31 === 0 ? 1 : -1;
-    sums.set(bucket, (sums.get(bucket) ?? 0) + sign * weight);
-  }
-  return [...sums].filter(([, weight]) => weight !== 0).sort((a, b) => a[0] - b[0]);
+/** Texts to rows. The sign is a bit of the hash that the bucket does not use. */
+function createRowReader(): (text: string) => SparseRow {
+  const read = createTermReader();
+  const sums = new Float64Array(BUCKETS);
+  const touched = new Uint8Array(BUCKETS);
+  return (text) => {
+    const found: number[] = [];
+    read(text, (hash, weight) => {
+      const bucket = hash & (BUCKETS - 1);
+      if (touched[bucket] === 0) {
+        touched[bucket] = 1;
+        found.push(bucket);
+      }
+      sums[bucket]! += hash >>> 31 === 0 ? weight : -weight;
+    });
+    const buckets = Int32Array.from(found).sort();
+    const weights = Float32Array.from(buckets, (bucket) => sums[bucket]!);
+    for (const bucket of buckets) sums[bucket] = touched[bucket] = 0;
+    return { buckets, weights };
+  };
 }
 
 function countTerms(texts: Iterable<string>): { rows: SparseRow[]; frequency: Int32Array } {
-  const read = createTermReader();
+  const read = createRowReader();
   const frequency = new Int32Array(BUCKETS);
   const rows: SparseRow[] = [];
   for (const text of texts) {
-    const row = bucketRow(read(text));
-    for (const [bucket] of row) frequency[bucket]!++;
+    const row = read(text);
+    for (const bucket of row.buckets) frequency[bucket]!++;
     rows.push(row);
   }
   return { rows, frequency };
@@ -115,17 +130,17 @@ function weightedMatrix(
 ): SparseMatrix {
   const columnOf = columnLookup(buckets);
   const offsets = new Int32Array(rows.length + 1);
-  const total = rows.reduce((sum, row) => sum + row.length, 0);
+  const total = rows.reduce((sum, row) => sum + row.buckets.length, 0);
   const indices = new Int32Array(total);
   const values = new Float32Array(total);
   let entry = 0;
   rows.forEach((row, r) => {
     const first = entry;
     let squares = 0;
-    for (const [bucket, weight] of row) {
-      const column = columnOf[bucket]!;
+    for (let i = 0; i < row.buckets.length; i++) {
+      const column = columnOf[row.buckets[i]!]!;
       if (column < 0) continue;
-      const value = weight * idf[column]!;
+      const value = row.weights[i]! * idf[column]!;
       indices[entry] = column;
       values[entry++] = value;
       squares += value * value;
@@ -153,16 +168,18 @@ function columnLookup(buckets: Int32Array): Int32Array {
 function encoderFrom(tables: EncoderTables): TextEncoder {
   const { width, buckets, idf, directions, leading, carry } = tables;
   const tail = width - leading;
-  const read = createTermReader();
+  const read = createRowReader();
   const columnOf = columnLookup(buckets);
   return {
     width,
     encode: (text) => {
       const sums = new Float64Array(width);
-      for (const [bucket, weight] of bucketRow(read(text))) {
+      const { buckets: found, weights } = read(text);
+      for (let i = 0; i < found.length; i++) {
+        const bucket = found[i]!;
         const column = columnOf[bucket]!;
         if (column < 0) continue;
-        const scale = weight * idf[column]!;
+        const scale = weights[i]! * idf[column]!;
         const at = column * leading;
         for (let k = 0; k < leading; k++) sums[k]! += scale * directions[at + k]!;
         addRandomRow(sums, leading, bucket, tail, scale);

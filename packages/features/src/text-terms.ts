@@ -46,61 +46,50 @@ function analyseWord(word: string): Word {
   return { hash: hash(word, 0, word.length, 101), letters: Uint32Array.from(letters) };
 }
 
+/** Called once per different term of a text. */
+export type TermVisitor = (hash: number, weight: number) => void;
+
 /** Reads terms; keeps the analysis of recent words, which makes a catalogue ten times faster to read. */
-export function createTermReader(): (text: string) => Map<number, number> {
-  const words = new Map<string, Word>();
+export function createTermReader(): (text: string, visit: TermVisitor) => void {
+  const known = new Map<string, Word>();
   const lookup = (text: string): Word => {
-    let word = words.get(text);
+    let word = known.get(text);
     if (word === undefined) {
-      if (words.size >= CACHED_WORDS) words.clear();
-      words.set(text, (word = analyseWord(text)));
+      if (known.size >= CACHED_WORDS) known.clear();
+      known.set(text, (word = analyseWord(text)));
     }
     return word;
   };
-  return (text) => {
-    const counts = new Map<number, number>();
+  return (text, visit) => {
+    const words: number[] = [];
+    const pairs: number[] = [];
+    const letters: number[] = [];
     const normal = text.slice(0, MAX_TEXT).normalize('NFKC').toLowerCase();
-    for (const phrase of normal.split(/[\n,;|>]/)) countPhrase(phrase, lookup, counts);
-    return weigh(counts);
-  };
-}
-
-/** Kind of a term in the two low bits of its key; keys stay below 2^53. */
-const enum Kind {
-  Word,
-  Pair,
-  Letters,
-}
-
-function countPhrase(
-  phrase: string,
-  lookup: (word: string) => Word,
-  counts: Map<number, number>,
-): void {
-  const add = (termHash: number, kind: Kind) => {
-    const key = termHash * 4 + kind;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  };
-  let previous: Word | null = null;
-  for (const [text] of phrase.matchAll(/[\p{L}\p{N}\p{M}]+/gu)) {
-    const word = lookup(text.slice(0, MAX_WORD));
-    add(word.hash, Kind.Word);
-    for (const letters of word.letters) add(letters, Kind.Letters);
-    if (previous !== null) {
-      add(avalanche(Math.imul(previous.hash, 31) ^ word.hash ^ 0x5bd1e995), Kind.Pair);
+    for (const phrase of normal.split(/[\n,;|>]/)) {
+      let previous: Word | null = null;
+      for (const match of phrase.match(/[\p{L}\p{N}\p{M}]+/gu) ?? []) {
+        const word = lookup(match.slice(0, MAX_WORD));
+        words.push(word.hash);
+        for (const hash of word.letters) letters.push(hash);
+        if (previous !== null) pairs.push(pairHash(previous.hash, word.hash));
+        previous = word;
+      }
     }
-    previous = word;
-  }
+    visitCounted(words, 1, visit);
+    visitCounted(pairs, PAIR_WEIGHT, visit);
+    visitCounted(letters, LETTER_WEIGHT, visit);
+  };
 }
 
-/** Term hash to weight: sublinear in the count (a word said five times is not five times as telling). */
-function weigh(counts: Map<number, number>): Map<number, number> {
-  const weights = new Map<number, number>();
-  for (const [key, count] of counts) {
-    const kind = key % 4;
-    const scale = kind === Kind.Word ? 1 : kind === Kind.Pair ? PAIR_WEIGHT : LETTER_WEIGHT;
-    const termHash = (key - kind) / 4;
-    weights.set(termHash, (weights.get(termHash) ?? 0) + scale * (1 + Math.log(count)));
+function pairHash(first: number, second: number): number {
+  return avalanche(Math.imul(first, 31) ^ second ^ 0x5bd1e995);
+}
+
+/** Weights are sublinear in the count: a word said five times is not five times as telling. */
+function visitCounted(hashes: number[], scale: number, visit: TermVisitor): void {
+  const sorted = Uint32Array.from(hashes).sort();
+  for (let from = 0, to = 0; from < sorted.length; from = to) {
+    while (to < sorted.length && sorted[to] === sorted[from]) to++;
+    visit(sorted[from]!, scale * (1 + Math.log(to - from)));
   }
-  return weights;
 }

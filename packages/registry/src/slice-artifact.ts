@@ -34,7 +34,12 @@ export async function sliceArtifact(
   const suffix = `_d${dim}`;
   const saved = await saveArtifact(targetDir, {
     manifest: {
-      ...withoutHashes(manifest),
+      createdAt: manifest.createdAt,
+      nestrecVersion: manifest.nestrecVersion,
+      commit: manifest.commit,
+      seed: manifest.seed,
+      features: manifest.features,
+      data: manifest.data,
       version: manifest.version.slice(0, MAX_VERSION - suffix.length) + suffix,
       config: cut.config,
       quality: manifest.quality.filter((row) => row.dim === null || row.dim <= dim),
@@ -48,9 +53,4 @@ export async function sliceArtifact(
     encoder: artifact.encoder,
   });
   return { path: join(targetDir, saved.version), manifest: saved };
-}
-
-function withoutHashes(manifest: Manifest) {
-  const { formatVersion: _format, itemIdsSha256: _ids, files: _files, ...draft } = manifest;
-  return draft;
 }
