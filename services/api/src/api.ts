@@ -81,6 +81,7 @@ function createPipeline(
     timeoutMs: settings.checkTimeoutMs,
     cacheMs: settings.checkCacheMs,
   });
+  let openApiJson: string | null = null;
   return {
     authenticator,
     hashUser: createUserHash(settings.logHashKey),
@@ -91,7 +92,7 @@ function createPipeline(
       gate,
       readiness,
       forgetKey: (publicId) => authenticator.forget(publicId),
-      openApiJson: () => createOpenApiJson(routes),
+      openApiJson: () => (openApiJson ??= createOpenApiJson(routes)),
     },
   };
 }

@@ -37,6 +37,12 @@ export function createOpenApiDocument(routes: readonly Route[]): Json {
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key: rk_live_...' },
       },
+      headers: {
+        RequestId: {
+          description: 'The trace id of the traceparent header, or a new one.',
+          schema: { type: 'string', pattern: '^[0-9a-f]{32}$' },
+        },
+      },
       schemas: { Problem: jsonSchema(problemSchema, 'output') },
     },
   };
@@ -112,7 +118,7 @@ function responses(route: Route): Json {
 }
 
 function success(answer: AnswerSpec): Json {
-  const headers = { 'X-Request-Id': REQUEST_ID_HEADER };
+  const headers = REQUEST_ID_HEADERS;
   if (answer.contentType !== undefined) {
     return { description: answer.description, headers, content: { [answer.contentType]: {} } };
   }
@@ -122,17 +128,14 @@ function success(answer: AnswerSpec): Json {
   return { description: answer.description, headers, content };
 }
 
-const REQUEST_ID_HEADER = {
-  description: 'The trace id of the traceparent header, or a new one.',
-  schema: { type: 'string', pattern: '^[0-9a-f]{32}$' },
-};
+const REQUEST_ID_HEADERS = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
 
 function failure(errors: readonly ErrorClass[]): Json {
   return {
     description: errors
       .map((error) => `\`${error.code}\`: ${error.traits.publicMessage}`)
       .join(' '),
-    headers: { 'X-Request-Id': REQUEST_ID_HEADER },
+    headers: REQUEST_ID_HEADERS,
     content: {
       'application/problem+json': {
         schema: {
