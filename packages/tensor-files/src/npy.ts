@@ -93,19 +93,18 @@ function headerEnd(bytes: Uint8Array): number {
 }
 
 const FIELD =
-  /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^']{1,32})'|(True|False)|\(([0-9, ]*)\)|(\[))\s*(,|(?=\s*\}))/y;
+  /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^']{1,32})'|(True|False)|\(([0-9, ]*)\))\s*(,|(?=\s*\}))/y;
 
 function parseHeader(text: string): NpyHeader {
   const fields = new Map<string, string>();
+  if (/'descr'\s*:\s*\[/.test(text)) refuse('the array is structured; plain arrays are read');
   let at = text.startsWith('{') ? 1 : refuse('the header is not a Python dict');
   for (;;) {
     FIELD.lastIndex = at;
     const match = FIELD.exec(text);
     if (match === null) break;
     if (fields.has(match[1]!)) refuse(`the header has '${match[1]}' twice`);
-    const value = match[2] ?? match[3] ?? match[4];
-    if (value === undefined) refuse('the header describes a structured array; plain ones are read');
-    fields.set(match[1]!, value!);
+    fields.set(match[1]!, match[2] ?? match[3] ?? match[4]!);
     at = FIELD.lastIndex;
   }
   if (!/^\s*\}\s*$/.test(text.slice(at))) {
