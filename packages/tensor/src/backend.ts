@@ -73,6 +73,8 @@ async function loadWasm(): Promise<void> {
 async function loadCpu(): Promise<void> {
   await import('@tensorflow/tfjs-backend-cpu');
   await activate('cpu');
+  // Its first tensor prints an advertisement.
+  await quietly(() => Promise.resolve(tf.scalar(0).dispose()));
 }
 
 function load(name: BackendName): Promise<void> {
