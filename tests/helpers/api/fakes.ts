@@ -2,7 +2,7 @@
  * The API's dependencies in memory, for tests of routes: small, honest stand-ins that keep what they are
  * given. The real stores are tested in tests/integration.
  */
-import { DEFAULT_TIERS, type Item, type Manifest, type Scope } from '@nestrec/contracts';
+import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
 import { ItemNotFound, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
 import { generateApiKey, hashApiKey, publicIdOf, type ApiKey } from '@nestrec/storage';
@@ -22,7 +22,12 @@ export interface FakeWorld {
   applied: bigint;
   published: string | null;
   /** Makes a key at once; returns its text. */
-  key(options?: { tier?: string; scopes?: readonly Scope[]; expiresAtMs?: number }): string;
+  key(options?: {
+    tier?: string | Tier;
+    client?: string;
+    scopes?: readonly Scope[];
+    expiresAtMs?: number;
+  }): string;
   revoke(key: string): void;
 }
 
@@ -39,14 +44,15 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const keys = new Map<string, { hash: Uint8Array; key: ApiKey }>();
   const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
   const models = [model('v1'), model('v2')];
-  const addKey: FakeWorld['key'] = ({ tier = 'full', scopes = ALL_SCOPES, expiresAtMs } = {}) => {
+  const addKey: FakeWorld['key'] = (options = {}) => {
+    const { tier = 'full', client = 'tests', scopes = ALL_SCOPES, expiresAtMs } = options;
     const { key, publicId, hash } = generateApiKey();
-    const found = DEFAULT_TIERS.find((one) => one.name === tier)!;
+    const found = typeof tier === 'string' ? DEFAULT_TIERS.find((one) => one.name === tier)! : tier;
     keys.set(publicId, {
       hash,
       key: {
         publicId,
-        client: 'tests',
+        client,
         tier: found,
         scopes,
         createdAtMs: clock.now(),
@@ -111,8 +117,13 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         return { outcome: 'valid', key: entry.key };
       },
       list: async () => [...keys.values()].map(({ key }) => key),
-      create: async ({ tier, scopes, expiresAtMs }) => {
-        const key = addKey({ tier, scopes, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
+      create: async ({ client, tier, scopes, expiresAtMs }) => {
+        const key = addKey({
+          client,
+          tier,
+          scopes,
+          ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+        });
         return { key, publicId: publicIdOf(key)! };
       },
       revoke: async (publicId) => revoke(publicId),
