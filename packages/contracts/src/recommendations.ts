@@ -8,7 +8,8 @@ export const MAX_SESSION_ITEMS = 200;
 
 export const sessionRequestSchema = z.strictObject({
   items: z.array(idSchema).max(MAX_SESSION_ITEMS),
-  k: z.number().int().min(1).max(MAX_K).default(DEFAULT_K),
+  /** Absent: DEFAULT_K, or the tier's max_k where that is less. */
+  k: z.number().int().min(1).max(MAX_K).optional(),
   dim: z.number().int().min(1).optional(),
   exclude_seen: z.boolean().default(true),
 });

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { problemOf, startApi, type ApiHarness } from '../../../../../tests/helpers/api/harness.js';
+
+let api: ApiHarness;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+describe('model versions', () => {
+  it('GET lists them and names the one that answers', async () => {
+    expect((await api.call('GET', '/v1/models')).json).toMatchObject({
+      published: 'v1',
+      previous: null,
+      models: [
+        { version: 'v1', status: 'candidate', sizes: [8, 16, 32, 64], items: 10 },
+        { version: 'v2' },
+      ],
+    });
+  });
+
+  it('publishes a version, and rolls back from it once', async () => {
+    const publish = await api.call('POST', '/v1/models/v2/publish');
+    expect([publish.status, publish.json]).toEqual([200, { published: 'v2', previous: 'v1' }]);
+    const rollback = await api.call('POST', '/v1/models/v2/rollback');
+    expect([rollback.status, rollback.json]).toEqual([200, { published: 'v1', previous: null }]);
+    const again = await api.call('POST', '/v1/models/v2/rollback');
+    expect(problemOf(again)).toMatchObject({ status: 409, code: 'publish_refused' });
+  });
+
+  it('404 for a version that is not there, 422 for a name that no version can have', async () => {
+    expect(problemOf(await api.call('POST', '/v1/models/v9/publish')).code).toBe('model_not_found');
+    const name = encodeURIComponent('v1"; DROP TABLE items; --');
+    const reply = await api.call('POST', `/v1/models/${name}/publish`);
+    expect(problemOf(reply)).toMatchObject({ status: 422, code: 'invalid_request' });
+  });
+});
