@@ -70,8 +70,14 @@ export function createIngest(deps: IngestDeps): Ingest {
   const committed = (partition: number, outcome: BatchOutcome) => {
     progress.advance(partition, outcome.nextOffset);
     metrics.batchApplied(outcome, clock.now());
-    for (const { reason, detail } of outcome.rejects) {
-      logger.warn({ partition, reason, detail }, 'a record was set aside');
+    if (outcome.rejects.length > 0) {
+      // Reasons only: details may quote user ids, which logs do not hold; `rejects` has them.
+      const reasons = [...new Set(outcome.rejects.map((fault) => fault.reason))];
+      const { nextOffset, rejects } = outcome;
+      logger.warn(
+        { partition, belowOffset: String(nextOffset), records: rejects.length, reasons },
+        'records of the log were set aside; see the table rejects',
+      );
     }
   };
 

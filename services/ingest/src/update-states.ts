@@ -82,6 +82,7 @@ export async function updateStates(
     planUser(context.model, userId, list.sort(compareEvents), rows.get(userId), vectors),
   );
   const histories = await loadHistories(context, plans);
+  const informed = await withVectorsOf(context, histories);
 
   const done: StoredState[] = [];
   let rebuilt = 0;
@@ -89,10 +90,10 @@ export async function updateStates(
     const history = histories.get(plan.userId) ?? [];
     let open = plan.open;
     if (open === null) {
-      open = await rebuild(context, plan.userId, history);
+      open = await rebuild(informed, plan.userId, history);
       rebuilt += 1;
     } else {
-      if (plan.late !== null) await putLate(context, open, plan.late, history, plan.appended);
+      if (plan.late !== null) await putLate(informed, open, plan.late, history, plan.appended);
       append(context.model, open, plan.appended, vectors);
     }
     done.push(toRow(context.model.version, open));
@@ -155,6 +156,20 @@ async function loadHistories(
     .map((plan) => plan.userId);
   if (users.length === 0) return new Map();
   return recentInteractionsOfMany(context.tx, users, context.model.replayEvents);
+}
+
+/** A context that has the vectors of all these events at hand, asked for in one statement. */
+async function withVectorsOf(
+  context: StateContext,
+  histories: ReadonlyMap<string, readonly Interaction[]>,
+): Promise<StateContext> {
+  const asked = new Set([...histories.values()].flat().map((event) => event.itemId));
+  const known = await context.vectors([...asked]);
+  return {
+    ...context,
+    vectors: (itemIds) =>
+      itemIds.every((id) => asked.has(id)) ? Promise.resolve(known) : context.vectors(itemIds),
+  };
 }
 
 async function rebuild(
