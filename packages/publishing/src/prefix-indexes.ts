@@ -4,7 +4,7 @@
  * An index on (subvector(embedding, 1, m)) holds only m coordinates, so a small tier reads little memory;
  * which is why sizes do not share one. Builds run without a statement limit: they take minutes.
  */
-import type { Database, Queryable } from '@nestrec/database';
+import { sqlState, type Database, type Queryable } from '@nestrec/database';
 import { itemVectorsIndex, itemVectorsPrefix, itemVectorsTable } from '@nestrec/storage';
 
 /** pgvector's limit for HNSW on `vector`; greater sizes are served by the exact scan. */
@@ -43,15 +43,28 @@ export async function buildPrefixIndex(
   replace = false,
 ): Promise<void> {
   const index = itemVectorsIndex(version, dim);
+  const statements = [
+    ...(db.kind === 'postgres' ? [`SET LOCAL maintenance_work_mem = '256MB'`] : []),
+    ...(replace ? [`DROP INDEX IF EXISTS ${index}`] : []),
+    `CREATE INDEX IF NOT EXISTS ${index} ON ${itemVectorsTable(version)}
+       USING hnsw (${itemVectorsPrefix(dim, fullDim, '')} vector_ip_ops)
+       WITH (m = ${settings.m}, ef_construction = ${settings.efConstruction})`,
+  ];
+  try {
+    await runUnlimited(db, statements);
+  } catch (error) {
+    // Parallel builds need as much shared memory; containers often have 64 MB of it.
+    if (db.kind !== 'postgres' || !sqlState(error)?.startsWith(OUT_OF_RESOURCES)) throw error;
+    await runUnlimited(db, ['SET LOCAL max_parallel_maintenance_workers = 0', ...statements]);
+  }
+}
+
+const OUT_OF_RESOURCES = '53';
+
+async function runUnlimited(db: Database, statements: readonly string[]): Promise<void> {
   await db.transaction(
     async (tx) => {
-      if (db.kind === 'postgres') await tx.query(`SET LOCAL maintenance_work_mem = '256MB'`);
-      if (replace) await tx.query(`DROP INDEX IF EXISTS ${index}`);
-      await tx.query(
-        `CREATE INDEX IF NOT EXISTS ${index} ON ${itemVectorsTable(version)}
-         USING hnsw (${itemVectorsPrefix(dim, fullDim, '')} vector_ip_ops)
-         WITH (m = ${settings.m}, ef_construction = ${settings.efConstruction})`,
-      );
+      for (const statement of statements) await tx.query(statement);
     },
     { statementTimeoutMs: 0 },
   );

@@ -11,6 +11,8 @@ import { itemVectorsTable, recentInteractionsOfMany } from '@nestrec/storage';
 import { createCell } from '@nestrec/streaming';
 
 const SEED = 17;
+/** Newest events that a query is made of: enough to be typical, few enough to read for all. */
+const HISTORY_EVENTS = 20;
 /** Interactions read for each user wanted: users with long histories come up more than once. */
 const EVENTS_PER_USER = 50;
 
@@ -23,7 +25,7 @@ export async function sampleQueries(
   const { config, version } = artifact.manifest;
   const cell = createCell(config, artifact.parameters);
   const users = await sampleUsers(db, count);
-  const histories = await recentInteractionsOfMany(db, users, artifact.manifest.replayEvents);
+  const histories = await recentInteractionsOfMany(db, users, HISTORY_EVENTS);
   const random = createRandom(SEED);
   const singles = Array.from(
     { length: count },

@@ -9,16 +9,12 @@ import { sqlState, type Queryable } from '@nestrec/database';
 import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
 import { resolveDim, type DimRequest } from './dimensions.js';
+import { readItemVectors, readServedVector } from './item-vectors.js';
 import type { PublishedModel, PublishedModels } from './published-models.js';
 import { fuseRanks, rankCandidates } from './ranking.js';
 import type { Exclusion } from './search-sql.js';
 import { mostPopular, searchByScore, searchBySimilarity, type Found } from './search.js';
-import {
-  loadUserContext,
-  readItemVectors,
-  readServedVector,
-  type UserContext,
-} from './user-context.js';
+import { loadUserContext, type UserContext } from './user-context.js';
 
 export interface ListRequest extends DimRequest {
   readonly k: number;

@@ -3,11 +3,12 @@
  * and complete, otherwise one rebuilt from the newest interactions. Never writes: ingest does.
  */
 import type { ServedBy } from '@nestrec/contracts';
-import { parseVector, type Queryable } from '@nestrec/database';
+import type { Queryable } from '@nestrec/database';
 import { InvalidState, isError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
 import { getUserState, recentInteractions, type UserState as StoredState } from '@nestrec/storage';
 import { decodeState, rebuildState, type UserState } from '@nestrec/streaming';
+import { readItemVectors } from './item-vectors.js';
 import type { PublishedModel } from './published-models.js';
 
 export interface UserContext {
@@ -67,31 +68,4 @@ async function rebuild(db: Queryable, model: PublishedModel, userId: string): Pr
     eventsInState: rebuilt.state.events,
     stateAtMs: rebuilt.lastKnown?.timestampMs ?? null,
   };
-}
-
-/** Vectors, length D, of those items that the version holds, removed ones included. */
-export async function readItemVectors(
-  db: Queryable,
-  model: PublishedModel,
-  itemIds: readonly string[],
-): Promise<Map<string, Float32Array>> {
-  if (itemIds.length === 0) return new Map();
-  const { rows } = await db.query<{ item_id: string; embedding: string }>(
-    `SELECT item_id, embedding FROM ${model.table} WHERE item_id = ANY($1)`,
-    [itemIds],
-  );
-  return new Map(rows.map((row) => [row.item_id, parseVector(row.embedding)]));
-}
-
-/** The vector, length D, of an item that may be shown or asked about; null where there is none. */
-export async function readServedVector(
-  db: Queryable,
-  model: PublishedModel,
-  itemId: string,
-): Promise<Float32Array | null> {
-  const { rows } = await db.query<{ embedding: string }>(
-    `SELECT embedding FROM ${model.table} WHERE item_id = $1 AND NOT removed`,
-    [itemId],
-  );
-  return rows[0] ? parseVector(rows[0].embedding) : null;
 }
