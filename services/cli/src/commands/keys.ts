@@ -1,7 +1,6 @@
 /** `nestrec keys create|list|revoke`: the API keys of client applications. */
 import { InvalidArgumentError, type Command } from 'commander';
 import {
-  keyAnswerSchema,
   keyCreatedSchema,
   keysAnswerSchema,
   scopeSchema,
@@ -19,9 +18,13 @@ import {
   revokeApiKey,
   type ApiKey,
 } from '@nestrec/storage';
+import { z } from 'zod';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { directOrRemote } from '../running-server.js';
+
+/** What `ask` gives for an answer without a body. */
+const noContent = z.strictObject({});
 
 export function addKeys(program: Command, invocation: Invocation): void {
   const group = program.command('keys').description('API keys of client applications');
@@ -124,7 +127,11 @@ function addRevoke(group: Command, invocation: Invocation): void {
         }
         return describe((await listApiKeys(db)).find((one) => one.publicId === id)!);
       },
-      (ask) => ask('DELETE', `/v1/admin/keys/${encodeURIComponent(id!)}`, keyAnswerSchema),
+      async (ask) => {
+        await ask('DELETE', `/v1/admin/keys/${encodeURIComponent(id!)}`, noContent);
+        const { keys } = await ask('GET', '/v1/admin/keys', keysAnswerSchema);
+        return keys.find((key) => key.id === id)!;
+      },
     );
     output.result(revoked, `Key ${revoked.id} of ${revoked.client} is revoked.`);
   });

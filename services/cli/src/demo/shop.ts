@@ -3,8 +3,9 @@
  * their category and on the brands the user likes; popularity knows little of that.
  *
  * Pure and seeded: the same seed gives the same items and events on every machine. Every item has a few
- * companions (what people buy after it). A user's next item is a companion of one of the last items, or
- * one of a liked brand in a recent category, or, rarely, anything.
+ * companions (what people buy after it), and every user a taste: two brands and a material. A user's next
+ * item is a companion of a recent item, or something to the user's taste in the category at hand or the
+ * one beside it, or, rarely, anything.
  */
 import type { Item } from '@nestrec/contracts';
 import { createRandom, type Random } from '@nestrec/random';
@@ -41,12 +42,15 @@ const PERIOD_MS = 270 * 24 * 3_600_000;
 const COMPANIONS = 4;
 
 /** How the next item is chosen; the rest of the probability is anything at all. */
-const CHOICE = { companionOfLast: 0.42, companionOfEarlier: 0.16, likedBrandNearby: 0.32 };
+const CHOICE = { companionOfLast: 0.2, companionOfEarlier: 0.08, taste: 0.67 };
+/** Of what is to the taste, how much comes from the category of the last item. */
+const SAME_CATEGORY = 0.65;
 
 interface Catalogue {
   readonly items: Item[];
   readonly categoryOf: Int32Array;
   readonly brandOf: Int32Array;
+  readonly materialOf: Int32Array;
   readonly inCategory: number[][];
   readonly companions: number[][];
 }
@@ -73,6 +77,7 @@ function generateCatalogue(count: number, random: Random): Catalogue {
   const items: Item[] = [];
   const categoryOf = new Int32Array(count);
   const brandOf = new Int32Array(count);
+  const materialOf = new Int32Array(count);
   const inCategory: number[][] = categories.map(() => []);
   const titles = new Set<string>();
   for (let i = 0; i < count; i++) {
@@ -80,13 +85,14 @@ function generateCatalogue(count: number, random: Random): Catalogue {
     // A brand is at home in a third of the categories, so brand and category inform each other.
     const b = (c + 3 * random.int(Math.ceil(BRANDS.length / 3))) % BRANDS.length;
     const { department, category } = categories[c]!;
-    const words = () =>
-      `${BRANDS[b]} ${pick(STYLES, random)} ${pick(MATERIALS, random)} ${category}`;
+    const m = random.int(MATERIALS.length);
+    const words = () => `${BRANDS[b]} ${pick(STYLES, random)} ${MATERIALS[m]} ${category}`;
     let title = words();
     for (let n = 2; titles.has(title); n++) title = `${words()} No. ${n}`;
     titles.add(title);
     categoryOf[i] = c;
     brandOf[i] = b;
+    materialOf[i] = m;
     inCategory[c]!.push(i);
     items.push({
       item_id: `item-${String(i + 1).padStart(4, '0')}`,
@@ -98,7 +104,7 @@ function generateCatalogue(count: number, random: Random): Catalogue {
     });
   }
   const companions = items.map((_, i) => chooseCompanions(i, categoryOf, inCategory, random));
-  return { items, categoryOf, brandOf, inCategory, companions };
+  return { items, categoryOf, brandOf, materialOf, inCategory, companions };
 }
 
 /** One companion of the same category, the others of one sister category of the department. */
@@ -109,12 +115,22 @@ function chooseCompanions(
   random: Random,
 ): number[] {
   const own = categoryOf[item]!;
-  const perDepartment = DEPARTMENTS[0]!.categories.length;
-  const department = Math.floor(own / perDepartment);
-  const sister = department * perDepartment + ((own + 1 + random.int(2)) % perDepartment);
+  const sister = sisterOf(own);
   return Array.from({ length: COMPANIONS }, (_, n) =>
     pick(inCategory[n === 0 ? own : sister]!, random),
   );
+}
+
+/** The next category of the same department. */
+function sisterOf(category: number): number {
+  const perDepartment = DEPARTMENTS[0]!.categories.length;
+  const first = category - (category % perDepartment);
+  return first + ((category + 1) % perDepartment);
+}
+
+interface Taste {
+  readonly brands: ReadonlySet<number>;
+  readonly material: number;
 }
 
 function generateHistory(
@@ -125,9 +141,12 @@ function generateHistory(
 ): ShopEvent[] {
   const [least, most] = size.eventsPerUser;
   const length = least + random.int(most - least + 1);
-  const likedBrands = new Set([random.int(BRANDS.length), random.int(BRANDS.length)]);
+  const taste: Taste = {
+    brands: new Set([random.int(BRANDS.length), random.int(BRANDS.length)]),
+    material: random.int(MATERIALS.length),
+  };
   const history: number[] = [random.int(size.items)];
-  while (history.length < length) history.push(nextItem(catalogue, history, likedBrands, random));
+  while (history.length < length) history.push(nextItem(catalogue, history, taste, random));
   const userId = `user-${String(user + 1).padStart(4, '0')}`;
   let timeMs = FIRST_EVENT_MS + random.int(PERIOD_MS - most * 3 * 24 * 3_600_000);
   return history.map((item, n) => {
@@ -146,7 +165,7 @@ function generateHistory(
 function nextItem(
   catalogue: Catalogue,
   history: readonly number[],
-  likedBrands: ReadonlySet<number>,
+  taste: Taste,
   random: Random,
 ): number {
   const last = history[history.length - 1]!;
@@ -157,9 +176,14 @@ function nextItem(
     candidates = catalogue.companions[last]!;
   } else if (draw < CHOICE.companionOfLast + CHOICE.companionOfEarlier) {
     candidates = catalogue.companions[earlier]!;
-  } else if (draw < CHOICE.companionOfLast + CHOICE.companionOfEarlier + CHOICE.likedBrandNearby) {
-    const nearby = catalogue.inCategory[catalogue.categoryOf[last]!]!;
-    const liked = nearby.filter((item) => likedBrands.has(catalogue.brandOf[item]!));
+  } else if (draw < CHOICE.companionOfLast + CHOICE.companionOfEarlier + CHOICE.taste) {
+    const own = catalogue.categoryOf[last]!;
+    const category = random.uniform() < SAME_CATEGORY ? own : sisterOf(own);
+    const nearby = catalogue.inCategory[category]!;
+    const liked = nearby.filter(
+      (item) =>
+        taste.brands.has(catalogue.brandOf[item]!) || taste.material === catalogue.materialOf[item],
+    );
     candidates = liked.length > 0 ? liked : nearby;
   } else {
     candidates = pick(catalogue.inCategory, random);

@@ -1,0 +1,201 @@
+/**
+ * The command line as people call it: exit codes, faults all at once, one JSON document, and files going
+ * all the way to answers. Runs the built command in processes of its own.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, repositoryRoot, startProcess } from '../helpers/started-process.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nestrec-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+async function nestrec(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Outcome> {
+  const one = startProcess(
+    process.execPath,
+    [join(repositoryRoot, 'services/cli/bin/nestrec.js'), ...args],
+    { NESTREC_DATA_DIR: join(folder, 'data'), ...env },
+  );
+  const code = await one.ended;
+  return { code, output: one.output() };
+}
+
+/** The one JSON document that standard output holds; notes on standard error come before it. */
+function json<T>({ output }: Outcome): T {
+  return JSON.parse(output.slice(output.search(/^\{/m))) as T;
+}
+
+describe('nestrec, usage and settings', () => {
+  it('ends with 2 on an unknown command or option and suggests the nearest', async () => {
+    const unknown = await nestrec(['trian']);
+    expect(unknown).toMatchObject({ code: 2 });
+    expect(unknown.output).toMatch(/train/);
+    expect(await nestrec(['train', '--epoch', '3'])).toMatchObject({ code: 2 });
+    expect(await nestrec(['train', '--sizes', '64,32'])).toMatchObject({ code: 2 });
+  });
+
+  it('ends with 0 and shows examples for --help', async () => {
+    const help = await nestrec(['import', 'events', '--help']);
+    expect(help.code).toBe(0);
+    expect(help.output).toMatch(/Examples:/);
+  });
+
+  it('reports all faults of the settings at once with exit code 78', async () => {
+    const env = { PORT: '70000', NESTREC_BACKEND: 'gpu', NESTREC_LOG_LEVLE: 'info' };
+    const { code, output } = await nestrec(['config', 'check'], env);
+    expect(code).toBe(78);
+    expect(output).toContain('PORT: got "70000"');
+    expect(output).toContain('NESTREC_BACKEND: got "gpu"');
+    expect(output).toContain('NESTREC_LOG_LEVEL (did you mean this?)');
+  });
+
+  it('never prints the database password', async () => {
+    const { code, output } = await nestrec(['config', 'check'], {
+      DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d',
+    });
+    expect(code).toBe(0);
+    expect(output).not.toContain('hunter2');
+  });
+
+  it('names the file and the reason when an input is missing', async () => {
+    const { code, output } = await nestrec(['golden', join(folder, 'absent.json')]);
+    expect(code).toBe(66);
+    expect(output).toContain('absent.json');
+  });
+});
+
+/** 60 users over 30 items; who takes item i goes on to item i + 1. */
+function exampleEvents(): string {
+  const lines: string[] = [];
+  for (let user = 0; user < 60; user++) {
+    for (let n = 0; n < 8; n++) {
+      const time = new Date(Date.UTC(2026, 0, 1 + user, n)).toISOString();
+      lines.push(
+        JSON.stringify({ who: `u${user}`, what: `i${(user + n) % 30}`, when: time, kind: 'view' }),
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+describe('nestrec, from files to answers', () => {
+  it('imports, trains, verifies, slices, publishes and serves', async () => {
+    const files = join(folder, 'files');
+    await mkdir(files);
+    await writeFile(join(files, 'events.jsonl'), exampleEvents());
+    const items = Array.from({ length: 31 }, (_, i) =>
+      JSON.stringify({ item_id: `i${i}`, title: `Thing number ${i}`, brand: `B${i % 3}` }),
+    );
+    await writeFile(join(files, 'items.jsonl'), `${items.join('\n')}\n`);
+    const map = 'user_id=who,item_id=what,timestamp=when,type=kind';
+    const importEvents = ['import', 'events', join(files, 'events.jsonl'), '--map', map, '--json'];
+
+    const first = await nestrec(importEvents);
+    expect(first, first.output).toMatchObject({ code: 0 });
+    expect(json(first)).toMatchObject({ read: 480, stored: 480, duplicate: 0, bad: 0 });
+    expect(json(await nestrec(importEvents))).toMatchObject({ stored: 0, duplicate: 480 });
+    expect(await nestrec(['import', 'items', join(files, 'items.jsonl')])).toMatchObject({
+      code: 0,
+    });
+
+    const trained = await nestrec(
+      [
+        'train',
+        '--sizes',
+        '8,16',
+        '--epochs',
+        '2',
+        '--model-version',
+        'v1',
+        '--text-width',
+        '8',
+        '--json',
+      ],
+      { NESTREC_BACKEND: 'wasm' },
+    );
+    expect(trained, trained.output).toMatchObject({ code: 0 });
+    expect(json<{ manifest: unknown }>(trained).manifest).toMatchObject({ version: 'v1' });
+
+    const model = join(folder, 'data', 'models', 'v1');
+    expect(json(await nestrec(['model', 'verify', model, '--json']))).toMatchObject({
+      accepted: true,
+    });
+    const slices = join(folder, 'slices');
+    const sliced = await nestrec([
+      'model',
+      'slice',
+      model,
+      '--dim',
+      '8',
+      '--out',
+      slices,
+      '--json',
+    ]);
+    const slice = json<{ path: string }>(sliced);
+    expect(await nestrec(['model', 'verify', slice.path])).toMatchObject({ code: 0 });
+    expect(await nestrec(['model', 'slice', model, '--dim', '7'])).toMatchObject({ code: 65 });
+
+    const published = await nestrec(['publish', 'v1', '--json']);
+    expect(published, published.output).toMatchObject({ code: 0 });
+    expect(json(published)).toMatchObject({ items: 31, newItems: 1 });
+    expect(await nestrec(['evaluate'], { NESTREC_BACKEND: 'wasm' })).toMatchObject({ code: 0 });
+
+    await expectServed();
+    await expectBackup();
+  });
+
+  async function expectServed(): Promise<void> {
+    const key = json<{ key: string }>(
+      await nestrec(['keys', 'create', '--client', 'c', '--json']),
+    ).key;
+    const port = await freePort();
+    const server = startProcess(
+      process.execPath,
+      [join(repositoryRoot, 'services/cli/bin/nestrec.js'), 'serve'],
+      { NESTREC_DATA_DIR: join(folder, 'data'), PORT: String(port) },
+    );
+    const [, url] = await server.waitForLine(/^ready (\S+)$/m, 60_000);
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await fetch(`${url}/v1/users/u0/recommendations?k=5&dim=8`, { headers });
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ served_by: { model_version: 'v1', dim: 8 } });
+
+    // The server holds the data folder: commands for keys go through it, others are refused politely.
+    const second = await nestrec(['keys', 'create', '--client', 'd', '--tier', 'basic', '--json']);
+    expect(second, second.output).toMatchObject({ code: 0 });
+    const { id } = json<{ id: string }>(second);
+    expect(await nestrec(['keys', 'revoke', id])).toMatchObject({ code: 0 });
+    const refused = await nestrec(['train']);
+    expect(refused.code).toBe(75);
+    expect(refused.output).toContain(String(server.child.pid));
+    server.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+  }
+
+  async function expectBackup(): Promise<void> {
+    const backup = join(folder, 'backup');
+    expect(await nestrec(['backup', 'create', backup])).toMatchObject({ code: 0 });
+    const restored = { NESTREC_DATA_DIR: join(folder, 'restored') };
+    expect(await nestrec(['backup', 'restore', backup], restored)).toMatchObject({ code: 0 });
+    const { keys } = json<{ keys: { client: string }[] }>(
+      await nestrec(['keys', 'list', '--json'], restored),
+    );
+    expect(keys.map((key) => key.client)).toContain('c');
+    expect(await nestrec(['backup', 'restore', backup], restored)).toMatchObject({ code: 2 });
+    await writeFile(join(backup, 'models', 'v1', 'items.json'), '[]');
+    const other = { NESTREC_DATA_DIR: join(folder, 'other') };
+    expect(await nestrec(['backup', 'restore', backup], other)).toMatchObject({ code: 65 });
+  }
+});
