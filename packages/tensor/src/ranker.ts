@@ -1,7 +1,8 @@
 /**
  * Ranks of target items at every nested size in one pass, from running sums (model.md 5, part 5): a rank is
- * 1 + the number of items with a strictly greater score, a count, never a sort. Equal scores are therefore
- * ranked in the target's favour; a target whose score is not a number ranks last.
+ * a count, never a sort. Tie rule, the same as in @nestrec/evaluation: the target stands behind every item
+ * of equal score, and a score that is not a number counts as larger; so the rank is the number of items
+ * whose score is not smaller than the target's, itself included.
  *
  * Knows queries and item vectors only. Targets and seen items are internal ids 1..N; row i of the item
  * vectors is item i + 1. Scores are counted on the host: comparing with a broadcast column costs 60 ns a
@@ -61,7 +62,7 @@ export function createRanker(itemVectors: Float32Array, sizes: readonly number[]
           cases.queries.subarray(from * width, to * width),
           columns,
           segments,
-          (k, scores) => countGreater(cases, from, to, scores, all[k]!, masked[k]!),
+          (k, scores) => countBefore(cases, from, to, scores, all[k]!, masked[k]!),
         );
       }
       return { all, masked };
@@ -95,7 +96,7 @@ function scoreBySize(
 }
 
 /** Ranks of cases from .. to - 1 at one size. */
-function countGreater(
+function countBefore(
   cases: RankCases,
   from: number,
   to: number,
@@ -107,17 +108,13 @@ function countGreater(
   for (let c = from; c < to; c++) {
     const row = scores.subarray((c - from) * numItems, (c - from + 1) * numItems);
     const target = row[cases.targets[c]! - 1]!;
-    if (!Number.isFinite(target)) {
-      all[c] = masked[c] = numItems;
-      continue;
-    }
-    let greater = 0;
-    for (let i = 0; i < numItems; i++) if (row[i]! > target) greater++;
-    let seenGreater = 0;
+    let rank = 0;
+    for (let i = 0; i < numItems; i++) if (!(row[i]! < target)) rank++;
+    let seenBefore = 0;
     for (let s = cases.seenOffsets[c]!; s < cases.seenOffsets[c + 1]!; s++) {
-      if (row[cases.seen[s]! - 1]! > target) seenGreater++;
+      if (!(row[cases.seen[s]! - 1]! < target)) seenBefore++;
     }
-    all[c] = 1 + greater;
-    masked[c] = 1 + greater - seenGreater;
+    all[c] = rank;
+    masked[c] = rank - seenBefore;
   }
 }

@@ -57,7 +57,8 @@ export function encodeCheckpoint(state: RunState, fingerprint: string): Uint8Arr
   for (const group of GROUPS) {
     for (const [name, array] of state[group] ?? []) arrays.set(`${group}/${name}`, array);
   }
-  const { parameters: _p, best: _b, optimizer: _o, ...head } = state;
+  const { step, epoch, batchInEpoch, lossSum, labelSum, stopping, epochs } = state;
+  const head = { step, epoch, batchInEpoch, lossSum, labelSum, stopping, epochs };
   return encodeSafetensors(arrays, {
     format: FORMAT,
     fingerprint,

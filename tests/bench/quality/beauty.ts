@@ -61,7 +61,7 @@ export async function readBeauty(
 }
 
 async function readItems(path: string): Promise<Item[]> {
-  const source = await importItems({ kind: 'table', path }, {});
+  const source = await importItems({ path }, {});
   const items: Item[] = [];
   try {
     for await (const batch of source.batches()) items.push(...batch);
