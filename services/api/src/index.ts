@@ -28,3 +28,6 @@ export {
   createTierStore,
   type LiveVersions,
 } from './stores.js';
+export { createPublisher } from './publisher.js';
+export { apiConfig, type ApiConfig } from './config.js';
+export { runApi, type RunningApi } from './run.js';

@@ -189,7 +189,7 @@ const VALUES: Case[] = [
   },
   {
     name: 'an id that is a number',
-    body: eventWith({ user_id: 9007199254740993 }),
+    body: '{"events":[{"user_id":9007199254740993,"item_id":"i"}]}',
     status: 422,
     code: 'invalid_request',
     field: 'events[0].user_id',

@@ -9,7 +9,6 @@ const KEY_IN_TEXT = /rk_(?:live|test)_[0-9A-Za-z]/;
 /** Headers of which a second one would leave open which counts. */
 const SINGLE_HEADERS = ['host', 'authorization', 'x-api-key', 'content-type', 'content-encoding'];
 const KEY_PARAMETERS = /(?:^|[?&])(?:api[-_]?key|key|apikey|access[-_]?token|authorization)=/i;
-// eslint-disable-next-line no-control-regex -- everything but visible ASCII is refused
 const NOT_VISIBLE_ASCII = /[^\u0021-\u007e]/;
 
 export interface RawRequest {

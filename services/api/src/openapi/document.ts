@@ -149,7 +149,8 @@ function failure(errors: readonly ErrorClass[]): Json {
   };
 }
 
+/** Without the name of the dialect: OpenAPI 3.1 has it as its default. */
 function jsonSchema(schema: z.core.$ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
+  const entries = Object.entries(z.toJSONSchema(schema, { io, unrepresentable: 'any' }));
+  return Object.fromEntries(entries.filter(([keyword]) => keyword !== '$schema'));
 }

@@ -1,0 +1,107 @@
+/**
+ * The API as a process of its own, over PostgreSQL. Composes what `createApi` needs; ingest runs elsewhere,
+ * so `after` asks the database how far it has come.
+ */
+import { migrate, openPostgres, type Database } from '@nestrec/database';
+import { InvalidConfig } from '@nestrec/errors';
+import { openEmbeddedLog } from '@nestrec/event-log';
+import {
+  createEmbedderSource,
+  embedItemInLiveVersions,
+  removeItemFromLiveVersions,
+} from '@nestrec/publishing';
+import { loadArtifact } from '@nestrec/registry';
+import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
+import { createMetrics, systemClock, type Logger } from '@nestrec/runtime';
+import { ensureDefaultTiers, getPositions } from '@nestrec/storage';
+import { createApi } from './api.js';
+import type { ApiConfig } from './config.js';
+import type { ApiDeps } from './deps.js';
+import { createEventWaiter } from './events/wait-for-events.js';
+import { createPublisher } from './publisher.js';
+import {
+  createCatalogueStore,
+  createKeyStore,
+  createModelStore,
+  createStoreChecks,
+  createTierStore,
+} from './stores.js';
+
+export interface RunningApi {
+  readonly url: string;
+  /** Stops the server, then the log and the database. Safe twice. */
+  stop(): Promise<void>;
+}
+
+/** @throws InvalidConfig without DATABASE_URL, and what opening the database or the port throws */
+export async function runApi(config: ApiConfig, logger: Logger): Promise<RunningApi> {
+  if (config.databaseUrl === null) {
+    throw new InvalidConfig({
+      fields: [{ path: 'DATABASE_URL', got: 'nothing', want: 'the address of PostgreSQL' }],
+      detail:
+        'DATABASE_URL is not set. The embedded database belongs to one process: use `nestrec serve` for it.',
+    });
+  }
+  const db = await openPostgres({
+    url: config.databaseUrl,
+    applicationName: 'nestrec-api',
+    logger,
+  });
+  const close: (() => Promise<void>)[] = [() => db.close()];
+  try {
+    await migrate(db);
+    await ensureDefaultTiers(db);
+    const log = openEmbeddedLog(db, { logger });
+    close.unshift(() => log.close());
+    const api = createApi({
+      ...composeStores(db, logger),
+      log,
+      waitForEvents: createEventWaiter(() => nextOffsets(db, log.topic)),
+      settings: {
+        openOperations: config.openOperations,
+        logHashKey: config.logHashKey,
+        drainDelayMs: config.drainDelayMs,
+      },
+    });
+    close.unshift(() => api.stop());
+    const { url } = await api.listen(config.port, config.host);
+    return { url, stop: () => closeAll(close) };
+  } catch (error) {
+    await closeAll(close);
+    throw error;
+  }
+}
+
+async function closeAll(steps: (() => Promise<void>)[]): Promise<void> {
+  for (const step of steps.splice(0)) await step();
+}
+
+function composeStores(
+  db: Database,
+  logger: Logger,
+): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
+  const models = createPublishedModels({ db, clock: systemClock, logger });
+  const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
+  return {
+    keys: createKeyStore(db),
+    tiers: createTierStore(db),
+    models: createModelStore(db),
+    catalogue: createCatalogueStore(db, {
+      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      remove: async (itemId) => {
+        await removeItemFromLiveVersions(db, itemId);
+      },
+    }),
+    publisher: createPublisher(db, logger),
+    recommender: createRecommender({ db, models, logger }),
+    checks: createStoreChecks(db, models),
+    clock: systemClock,
+    logger,
+    metrics: createMetrics({ processMetrics: true }),
+  };
+}
+
+async function nextOffsets(db: Database, topic: string): Promise<Map<number, bigint>> {
+  const positions = await getPositions(db, topic);
+  return new Map([...positions].map(([partition, { nextOffset }]) => [partition, nextOffset]));
+}
