@@ -1,6 +1,6 @@
 /**
- * The staging database of one import: a DuckDB file in a temporary folder, with bounded memory, that
- * holds the rows while they are judged, sorted and numbered.
+ * The staging database of one import: a DuckDB in memory, with a limit past which it spills into a
+ * temporary folder. It holds the rows while they are judged, sorted and numbered.
  *
  * Knows nothing of file formats. After `lockDown` no statement can reach another file or change a setting:
  * from then on the operator's `--where` text may run.
@@ -49,7 +49,7 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   });
   const discard = () => rm(dir, { recursive: true, force: true });
   try {
-    const instance = await DuckDBInstance.create(join(dir, 'staging.duckdb'), {
+    const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: `${options.memoryLimitMb ?? 512}MiB`,
       threads: String(options.threads ?? 2),
       temp_directory: join(dir, 'spill'),

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { fitCooccurrence, fitMarkov, fitPopularity } from './counting-baselines.js';
+import { createTextCosine } from './text-cosine.js';
+import type { Histories, Scorer } from './types.js';
+
+function histories(rows: readonly (readonly number[])[]): Histories {
+  const offsets = new Int32Array(rows.length + 1);
+  rows.forEach((row, r) => (offsets[r + 1] = offsets[r]! + row.length));
+  return { offsets, items: Int32Array.from(rows.flat()) };
+}
+
+function scoresOf(scorer: Scorer, itemCount: number, history: readonly number[]): number[] {
+  const out = new Float32Array(itemCount + 1).fill(123);
+  scorer.score(Int32Array.from(history), out);
+  expect(out[0]).toBe(-Infinity);
+  return [...out.subarray(1)];
+}
+
+// Popularity: 1 four times, 2 three, 3 twice, 4 once, 5 never.
+const train = histories([[1, 2, 1, 3], [], [2, 1, 2], [4, 3, 1]]);
+const N = 5;
+
+describe('counting baselines', () => {
+  it('popularity counts interactions and ignores the history', () => {
+    const scorer = fitPopularity(train, N);
+    expect(scoresOf(scorer, N, [])).toEqual([4, 3, 2, 1, 0]);
+    expect(scoresOf(scorer, N, [5])).toEqual([4, 3, 2, 1, 0]);
+  });
+
+  it('Markov counts what came directly after the newest item, the rest by popularity behind it', () => {
+    const scorer = fitMarkov(train, N);
+    const after1 = scoresOf(scorer, N, [4, 1]);
+    expect(after1.map(Math.round)).toEqual([0, 2, 1, 0, 0]);
+    expect(after1[0]).toBeGreaterThan(after1[3]!);
+    expect(after1[3]).toBeGreaterThan(after1[4]!);
+    const empty = scoresOf(scorer, N, []);
+    expect(Math.max(...empty)).toBeLessThanOrEqual(0.0101);
+    expect(empty.indexOf(Math.max(...empty))).toBe(0);
+  });
+
+  it('no history runs on into the next user’s', () => {
+    const after3 = scoresOf(fitMarkov(train, N), N, [3]);
+    // Of the two 3s one ends its history.
+    expect(after3.map(Math.round)).toEqual([1, 0, 0, 0, 0]);
+  });
+
+  it('co-occurrence adds both counts over the history, each step back decayed', () => {
+    const options = { decay: 0.5, symmetricWeight: 10, reach: 50 };
+    const scorer = fitCooccurrence(train, N, options);
+    // Of 4: next 3 once; beside it 3 and 1 once each.
+    expect(scoresOf(scorer, N, [4]).map(Math.round)).toEqual([10, 0, 11, 0, 0]);
+    // Of 3, half of 4 added: next 1 once; beside it 1 three times, 2 and 4 once each.
+    expect(scoresOf(scorer, N, [4, 3]).map((s) => Math.round(s * 2) / 2)).toEqual([
+      31 + 5,
+      10,
+      5.5,
+      10,
+      0,
+    ]);
+  });
+
+  it('co-occurrence looks no further than its reach in training and its lookback in the history', () => {
+    const chain = histories([[1, 2, 3]]);
+    const near = fitCooccurrence(chain, 3, { symmetricWeight: 1, reach: 1, decay: 1 });
+    expect(scoresOf(near, 3, [1]).map(Math.round)).toEqual([0, 2, 0]);
+    const short = fitCooccurrence(chain, 3, { symmetricWeight: 1, decay: 1, lookback: 1 });
+    expect(scoresOf(short, 3, [1, 2])).toEqual(scoresOf(short, 3, [2]));
+  });
+});
+
+describe('text cosine', () => {
+  const features = Float32Array.of(2, 0, 0, 3, 1, 1, 0, 0);
+
+  it('is the cosine to the newest item, whatever the lengths; items without text score 0', () => {
+    const scores = scoresOf(createTextCosine(features, 2), 4, [2, 1]);
+    expect(scores[0]).toBeCloseTo(1, 6);
+    expect(scores[1]).toBeCloseTo(0, 6);
+    expect(scores[2]).toBeCloseTo(Math.SQRT1_2, 6);
+    expect(scores[3]).toBe(0);
+  });
+
+  it('weighs earlier items by the decay when it looks at several', () => {
+    const scorer = createTextCosine(features, 2, { lastItems: 2, decay: 0.5 });
+    const scores = scoresOf(scorer, 4, [3, 2, 1]);
+    expect(scores[0]).toBeCloseTo(1, 6);
+    expect(scores[1]).toBeCloseTo(0.5, 6);
+    expect(scoresOf(scorer, 4, [])).toEqual([0, 0, 0, 0]);
+  });
+
+  it('sums every coordinate, also those past the last four', () => {
+    const width = 7;
+    const rows = Float32Array.from({ length: 2 * width }, (_, i) => Math.sin(i + 1));
+    const [a, b] = [rows.subarray(0, width), rows.subarray(width)];
+    const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, v, i) => sum + v * y[i]!, 0);
+    const expected = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+    expect(scoresOf(createTextCosine(rows, width), 2, [2])[0]).toBeCloseTo(expected, 5);
+  });
+
+  it('refuses features that are no whole rows', () => {
+    expect(() => createTextCosine(features, 3)).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { bootstrapInterval } from './bootstrap.js';
+import { createRankingMetrics, metricsOfRanks, rankCases, rankOfTarget } from './ranking.js';
+
+/** Scores of items 1..n; index 0 is never ranked, whatever stands there. */
+const scores = (...values: number[]) => Float32Array.of(99, ...values);
+
+describe('rankOfTarget', () => {
+  it('is one more than the number of items with a larger score', () => {
+    expect(rankOfTarget(scores(0.1, 0.9, 0.5), 2)).toBe(1);
+    expect(rankOfTarget(scores(0.1, 0.9, 0.5), 3)).toBe(2);
+    expect(rankOfTarget(scores(0.1, 0.9, 0.5), 1)).toBe(3);
+  });
+
+  it('puts the target behind every item of equal score, so that constant scores earn nothing', () => {
+    expect(rankOfTarget(scores(1, 1, 1, 1), 1)).toBe(4);
+    expect(rankOfTarget(scores(2, 1, 1, 0), 2)).toBe(3);
+  });
+
+  it('leaves masked items out, once each, and never the target', () => {
+    const all = scores(5, 4, 3, 2, 1);
+    expect(rankOfTarget(all, 5, Int32Array.of(1, 2, 1, 2))).toBe(3);
+    expect(rankOfTarget(all, 1, Int32Array.of(1, 5, 5))).toBe(1);
+    expect(rankOfTarget(scores(1, 1, 1), 1, Int32Array.of(2))).toBe(2);
+    expect(rankOfTarget(all, 3, Int32Array.of(0, 4))).toBe(3);
+  });
+
+  it('takes a score that is not a number as larger: a broken scorer gets the worst rank', () => {
+    expect(rankOfTarget(scores(1, NaN, 0), 1)).toBe(2);
+    expect(rankOfTarget(scores(NaN, 1, 0), 1)).toBe(3);
+  });
+});
+
+describe('ranking metrics', () => {
+  it('equal hand-computed values for ranks 1, 3, 10 and 11', () => {
+    const metrics = metricsOfRanks([1, 3, 10, 11], [5, 10]);
+    expect(metrics['recall@5']).toBeCloseTo(2 / 4, 12);
+    expect(metrics['recall@10']).toBeCloseTo(3 / 4, 12);
+    // 1/log2(2) = 1, 1/log2(4) = 0.5, 1/log2(11) = 0.2890648...
+    expect(metrics['ndcg@5']).toBeCloseTo((1 + 0.5) / 4, 12);
+    expect(metrics['ndcg@10']).toBeCloseTo((1 + 0.5 + 0.2890648263178879) / 4, 12);
+    expect(metrics['mrr@5']).toBeCloseTo((1 + 1 / 3) / 4, 12);
+    expect(metrics['mrr@10']).toBeCloseTo((1 + 1 / 3 + 1 / 10) / 4, 12);
+  });
+
+  it('have the cutoffs 5, 10, 20 and 50, and are 0 when nothing was asked', () => {
+    const metrics = createRankingMetrics();
+    expect(Object.keys(metrics.result())).toHaveLength(12);
+    expect(metrics.result()['ndcg@50']).toBe(0);
+    metrics.add(20);
+    expect(metrics.cases).toBe(1);
+    expect(metrics.result()).toMatchObject({ 'recall@10': 0, 'recall@20': 1, 'mrr@20': 1 / 20 });
+  });
+
+  it('refuse ranks that are none', () => {
+    for (const rank of [0, -1, NaN])
+      expect(() => createRankingMetrics().add(rank)).toThrow(RangeError);
+  });
+});
+
+describe('rankCases', () => {
+  const cases = {
+    histories: { offsets: Int32Array.of(0, 2, 3, 3, 5), items: Int32Array.of(1, 2, 3, 3, 2) },
+    targets: Int32Array.of(3, 1, 2, 1),
+  };
+  /** Score of item i: its distance from the newest item, so that it depends on that one only. */
+  const make = (readsNewest?: number) => {
+    const scorer = {
+      calls: 0,
+      ...(readsNewest === undefined ? {} : { readsNewest }),
+      score(history: Int32Array, out: Float32Array) {
+        scorer.calls++;
+        for (let i = 0; i < out.length; i++) out[i] = Math.abs(i - (history.at(-1) ?? 0)) + i / 100;
+      },
+    };
+    return scorer;
+  };
+
+  it('scores equal newest items once where it may, with the same ranks in the same order', () => {
+    for (const maskSeen of [true, false]) {
+      const [plain, grouped] = [make(), make(1)];
+      const expected = rankCases(plain, cases, { itemCount: 3, maskSeen });
+      expect(rankCases(grouped, cases, { itemCount: 3, maskSeen })).toEqual(expected);
+      expect([plain.calls, grouped.calls]).toEqual([4, 3]);
+    }
+  });
+
+  it('masks the history of each case', () => {
+    const ranks = (maskSeen: boolean) => [...rankCases(make(), cases, { itemCount: 3, maskSeen })];
+    expect(ranks(false)).toEqual([1, 1, 2, 2]);
+    expect(ranks(true)).toEqual([1, 1, 2, 1]);
+  });
+});
+
+describe('bootstrapInterval', () => {
+  it('holds the mean, narrows with more values, and is a point where all are equal', () => {
+    let state = 1;
+    const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
+    const width = (n: number) => {
+      const values = Array.from({ length: n }, (_, i) => i % 2);
+      const { low, high } = bootstrapInterval(values, { uniform });
+      expect(low).toBeLessThanOrEqual(0.5);
+      expect(high).toBeGreaterThanOrEqual(0.5);
+      return high - low;
+    };
+    expect(width(1_000)).toBeLessThan(width(50));
+    expect(bootstrapInterval([3, 3, 3], { uniform })).toEqual({ low: 3, high: 3 });
+  });
+});
