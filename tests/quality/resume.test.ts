@@ -65,5 +65,9 @@ describe('a killed training run', () => {
     const resumed = await train(checkpoint, null);
     expect(resumed.resumedAt).toBeGreaterThan(8);
     expect(resumed.weights).toBe(unbroken.weights);
+
+    // Killed after training but before its result was safe: nothing is trained again.
+    const again = await train(checkpoint, null);
+    expect(again).toEqual({ ...resumed, resumedAt: unbroken.lastStep, lastStep: 0 });
   });
 });

@@ -21,7 +21,7 @@ export {
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
-export { hashArrays } from './checkpoint.js';
+export { hashArrays, removeCheckpoint } from './checkpoint.js';
 export { PRIMARY_METRIC } from './early-stopping.js';
 export type { EpochProgress, NoteProgress, StepProgress, TrainingProgress } from './progress.js';
 export type { EpochRecord } from './run-state.js';

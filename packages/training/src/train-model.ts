@@ -23,7 +23,7 @@ import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
 import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';
 import { checkData } from './check-data.js';
-import { loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { createEarlyEvaluation, type EarlyEvaluation } from './early-evaluation.js';
 import { afterEvaluation, EARLY_STOPPING_START, shouldStop } from './early-stopping.js';
 import { fingerprintOf } from './fingerprint.js';
@@ -48,6 +48,10 @@ export interface TrainModelInput {
 }
 
 export interface CheckpointOptions {
+  /**
+   * Stays when the run is done, so that a caller who is killed before the result is safe need not train
+   * again: `removeCheckpoint` once it is.
+   */
   readonly path: string;
   /** Shortest time between two checkpoints; one is also written at every end of epoch. */
   readonly everyMs: number;
@@ -126,7 +130,6 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   try {
     await runEpochs(run, state);
     const best = withRawProjector(state.best!, whitening);
-    if (input.checkpoint) await removeCheckpoint(input.checkpoint.path);
     return {
       parameters: best,
       lambdaMax: lambdaMax(config, best),
@@ -198,7 +201,9 @@ function createOptimizer(
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {
   const { settings, input } = run;
-  while (state.epoch <= settings.maxEpochs) {
+  const goesOn = () =>
+    state.epoch <= settings.maxEpochs && !shouldStop(state.stopping, settings.patience);
+  while (goesOn()) {
     const batches = packedBatches(input.split.train, {
       ...settings,
       random: run.random.fork(`batches/${state.epoch}`),
@@ -211,7 +216,6 @@ async function runEpochs(run: Run, state: RunState): Promise<void> {
       await pause(run, state);
     }
     endEpoch(run, state);
-    if (shouldStop(state.stopping, settings.patience)) break;
     await save(run, state);
   }
 }

@@ -15,6 +15,7 @@ import { saveArtifact, type ManifestDraft } from '@nestrec/registry';
 import { registerVersion } from '@nestrec/storage';
 import {
   createTrainedModel,
+  removeCheckpoint,
   reportQuality,
   trainModel,
   type TrainingProgress,
@@ -60,6 +61,7 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
   });
   const split = splitByProtocol(options.protocol, data.dataset);
   stage('Training');
+  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
   const trained = await trainModel({
     config,
     settings,
@@ -67,7 +69,7 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
     features: data.features,
     seed,
     checkpoint: {
-      path: join(options.checkpointsDir, `${version}.safetensors`),
+      path: checkpoint,
       everyMs: CHECKPOINT_EVERY_MS,
       other: 'restart',
     },
@@ -105,6 +107,7 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
     itemIds: data.dataset.itemIds,
     encoder: data.encoder,
   });
+  await removeCheckpoint(checkpoint);
   await registerVersion(db, { version, manifest, path: join(options.modelsDir, version) });
   return manifest;
 }
