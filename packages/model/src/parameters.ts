@@ -18,6 +18,7 @@ export const LOG_SCORE_SCALE = 'head.log_score_scale';
 const RESIDUAL_START = 0.1;
 /** Keeps u1 away from 0, where nu would be infinite. */
 const SMALLEST_UNIFORM = 1e-6;
+const SMALLEST_MODULUS_SQUARED = 1e-12;
 
 /** The nested linears of a block, with how many numbers each weight holds: 2 = complex. */
 export const NESTED_LINEARS = [
@@ -128,7 +129,8 @@ function fillRecurrence(data: Float32Array, { sizes, rMin, rMax }: ModelConfig, 
   for (let d = 0; d < width; d++) {
     const u1 = Math.max(SMALLEST_UNIFORM, random.uniform());
     const u2 = Math.max(SMALLEST_UNIFORM, random.uniform());
-    const modulusSquared = u1 * (rMax ** 2 - rMin ** 2) + rMin ** 2;
+    const area = u1 * (rMax ** 2 - rMin ** 2) + rMin ** 2;
+    const modulusSquared = Math.max(SMALLEST_MODULUS_SQUARED, area);
     const nu = Math.max(SMALLEST_UNIFORM, -0.5 * Math.log(modulusSquared));
     data[d] = Math.log(nu);
     data[width + d] = Math.log(2 * Math.PI * u2);
