@@ -13,6 +13,7 @@ import {
 } from '@nestrec/storage';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
+import { waitFor } from '../helpers/wait-for.js';
 import {
   faultyDatabase,
   makeVersion,
@@ -374,6 +375,32 @@ describeDatabases('ingest', (database) => {
   });
 
   describe('the embedded log', () => {
+    it('shows how many events wait while the database refuses transactions', async () => {
+      const metrics = createMetrics();
+      const log = openEmbeddedLog(db, { retryMs: { first: 1, longest: 5 } });
+      await log.append([recordOf({ id: 'a' }), recordOf({ id: 'b' }), recordOf({ id: 'c' })]);
+      const refused = { ...db, transaction: () => Promise.reject(new Error('no')) } as Database;
+      const ingest = createIngest({
+        ...{ db: refused, log, clock: manualClock(NOW_MS), logger: silentLogger(), metrics },
+        settings: { lagIntervalMs: 5 },
+      });
+      await ingest.start();
+      try {
+        await waitFor('the lag to show', async () =>
+          /rec_consumer_lag_events\{partition="0"\} 3\n/.test((await metrics.expose()).body),
+        );
+        await waitFor('check to fail', () =>
+          ingest.check().then(
+            () => false,
+            () => true,
+          ),
+        );
+      } finally {
+        await ingest.stop();
+        await log.close();
+      }
+    });
+
     it('lets a caller wait until its own events are in the state', async () => {
       const v1 = await makeVersion(db, 'v1', { seed: 13 });
       await publish(db, 'v1', null);
