@@ -63,9 +63,8 @@ export function fitTextEncoder(texts: Iterable<string>, options: TextEncoderOpti
         'Give items a title, or import precomputed vectors.',
     });
   }
-  const idf = Float32Array.from(
-    buckets,
-    (b) => Math.log((1 + rows.length) / (1 + frequency[b]!)) + 1,
+  const idf = Float32Array.from(buckets, (bucket) =>
+    Math.log((1 + rows.length) / (0.5 + frequency[bucket]!)),
   );
   const matrix = weightedMatrix(rows, { buckets, idf });
   const leading = Math.min(MOST_DIRECTIONS, Math.ceil(options.width / 2));

@@ -36,13 +36,13 @@ export async function saveArtifact(modelsDir: string, draft: ArtifactDraft): Pro
   });
   files.set(MANIFEST_FILE, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
   const target = join(modelsDir, manifest.version);
-  await refuseExisting(target, manifest.version);
+  if (await exists(target)) throw versionExists(manifest.version);
   try {
     await writeFolderAtomic(target, async (folder) => {
       for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
     });
   } catch (cause) {
-    throw writeFailure(cause, target, manifest.version);
+    throw await writeFailure(cause, target, manifest.version);
   }
   return manifest;
 }
@@ -62,19 +62,19 @@ function versionExists(version: string, cause?: unknown): NestrecError {
   });
 }
 
-async function refuseExisting(target: string, version: string): Promise<void> {
-  const exists = await lstat(target).then(
+function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
     () => true,
     () => false,
   );
-  if (exists) throw versionExists(version);
 }
 
 /** The rename decides between two writers of one version: the second finds a folder that is not empty. */
-function writeFailure(cause: unknown, target: string, version: string): unknown {
+async function writeFailure(cause: unknown, target: string, version: string): Promise<unknown> {
   if (cause instanceof NestrecError) return cause;
   const code = systemCode(cause);
-  if (code === 'ENOTEMPTY' || code === 'EEXIST') return versionExists(version, cause);
+  const taken = code === 'ENOTEMPTY' || code === 'EEXIST';
+  if (taken && (await exists(target))) return versionExists(version, cause);
   return new OutputNotWritable({
     detail: `Cannot write ${target}: ${code}. Nothing was left behind; free space or fix the rights.`,
     cause,

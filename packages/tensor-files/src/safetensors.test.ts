@@ -162,7 +162,7 @@ describe('safetensors', () => {
     expect(reasonOf(bytes)).toBe('accepted');
   });
 
-  it('refuses or reads 1,000 seeded mutants without any other error, within a second', () => {
+  it('refuses or reads 1,000 seeded mutants without any other error, in 10 ms each', () => {
     const random = createRandom(11);
     const bytes = encodeSafetensors(sample, { a: 'b' });
     const started = performance.now();
