@@ -5,7 +5,6 @@
 import {
   createApi,
   createCatalogueStore,
-  createEventWaiter,
   createKeyStore,
   createModelStore,
   createReadinessGate,
@@ -66,7 +65,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     publisher: createPublisher(platform),
     recommender: createRecommender({ db, models, logger }),
     log,
-    waitForEvents: createEventWaiter(() => Promise.resolve(ingest.appliedUpTo())),
+    waitForEvents: ingest.waitFor,
     checks: { ...createStoreChecks(db), ingest: ingest.check },
     gate,
     clock: systemClock,
