@@ -14,7 +14,8 @@ import {
   UNPRIVILEGED_ID,
   withoutRoot,
 } from './postgres-binaries.js';
-import { freePort, run } from './processes.js';
+import { freePort, processStart, run } from './processes.js';
+import { waitFor } from './wait-for.js';
 
 export type StopMode = 'fast' | 'immediate';
 
@@ -99,7 +100,10 @@ export async function startPostgres(
     start,
     halt,
     kill: async () => {
-      process.kill(await mainPid(), 'SIGKILL');
+      const pid = await mainPid();
+      process.kill(pid, 'SIGKILL');
+      // Until init has reaped it the next server takes it for alive.
+      await waitFor(`the end of process ${pid}`, () => processStart(pid) === null);
     },
     stop: () => (stopping ??= stop()),
   };
