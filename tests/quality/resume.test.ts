@@ -64,6 +64,7 @@ describe('a killed training run', () => {
     }
     const resumed = await train(checkpoint, null);
     expect(resumed.resumedAt).toBeGreaterThan(8);
+    expect(resumed.resumedAt).toBeLessThan(unbroken.lastStep);
     expect(resumed.weights).toBe(unbroken.weights);
 
     // Killed after training but before its result was safe: nothing is trained again.

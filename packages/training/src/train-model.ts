@@ -115,12 +115,13 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       ? fitWhitening(features, config.featureWidth)
       : null;
   const resumed = await resume(input, fingerprint);
+  const resumedAtStep = resumed?.step ?? 0;
   const state = resumed ?? startState(config, settings, random);
   const model = createModel(config, whitening ? whiten(features, whitening) : features);
   const parameters = model.createParameters(state.parameters);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const optimizer = createOptimizer(settings, totalSteps, parameters);
-  if (resumed) optimizer.restore(resumed.optimizer, resumed.step);
+  if (resumed) optimizer.restore(resumed.optimizer, resumedAtStep);
   const run: Run = {
     ...{ input, settings, random, model, parameters, optimizer, totalSteps, clock, fingerprint },
     evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
@@ -138,7 +139,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       epochs: state.epochs,
       steps: state.step,
       seconds: (clock.now() - startedMs) / 1_000,
-      resumedAtStep: resumed?.step ?? 0,
+      resumedAtStep,
     };
   } finally {
     optimizer.dispose();
