@@ -90,6 +90,11 @@ describe('files that are refused as a whole', () => {
       expect(await failure(() => importAll(`${folder.path}/${name}`))).toMatch(expected);
   });
 
+  it('Parquet paths that DuckDB would take as a pattern', async () => {
+    const path = await folder.write('a[1].parquet', 'PAR1');
+    expect(await failure(() => importAll(path))).toMatch(/has one of .* rename the file/);
+  });
+
   it('a gzip bomb is stopped by its ratio, and by the stated limit', async () => {
     const bomb = gzipSync(Buffer.alloc(300 * 2 ** 20, 'a'), { level: 1 });
     const path = await folder.write('bomb.csv.gz', bomb);
@@ -221,6 +226,22 @@ describe('the limit on bad rows', () => {
     const saved = (await readFile(rejectsPath, 'utf8')).trim().split('\n');
     expect(saved).toHaveLength(30);
     expect(JSON.parse(saved[29]!)).toMatchObject({ line: 131, row: 'u,i29' });
+  });
+
+  it('takes a share from 0 to 1, and never writes over an input file', async () => {
+    const path = await folder.write('kept.csv', `${HEADER}${good(50)}bad\n`);
+    expect(await failure(() => importAll(path, { maxBad: 5 }))).toMatch(
+      /usage_error.*is 5; wanted/,
+    );
+    expect(await failure(() => importAll(path, { maxBad: NaN }))).toMatch(/usage_error/);
+    expect(await failure(() => importAll(path, { rejectsPath: path }))).toMatch(
+      /usage_error.*rejects file is an input file/,
+    );
+    expect(await readFile(path, 'utf8')).toContain('u1');
+    const nowhere = join(folder.path, 'no', 'rejects.jsonl');
+    expect(await failure(() => importAll(path, { rejectsPath: nowhere }))).toMatch(
+      /output_not_writable/,
+    );
   });
 
   it('leaves no staging folder behind, whether the import fails, succeeds or is closed early', async () => {

@@ -37,6 +37,12 @@ export function buildItem(
       if (!YES.has(flag) && !NO.has(flag))
         return { reason: 'available_unreadable', want: 'true or false', column: field };
       item['available'] = YES.has(flag);
+    } else if (field === 'fields' || field === 'features') {
+      const object = parseObject(text);
+      if (object === null)
+        return { reason: `${field}_unreadable`, want: 'a JSON object', column: field };
+      if (field === 'fields') Object.assign(fields, object);
+      else item['features'] = object;
     } else if (field.startsWith('fields.')) {
       fields[field.slice('fields.'.length)] = parseValue(text);
     } else item[field] = text;
@@ -55,6 +61,15 @@ function parseCategories(text: string, separator: string): string[] | null {
   try {
     const flat = (JSON.parse(text) as unknown[]).flat();
     return flat.every((part) => typeof part === 'string') ? flat : null;
+  } catch {
+    return null;
+  }
+}
+
+function parseObject(text: string): object | null {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
   } catch {
     return null;
   }

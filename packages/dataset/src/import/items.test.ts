@@ -71,6 +71,23 @@ describe('item imports', () => {
     ]);
   });
 
+  it('keep fields and feature vectors that stand as objects in JSON Lines', async () => {
+    const { items, summary } = await importAll(
+      'rich.jsonl',
+      [
+        '{"item_id":"1","fields":{"price":2,"__proto__":{"x":1}},"features":{"image":[0.5,1]}}',
+        '{"item_id":"2","features":[1,2]}',
+        '{"item_id":"3","features":{"image":["a"]}}',
+      ].join('\n'),
+      { maxBad: 1 },
+    );
+    expect(items).toMatchObject([
+      { item_id: '1', fields: { price: 2 }, features: { image: [0.5, 1] } },
+    ]);
+    expect(summary.badByReason).toEqual({ features_invalid: 1, features_unreadable: 1 });
+    expect(({} as Record<string, unknown>)['x']).toBeUndefined();
+  });
+
   it('read RecBole .item files, whose lists are separated by spaces', async () => {
     const { items } = await importAll(
       'm.item',

@@ -20,14 +20,23 @@ import type { Staging } from './staging.js';
 import { addUp } from './summary.js';
 import type { ItemImport, ItemImportOptions, ItemImportSummary, TableFormat } from './types.js';
 
-const FIELDS = { item_id: true, title: false, brand: false, categories: false, available: false };
+const FIELDS = {
+  item_id: true,
+  title: false,
+  brand: false,
+  categories: false,
+  available: false,
+  fields: false,
+  features: false,
+};
 const DEFAULT_BATCH = 1_000;
-/** Equal rows are judged once; tables of sales repeat each product's row thousands of times. */
-const REMEMBERED_ROWS = 50_000;
+/** Equal rows are judged once: tables of sales repeat each product's row thousands of times. */
+const REMEMBERED_CHARACTERS = 16_000_000;
 
 /**
  * Reads and judges a file of items. Mapped fields: item_id (required), title, brand, categories, available,
- * and any `fields.NAME`, which is kept among the item's own fields (numbers as numbers).
+ * any `fields.NAME`, which is kept among the item's own fields (numbers as numbers), and the JSON objects
+ * `fields` and `features` (vectors by modality).
  *
  * @throws as `importInteractions`.
  */
@@ -99,6 +108,7 @@ async function judgeRows(
   const condition = options.where === undefined ? '' : 'WHERE ord IN (SELECT ord FROM wanted)';
   const separator = options.categorySeparator ?? (table.format === 'recbole' ? ' ' : '|');
   const remembered = new Map<string, ReturnType<typeof judgeItem>>();
+  let rememberedCharacters = 0;
   let wanted = 0;
   const rows = staging.stream(
     `SELECT ord::DOUBLE, line::DOUBLE, ${id}${cells} FROM raw ${condition} ORDER BY ord`,
@@ -109,7 +119,11 @@ async function judgeRows(
       const key = JSON.stringify(values);
       let verdict = remembered.get(key);
       if (verdict === undefined) {
-        if (remembered.size >= REMEMBERED_ROWS) remembered.clear();
+        rememberedCharacters += key.length;
+        if (rememberedCharacters > REMEMBERED_CHARACTERS) {
+          remembered.clear();
+          rememberedCharacters = key.length;
+        }
         verdict = judgeItem(fields, values as (string | null)[], separator);
         remembered.set(key, verdict);
       }

@@ -113,7 +113,7 @@ export function enforceMaxBad(
   throw new TooManyBadRows({
     detail:
       `${counts.bad} of ${read} rows are bad (${reasons.join(', ')}), more than the limit of ` +
-      `${maxBad * 100} %; nothing was imported. Repair the file, or raise --max-bad.` +
+      `${Number((maxBad * 100).toFixed(6))} %; nothing was imported. Repair the file, or raise --max-bad.` +
       (savedAt === null ? '' : ` All rejected rows: ${savedAt}.`),
     fields: counts.rejects.map((r) => ({
       path: r.column === null ? `line ${r.line}` : `line ${r.line}, ${r.column}`,

@@ -1,4 +1,7 @@
-/** Stages JSON Lines: one object a line; the keys of all lines are the columns. */
+/**
+ * Stages JSON Lines: one object a line; the keys of all lines are the columns. Where a line has a key
+ * twice, the first counts.
+ */
 import { excerpt, InvalidInput } from '@nestrec/errors';
 import { readBytes } from './byte-stream.js';
 import { refuseEqualNames, type SourceColumn, type StagedTable } from './columns.js';

@@ -22,6 +22,11 @@ export async function stageParquet(
     throw new InvalidInput({
       detail: `${excerpt(file.path)} is Parquet inside ${file.compression}; unpack it.`,
     });
+  // DuckDB would take these as a pattern, and read whatever files match.
+  if (/[*?[\]{}]/.test(file.path))
+    throw new InvalidInput({
+      detail: `The path ${excerpt(file.path)} has one of * ? [ ] { }; rename the file.`,
+    });
   const source = `read_parquet(${quoteText(file.path)}, file_row_number = true, hive_partitioning = false)`;
   try {
     const described = await staging.rows(

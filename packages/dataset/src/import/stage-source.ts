@@ -1,4 +1,5 @@
 /** From a path to a staged, locked-down table: format, file checks, reading, the `--where` condition. */
+import { stat } from 'node:fs/promises';
 import { excerpt, UsageError } from '@nestrec/errors';
 import { createSourceView, type StagedTable } from './columns.js';
 import { createRejectsTable } from './rejects.js';
@@ -34,12 +35,14 @@ export async function stageSource<T>(
   work: (staging: Staging, table: StagedTable) => Promise<T>,
 ): Promise<T> {
   const format = source.kind === 'table' ? formatOf(source) : null;
+  requireShare(options.maxBad);
   const file = await openSourceFile(source.path);
   let timesFile: SourceFile | null = null;
   let staging: Staging | null = null;
   try {
     if (source.kind === 'sequences' && source.timestampsPath !== undefined)
       timesFile = await openSourceFile(source.timestampsPath);
+    for (const input of [file, timesFile]) await refuseOverwriting(input, options.rejectsPath);
     staging = await openStaging(options);
     if (options.where !== undefined) await checkWhere(staging, options.where);
     await createRejectsTable(staging);
@@ -63,6 +66,23 @@ export async function stageSource<T>(
     await file.close();
     await timesFile?.close();
   }
+}
+
+function requireShare(maxBad: number | undefined): void {
+  if (maxBad === undefined || (maxBad >= 0 && maxBad <= 1)) return;
+  throw new UsageError({
+    detail: `The limit of bad rows is ${maxBad}; wanted a share from 0 to 1 (0.001 is 0.1 %).`,
+  });
+}
+
+async function refuseOverwriting(
+  input: SourceFile | null,
+  rejectsPath: string | undefined,
+): Promise<void> {
+  if (input === null || rejectsPath === undefined) return;
+  const [there, source] = [await stat(rejectsPath).catch(() => null), await input.handle.stat()];
+  if (there !== null && there.ino === source.ino && there.dev === source.dev)
+    throw new UsageError({ detail: 'The rejects file is an input file; name another one.' });
 }
 
 function formatOf(source: { readonly path: string; readonly format?: TableFormat }): TableFormat {
