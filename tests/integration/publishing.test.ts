@@ -318,28 +318,53 @@ describeDatabases('publishing', (database) => {
       }
     });
 
-    it('a publisher that was frozen before its swap does not overwrite the newer version', async () => {
-      await publish(makeArtifact({ version: 'v1' }));
+    /** The database of a publisher that is frozen before its swap while `others` happens. */
+    const frozenAtSwap = (others: () => Promise<unknown>) => {
       const db = database();
-      let others: Promise<unknown> | undefined;
+      let happened: Promise<unknown> | undefined;
       const frozen: Database = {
         ...db,
-        query: (text, params) => db.query(text, params),
-        execute: (script) => db.execute(script),
-        close: () => db.close(),
         transaction: async (work, options) => {
-          await others;
+          await happened;
           return db.transaction(work, options);
         },
       };
-      const message = await refusal(makeArtifact({ version: 'v2' }), {
-        db: frozen,
-        onProgress: ({ phase }) => {
-          if (phase === 'swap') others ??= publish(makeArtifact({ version: 'v3' }));
-        },
-      });
+      const onProgress: PublishOptions['onProgress'] = ({ phase }) => {
+        if (phase === 'swap') happened ??= others();
+      };
+      return { db: frozen, onProgress };
+    };
+
+    it('a publisher that was frozen before its swap does not overwrite the newer version', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      const frozen = frozenAtSwap(() => publish(makeArtifact({ version: 'v3' })));
+      const message = await refusal(makeArtifact({ version: 'v2' }), frozen);
       expect(message).toMatch(/^publish_refused: .*(is published by now|were dropped)/);
       expect(await served()).toMatchObject({ version: 'v3', previous: 'v1', rows: 60 });
+    });
+
+    it('a publisher that was frozen while someone rolled back does not undo that', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      await publish(makeArtifact({ version: 'v2' }));
+      const frozen = frozenAtSwap(() => rollback(database()));
+      const message = await refusal(makeArtifact({ version: 'v3' }), frozen);
+      expect(message).toMatch(/^publish_refused: wanted to replace v2, but v1 is published by now/);
+      expect(await served()).toMatchObject({ version: 'v1', previous: 'v2', rows: 60 });
+    });
+
+    it('a publisher does not point to vectors that another one began anew under its hands', async () => {
+      await publish(makeArtifact({ version: 'v1' }));
+      const table = itemVectorsTable('v2');
+      const frozen = frozenAtSwap(() =>
+        database().execute(
+          `CREATE TABLE other (LIKE ${table} INCLUDING ALL); DROP TABLE ${table};
+           ALTER TABLE other RENAME TO item_vectors_v2`,
+        ),
+      );
+      const message = await refusal(makeArtifact({ version: 'v2' }), frozen);
+      expect(message).toMatch(/^publish_refused: the vectors of v2 were dropped or made anew/);
+      expect(await served()).toMatchObject({ version: 'v1', rows: 60 });
+      expect((await vectorsOf('v2')).size).toBe(0);
     });
   });
 
