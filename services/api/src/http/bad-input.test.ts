@@ -21,7 +21,8 @@ afterAll(() => api.stop());
 interface Case {
   name: string;
   method?: string;
-  path: string;
+  /** Default: /v1/events. */
+  path?: string;
   body?: unknown;
   headers?: Record<string, string>;
   tier?: 'basic';
@@ -451,16 +452,12 @@ const QUERIES: Case[] = [
   },
 ];
 
-const POSTS = [...BODIES, ...VALUES].map((one) => ({
-  method: 'POST',
-  ...one,
-  path: one.path ?? '/v1/events',
-}));
+const POSTS = [...BODIES, ...VALUES].map((one): Case => ({ method: 'POST', ...one }));
 
 describe('bad input', () => {
   it.each([...POSTS, ...QUERIES])('$name is $status $code', async (one) => {
     const appended = api.world.appended.length;
-    const reply = await api.call(one.method ?? 'GET', one.path, {
+    const reply = await api.call(one.method ?? 'GET', one.path ?? '/v1/events', {
       body: one.body,
       key: one.tier === 'basic' ? basicKey : key,
       headers: {

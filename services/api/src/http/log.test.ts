@@ -166,7 +166,7 @@ describe('headers of every answer', () => {
     ['one with a line break in it', 'x%0d%0aSet-Cookie: a'],
   ])('a request with %s gets an id of its own', async (_name, traceparent) => {
     const { api: one } = await startLogged();
-    const headers = traceparent === undefined ? {} : { traceparent };
+    const headers: Record<string, string> = traceparent === undefined ? {} : { traceparent };
     const ids = [];
     for (let i = 0; i < 2; i++) {
       ids.push((await one.call('GET', '/healthz', { headers })).headers.get('x-request-id'));
