@@ -50,7 +50,7 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   const discard = () => rm(dir, { recursive: true, force: true });
   try {
     const instance = await DuckDBInstance.create(':memory:', {
-      memory_limit: `${options.memoryLimitMb ?? 512}MiB`,
+      memory_limit: `${options.memoryLimitMb ?? 384}MiB`,
       threads: String(options.threads ?? 2),
       temp_directory: join(dir, 'spill'),
       autoinstall_known_extensions: 'false',

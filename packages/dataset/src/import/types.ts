@@ -40,7 +40,7 @@ export interface ImportOptions {
   readonly header?: boolean;
   /** Folder for the staging database; removed by `close()`. Default: the system's temporary folder. */
   readonly tempDir?: string;
-  /** DuckDB's share of memory. Default 512 MiB. */
+  /** DuckDB's share of memory; the process takes some 400 MiB more. Default 384 MiB. */
   readonly memoryLimitMb?: number;
   readonly threads?: number;
   /** Most bytes that a compressed file may inflate to. Default 64 GiB. */
