@@ -178,7 +178,7 @@ function lossOf(
     const each = tf.sub(tf.logSumExp(logits, 1), own);
     return tf.mul(tf.sum(tf.mul(each, share)), weights[k]!);
   });
-  return tf.addN(losses);
+  return tf.addN(losses) as tf.Scalar;
 }
 
 /**

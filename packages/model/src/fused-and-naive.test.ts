@@ -170,7 +170,8 @@ describe.each(['wasm', 'cpu'] as const)('loss and gradients on %s', (backend) =>
       return result.loss;
     };
     const squared = [...gradients.values()].reduce(
-      (sum, g) => sum + g.dataSync().reduce((s: number, v: number) => s + v * v, 0),
+      (sum, g) =>
+        sum + (g.dataSync() as Float32Array).reduce((s: number, v: number) => s + v * v, 0),
       0,
     );
     const slope = (lossAt(0.01) - lossAt(-0.01)) / 0.02;
