@@ -46,7 +46,7 @@ describe('text encoder', () => {
       }
       return values.reduce((a, b) => a + b) / values.length;
     };
-    expect(mean(true)).toBeGreaterThan(mean(false) + 0.2);
+    expect(mean(true)).toBeGreaterThan(mean(false) + 0.15);
   });
 
   it('places a new text by its known words, whatever their case, and by parts of misspelt ones', () => {
@@ -55,7 +55,7 @@ describe('text encoder', () => {
     for (const text of ['SHAMPOO', 'brand new shampoo', 'shampooo', 'Shampoos']) {
       const vector = encoder.encode(text);
       expect(cosine(vector, shampoo)).toBeGreaterThan(
-        cosine(vector, encoder.encode('perfume')) + 0.3,
+        cosine(vector, encoder.encode('perfume')) + 0.2,
       );
     }
   });
@@ -125,7 +125,7 @@ describe('text encoder', () => {
       ['text.buckets', { ...buckets, data: Float32Array.from(buckets.data).reverse() }],
       ['text.idf', { shape: [1], data: Float32Array.of(1) }],
       ['text.idf', { ...idf, data: Float32Array.from(idf.data).fill(NaN, 0, 1) }],
-      ['text.directions', { shape: [1, 4], data: new Float32Array(4) }],
+      ['text.directions', { shape: [1, 16], data: new Float32Array(16) }],
       ['text.directions', { shape: [4], data: new Float32Array(4) }],
       ['text.carry', { shape: [5, 4], data: new Float32Array(20) }],
     ];
