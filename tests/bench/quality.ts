@@ -134,5 +134,6 @@ try {
 } catch (error) {
   if (!(error instanceof NestrecError)) throw error;
   note(error.message);
+  if (error.traits.exitCode === 70) console.error(error.cause ?? error);
   process.exitCode = error.traits.exitCode;
 }
