@@ -31,6 +31,8 @@ interface FileOptions {
   map?: Record<string, string>;
   where?: string;
   maxBad?: number;
+  delimiter?: string;
+  header: boolean;
   json?: boolean;
 }
 
@@ -40,6 +42,13 @@ interface EventOptions extends FileOptions {
   timeUnit?: 's' | 'ms' | 'us' | 'ns';
   timeFormat?: string;
   type?: string;
+  earliest?: number;
+  repeatedRows?: 'keep' | 'drop';
+}
+
+interface ItemOptions extends FileOptions {
+  categorySeparator?: string;
+  repeatedTitle?: 'most_frequent' | 'last';
 }
 
 export function addImport(program: Command, invocation: Invocation): void {
@@ -74,6 +83,16 @@ function addImportEvents(group: Command, invocation: Invocation): void {
     )
     .option('--time-format <format>', 'strptime format of text times that are not ISO 8601 (UTC)')
     .option('--type <type>', 'type of events that have none in the file')
+    .option(
+      '--earliest <time>',
+      'earlier events are bad rows; default 2000-01-01T00:00:00Z',
+      parseTime,
+    )
+    .option(
+      '--repeated-rows <what>',
+      'rows that repeat another in every field: keep (further events) or drop (duplicates)',
+      oneOf(['keep', 'drop'] as const),
+    )
     .addHelpText(
       'after',
       `
@@ -105,6 +124,8 @@ async function importEvents(
     ...optional('timeUnit', options.timeUnit),
     ...optional('timeFormat', options.timeFormat),
     ...optional('type', options.type),
+    ...optional('earliestMs', options.earliest),
+    ...optional('repeatedRows', options.repeatedRows),
     nowMs: Date.now(),
   });
   try {
@@ -144,6 +165,12 @@ function addImportItems(group: Command, invocation: Invocation): void {
   const command = withFileOptions(group.command('items'))
     .description('import the catalogue: titles, brands, categories')
     .argument('<file>', 'JSON Lines, CSV, TSV, Parquet or RecBole .item; .gz and .zst too')
+    .option('--category-separator <text>', "splits categories that are one text; default '|'")
+    .option(
+      '--repeated-title <which>',
+      'which title an item with several rows keeps: most_frequent or last',
+      oneOf(['most_frequent', 'last'] as const),
+    )
     .addHelpText(
       'after',
       `
@@ -151,11 +178,18 @@ Examples:
   nestrec import items items.jsonl
   nestrec import items online_retail.parquet --map item_id=StockCode,title=Description`,
     );
-  defineAction<FileOptions>(command, invocation, (context, [file], options) =>
+  defineAction<ItemOptions>(command, invocation, (context, [file], options) =>
     withPlatform(context.config, async (platform) => {
       const { output } = context;
       output.note(`Reading ${file} ...`);
-      const imported = await importItems({ path: file! }, fileOptions(platform, options, 'items'));
+      const imported = await importItems(
+        { path: file! },
+        {
+          ...fileOptions(platform, options, 'items'),
+          ...optional('categorySeparator', options.categorySeparator),
+          ...optional('repeatedTitle', options.repeatedTitle),
+        },
+      );
       try {
         const bar = output.progress('Storing items', imported.summary.stored);
         let stored = 0;
@@ -243,6 +277,8 @@ function withFileOptions(command: Command): Command {
   return command
     .option('--map <mapping>', 'our field=column of the file, comma separated', parseMapping)
     .option('--where <condition>', 'one SQL condition over the columns of the file (DuckDB)')
+    .option('--delimiter <character>', 'CSV and TSV: what separates fields')
+    .option('--no-header', 'CSV and TSV: the first line is data; columns are column1, column2, ...')
     .option(
       '--max-bad <share>',
       'share of bad rows above which nothing is imported, as in 0.001',
@@ -256,6 +292,8 @@ function fileOptions(platform: Platform, options: FileOptions, what: string) {
     ...optional('map', options.map),
     ...optional('where', options.where),
     ...optional('maxBad', options.maxBad),
+    ...optional('delimiter', options.delimiter),
+    header: options.header,
     rejectsPath: join(platform.folders.rejects, `${what}-${stamp}.jsonl`),
   };
 }
@@ -275,6 +313,12 @@ function parseMapping(text: string): Record<string, string> {
     mapping[field.trim()] = column.trim();
   }
   return mapping;
+}
+
+function parseTime(text: string): number {
+  const ms = Date.parse(text);
+  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError('wanted a time such as 1996-01-31 or 1996-01-31T00:00:00Z.');
 }
 
 function parseShare(text: string): number {
