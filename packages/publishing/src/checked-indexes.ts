@@ -74,6 +74,6 @@ async function buildUntilGood(
   throw new PublishRefused({
     detail:
       `the index of ${version} at ${dim} dimensions finds ${recall.toFixed(3)} of the exact top ` +
-      `${RECALL_AT}, wanted ${gate.minRecall}; raise hnsw.ef_search or lower the recall asked for`,
+      `${RECALL_AT}, wanted ${gate.minRecall}; to accept it, ask for less recall (--min-recall)`,
   });
 }
