@@ -49,6 +49,12 @@ export const apiConfig = {
     description:
       'Serve /metrics, /openapi.json and /docs without a key to any address, not only to this machine',
   }),
+  allowUnsafeDurability: booleanSetting({
+    env: 'NESTREC_ALLOW_UNSAFE_DURABILITY',
+    default: false,
+    description:
+      'Accept a PostgreSQL with fsync=off or synchronous_commit=off, which loses acknowledged events in a crash',
+  }),
   drainDelayMs: durationSetting({
     env: 'NESTREC_DRAIN_DELAY',
     defaultMs: 0,

@@ -45,6 +45,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
   const db = await openPostgres({
     url: config.databaseUrl,
     applicationName: 'nestrec-api',
+    allowUnsafeDurability: config.allowUnsafeDurability,
     logger,
   });
   const close: (() => Promise<void>)[] = [() => db.close()];

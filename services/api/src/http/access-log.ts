@@ -25,7 +25,6 @@ export function createAccessLog(logger: Logger) {
     quietReqLogger: true,
     quietResLogger: true,
     serializers: { req: () => undefined, res: () => undefined, err: () => undefined },
-    customLogLevel: (_req, res) => (res.statusCode >= 500 ? 'warn' : 'info'),
     customSuccessMessage: () => 'request',
     customErrorMessage: () => 'request',
     customAttributeKeys: { responseTime: 'duration_ms', reqId: 'request_id' },

@@ -1,6 +1,6 @@
 /** POST /v1/models/{version}/publish: makes a version answer, after publishing's own checks. */
 import { publishAnswerSchema } from '@nestrec/contracts';
-import { ModelNotFound, PublishRefused } from '@nestrec/errors';
+import { InvalidArtifact, ModelNotFound, PublishRefused } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
@@ -13,7 +13,7 @@ export const publishModel = defineRoute({
   access: scopes('admin'),
   params: versionParams,
   answers: { 200: { description: 'The version serves.', schema: publishAnswerSchema } },
-  errors: [ModelNotFound, PublishRefused],
+  errors: [ModelNotFound, PublishRefused, InvalidArtifact],
   async handler({ params }, { deps, client }) {
     const result = await deps.publisher.publish(params.version);
     deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was published');

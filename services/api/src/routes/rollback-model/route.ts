@@ -1,6 +1,6 @@
 /** POST /v1/models/{version}/rollback: back from the version that serves to the one before it. */
 import { publishAnswerSchema } from '@nestrec/contracts';
-import { ModelNotFound, PublishRefused } from '@nestrec/errors';
+import { ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
@@ -13,7 +13,7 @@ export const rollbackModel = defineRoute({
   access: scopes('admin'),
   params: versionParams,
   answers: { 200: { description: 'The previous version serves.', schema: publishAnswerSchema } },
-  errors: [ModelNotFound, PublishRefused],
+  errors: [ModelNotFound, PublishRefused, NoPublishedModel],
   async handler({ params }, { deps, client }) {
     const result = await deps.publisher.rollback(params.version);
     deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was rolled back');
