@@ -40,6 +40,9 @@ export async function startPostgres(
 ): Promise<PostgresServer> {
   const programs = await postgresPrograms();
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-postgres-data-'));
+  const name = `postgres-${randomBytes(6).toString('hex')}`;
+  // Written down before there is anything to leave behind, and again once there is a process.
+  let strikeOut = await recordService(runRecords, name, { pid: null, container: null, folder });
   if (runsAsRoot()) await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
   const data = join(folder, 'data');
   const program = (name: string, args: string[]) =>
@@ -48,8 +51,6 @@ export async function startPostgres(
     ...['-D', data, '--auth=trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
   ]);
   const port = await freePort();
-  const name = `postgres-${port}-${randomBytes(4).toString('hex')}`;
-  let strikeOut: () => Promise<void> = async () => {};
 
   const start = async () => {
     const options = {
