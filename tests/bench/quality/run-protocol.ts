@@ -75,7 +75,8 @@ export async function runProtocol(
     const input = { split, numItems: config.numItems, model, text: data.text };
     const ranks = rankPart({ ...input, maxLength: settings.maxLength }, part);
     rows.push(...qualityRows(ranks, split, part));
-    const groups = groupByDay(dataset, split.cases(part));
+    // Temporal histories may lack events (of unknown items), so positions do not name the event there.
+    const groups = protocol === 'leave-one-out' ? groupByDay(dataset, split.cases(part)) : null;
     if (!groups) continue;
     sameDay.push(...qualityRows(ranks, split, part, groups.sameDay));
     later.push(...qualityRows(ranks, split, part, groups.later));
