@@ -5,9 +5,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { apiConfig } from '@nestrec/api';
 import { cliSettings } from '@nestrec/cli';
 import { errorCatalogue } from '@nestrec/errors';
-import { envExample } from '@nestrec/runtime';
+import { envExample, loadConfig } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,6 +51,15 @@ describe('documents', () => {
     const head =
       '# Settings of nestrec. Copy to .env, or set them in the environment; all are optional.\n\n';
     await expect(head + envExample(cliSettings)).toMatchFileSnapshot('../../.env.example');
+  });
+
+  it('one environment with every setting of .env.example serves each process', () => {
+    const text = readFileSync(join(root, '.env.example'), 'utf8');
+    const env = Object.fromEntries(
+      [...text.matchAll(/^#([A-Z_]+)=(.+)$/gm)].map((m) => [m[1], m[2]]),
+    );
+    expect(loadConfig(cliSettings, env)).toEqual(loadConfig(cliSettings, {}));
+    expect(() => loadConfig(apiConfig, env)).not.toThrow();
   });
 
   it.each(markdownFiles('.'))('every link of %s leads somewhere', (file) => {

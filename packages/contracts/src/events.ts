@@ -22,7 +22,8 @@ export const eventInputSchema = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .regex(/^[a-z][a-z0-9_]*$/)
+    // Types that begin with erase_ are reserved for erasures, which travel in the same log.
+    .regex(/^(?!erase_)[a-z][a-z0-9_]*$/)
     .default('interaction'),
   timestamp: timestampSchema.optional(),
   value: z.number().finite().optional(),

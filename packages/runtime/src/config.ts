@@ -110,8 +110,18 @@ function base(options: Common, want: string, unit?: string) {
   };
 }
 
-/** Variables with our prefix that are read by tools beside the processes. */
-const READ_ELSEWHERE = ['NESTREC_REQUIRE_SERVICES', 'NESTREC_SHARED_DATA'];
+/**
+ * Variables with our prefix that other processes or the tests read: one environment may serve them all.
+ * A test holds this list to the settings of every process.
+ */
+const READ_ELSEWHERE = [
+  'NESTREC_DATA_DIR',
+  'NESTREC_BACKEND',
+  'NESTREC_DEMO_SCALE',
+  'NESTREC_REQUIRE_SERVICES',
+  'NESTREC_SHARED_DATA',
+  'NESTREC_KILLS',
+];
 const SUGGESTION_DISTANCE = 4;
 
 /**

@@ -30,4 +30,4 @@ export {
 } from './stores.js';
 export { createPublisher } from './publisher.js';
 export { apiConfig, type ApiConfig } from './config.js';
-export { runApi, type RunningApi } from './run.js';
+export { composeDeps, runApi, type RunningApi } from './run.js';

@@ -12,7 +12,7 @@ import {
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
-import { createMetrics, systemClock, type Logger } from '@nestrec/runtime';
+import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { ensureDefaultTiers, getPositions } from '@nestrec/storage';
 import { createApi } from './api.js';
 import type { ApiConfig } from './config.js';
@@ -55,7 +55,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
     const log = openEmbeddedLog(db, { logger });
     close.unshift(() => log.close());
     const api = createApi({
-      ...composeStores(db, logger),
+      ...composeDeps(db, logger, createMetrics({ processMetrics: true })),
       log,
       waitForEvents: createEventWaiter(() => nextOffsets(db, log.topic)),
       settings: {
@@ -77,9 +77,15 @@ async function closeAll(steps: (() => Promise<void>)[]): Promise<void> {
   for (const step of steps.splice(0)) await step();
 }
 
-function composeStores(
+/**
+ * Everything of the API that stands on a database alone; the all-in-one process composes the same.
+ * @param onItemChanged called after an item's vectors changed or went
+ */
+export function composeDeps(
   db: Database,
   logger: Logger,
+  metrics: MetricsRegistry,
+  onItemChanged: (itemId: string) => void = () => {},
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
   const models = createPublishedModels({ db, clock: systemClock, logger });
   const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
@@ -88,9 +94,14 @@ function composeStores(
     tiers: createTierStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
-      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      embed: async (item) => {
+        const versions = await embedItemInLiveVersions(db, item, embedders, logger);
+        onItemChanged(item.item_id);
+        return versions;
+      },
       remove: async (itemId) => {
         await removeItemFromLiveVersions(db, itemId);
+        onItemChanged(itemId);
       },
     }),
     publisher: createPublisher(db, logger),
@@ -98,7 +109,7 @@ function composeStores(
     checks: createStoreChecks(db, models),
     clock: systemClock,
     logger,
-    metrics: createMetrics({ processMetrics: true }),
+    metrics,
   };
 }
 

@@ -2,30 +2,11 @@
  * The all-in-one process: api and ingest over one database and the embedded event log. It only composes;
  * every part stands in its own service or package.
  */
-import {
-  createApi,
-  createCatalogueStore,
-  createKeyStore,
-  createModelStore,
-  createReadinessGate,
-  createStoreChecks,
-  createTierStore,
-  type Publisher,
-} from '@nestrec/api';
+import { composeDeps, createApi, createReadinessGate } from '@nestrec/api';
 import { openEmbeddedLog } from '@nestrec/event-log';
 import { createIngest } from '@nestrec/ingest';
-import {
-  createEmbedderSource,
-  embedItemInLiveVersions,
-  publishVersion,
-  removeItemFromLiveVersions,
-  rollback,
-} from '@nestrec/publishing';
-import { loadArtifact } from '@nestrec/registry';
-import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { createMetrics, systemClock } from '@nestrec/runtime';
-import { ensureDefaultTiers, getVersion, listTiers, revokeApiKey } from '@nestrec/storage';
-import { ModelNotFound } from '@nestrec/errors';
+import { ensureDefaultTiers, revokeApiKey } from '@nestrec/storage';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -44,33 +25,19 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   await ensureDefaultTiers(db);
   const log = openEmbeddedLog(db, { logger });
   const ingest = createIngest({ db, log, clock: systemClock, logger, metrics });
-  const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
-  const models = createPublishedModels({ db, clock: systemClock, logger });
   const gate = createReadinessGate('starting');
+  const deps = composeDeps(db, logger, metrics, ingest.forgetItem);
   const api = createApi({
-    keys: createKeyStore(db),
-    tiers: createTierStore(db),
-    models: createModelStore(db),
-    catalogue: createCatalogueStore(db, {
-      embed: async (item) => {
-        const versions = await embedItemInLiveVersions(db, item, embedders, logger);
-        ingest.forgetItem(item.item_id);
-        return versions;
-      },
-      remove: async (itemId) => {
-        await removeItemFromLiveVersions(db, itemId);
-        ingest.forgetItem(itemId);
-      },
-    }),
-    publisher: createPublisher(platform),
-    recommender: createRecommender({ db, models, logger }),
+    ...deps,
     log,
     waitForEvents: ingest.waitFor,
-    checks: { ...createStoreChecks(db), ingest: ingest.check },
+    checks: { ...deps.checks, ingest: ingest.check },
     gate,
-    clock: systemClock,
-    logger,
-    metrics,
+    settings: {
+      openOperations: config.openOperations,
+      logHashKey: config.logHashKey,
+      drainDelayMs: config.drainDelayMs,
+    },
   });
   await ingest.start();
   const { url } = await api.listen(config.port, config.host);
@@ -85,30 +52,6 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
       await log.close();
       await withdrawServer(folders.root);
       await revokeApiKey(db, admin.id);
-    },
-  };
-}
-
-/** Publishing and rolling back on request of an administrator. */
-function createPublisher(platform: Platform): Publisher {
-  const { db, logger } = platform;
-  return {
-    publish: async (version) => {
-      const known = await getVersion(db, version);
-      if (known === null) throw new ModelNotFound({ detail: 'GET /v1/models lists the versions.' });
-      const tiers = await listTiers(db);
-      const result = await publishVersion({
-        db,
-        artifact: await loadArtifact(known.path),
-        path: known.path,
-        tierDims: tiers.map((tier) => tier.max_dim),
-        logger,
-      });
-      return { published: result.version, previous: result.previousVersion };
-    },
-    rollback: async (from) => {
-      const { version, rolledBack } = await rollback(db, { from });
-      return { published: version, previous: rolledBack };
     },
   };
 }

@@ -52,7 +52,11 @@ export async function openPlatform(config: CliConfig): Promise<Platform> {
   const db =
     config.databaseUrl === null
       ? await openPglite({ dataDir: folders.database })
-      : await openPostgres({ url: config.databaseUrl, logger });
+      : await openPostgres({
+          url: config.databaseUrl,
+          logger,
+          allowUnsafeDurability: config.allowUnsafeDurability,
+        });
   try {
     await migrate(db);
     await removeStaleTemporaries(folders.models);

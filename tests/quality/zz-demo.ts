@@ -1,0 +1,31 @@
+import { buildDataset, splitLeaveOneOut } from '@nestrec/dataset';
+import { createFeaturizer, encodeItems, fitTextEncoder, itemText } from '@nestrec/features';
+import { selectBackend } from '@nestrec/tensor';
+import { createSettings, createTrainedModel, reportQuality, trainModel } from '@nestrec/training';
+import { generateShop, SHOP_SIZES } from '../../services/cli/src/demo/shop.js';
+await selectBackend({ force: (process.argv[2] ?? 'wasm') as any });
+const shop = generateShop(SHOP_SIZES[(process.argv[3] ?? 'full') as 'full'], 1);
+const catalogue = shop.items.map((i) => i.item_id);
+const dataset = await buildDataset([shop.events as any], { catalogue, realTimes: true });
+let t0 = performance.now();
+const encoder = fitTextEncoder(shop.items.map((i) => itemText(i)), { width: 64, seed: 1 });
+const spec = { modalities: [{ name: 'text', width: encoder.width, kind: 'text' as const, normalisation: 'l2' as const }], missingIndicators: true };
+const f = createFeaturizer(spec, encoder);
+const features = encodeItems(f, shop.items);
+console.log('encode s', (performance.now() - t0) / 1000, 'events', dataset.items.length);
+const sizes = [8, 16, 32, 64];
+const config = { sizes, blocks: 1, featureWidth: f.width, numItems: catalogue.length, useBias: true, itemResidual: true, scoreScale: true, rMin: 0, rMax: 0.5 };
+const split = splitLeaveOneOut(dataset);
+t0 = performance.now(); const c0 = process.cpuUsage();
+const settings = createSettings('fast', sizes, JSON.parse(process.argv[4] ?? '{}'));
+const r = await trainModel({ config, settings, split, features, seed: 1, onProgress: (p) => {
+  if (p.kind === 'epoch') console.log(p.record.epoch, p.record.loss.toFixed(4), Object.values(p.record.bySize).map((x) => x.toFixed(4)).join(' '), p.record.primary?.toFixed(4), p.record.lambdaMax.toFixed(2), ((performance.now() - t0) / 1000).toFixed(1) + 's');
+} });
+console.log('train s', (performance.now() - t0) / 1000, 'cpu', process.cpuUsage(c0).user / 1e6, 'best', r.bestEpoch, r.bestPrimary);
+t0 = performance.now();
+const model = createTrainedModel(config, r.parameters, features);
+const n = encoder.width; const vec = new Float32Array(catalogue.length * n);
+for (let i = 0; i < catalogue.length; i++) vec.set(features.subarray(i * f.width, i * f.width + n), i * n);
+for (const row of reportQuality({ split, numItems: catalogue.length, model, text: { vectors: vec, width: n }, maxLength: 50 }))
+  if (row.part === 'validation' && row.seenMasked) console.log(row.scorer, row.metrics['ndcg@10']!.toFixed(4), row.metrics['recall@10']!.toFixed(4));
+console.log('report s', (performance.now() - t0) / 1000);
