@@ -160,6 +160,14 @@ describe('one process per data folder', () => {
 });
 
 describe('data folders that are none', () => {
+  it('says which folder cannot be used when a file stands in its way', async () => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(openPglite({ dataDir: join(folder, 'file', 'data') })).rejects.toMatchObject({
+      code: DatabaseUnsuitable.code,
+      detail: expect.stringMatching(/file.data could not be opened: (ENOTDIR|EEXIST)/),
+    });
+  });
+
   it('refuses a folder with other files in it, and leaves them alone', async () => {
     const dataDir = join(folder, 'data');
     await mkdir(dataDir);

@@ -67,12 +67,14 @@ function useOwnValues(pglite: PGlite): void {
 
 /**
  * Opens, and at the first time creates, an embedded database with pgvector.
- * @throws DataFolderInUse when another process has the folder; DatabaseUnsuitable when it cannot be read
+ * @throws DataFolderInUse when another process has the folder; DatabaseUnsuitable when the folder cannot
+ * be used (rights, other files in it)
  */
 export async function openPglite(options: PgliteOptions = {}): Promise<Database> {
   const { dataDir } = options;
-  const lock = dataDir === undefined ? null : await lockDataFolder(dataDir);
+  let lock: DataFolderLock | null = null;
   try {
+    if (dataDir !== undefined) lock = await lockDataFolder(dataDir);
     if (dataDir !== undefined) await createDataFolder(dataDir);
     const pglite = await openConnection(dataDir, options.hnsw);
     return adapt(pglite, lock, await describe(pglite, dataDir));

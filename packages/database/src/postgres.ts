@@ -3,9 +3,9 @@
  * for a transaction whose owner stopped talking (a frozen process would otherwise keep its row locks).
  */
 import pg from 'pg';
-import { DatabaseUnavailable } from '@nestrec/errors';
+import { DatabaseUnavailable, isError } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
-import { mapDatabaseError } from './errors.js';
+import { mapDatabaseError, sqlState } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { checkPostgres } from './postgres-checks.js';
 import { createTransactionScope } from './transaction-scope.js';
@@ -95,7 +95,9 @@ function createPool(options: PostgresOptions, limits: Limits, logger: Logger): p
     max: limits.max,
     connectionTimeoutMillis: limits.connectionTimeoutMs,
     idleTimeoutMillis: 30_000,
+    // A peer that vanished without a word is noticed in about 20 s, also during an unlimited statement.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     application_name: options.applicationName ?? 'nestrec',
     onConnect: async (client: pg.ClientBase) => {
       await client.query(settings);
@@ -112,6 +114,10 @@ function createPool(options: PostgresOptions, limits: Limits, logger: Logger): p
   pool.on('connect', (client) => client.on('error', report));
   return pool;
 }
+
+/** The server did not answer at all: a ROLLBACK would wait as long again, and in vain. */
+const isSilent = (error: unknown) =>
+  isError(error, DatabaseUnavailable) && sqlState(error) === undefined;
 
 async function runTransaction<T>(
   pool: pg.Pool,
@@ -137,10 +143,12 @@ async function runTransaction<T>(
       broken = false;
       return result;
     } catch (error) {
-      await inner.execute('ROLLBACK').then(
-        () => (broken = false),
-        () => undefined, // the connection is gone, and with it the transaction
-      );
+      if (!isSilent(error)) {
+        await inner.execute('ROLLBACK').then(
+          () => (broken = false),
+          () => undefined, // the connection is gone, and with it the transaction
+        );
+      }
       throw error;
     }
   } finally {
