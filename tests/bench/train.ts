@@ -15,7 +15,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { modelConfigSchema, type ModelConfig } from '@nestrec/contracts';
 import { createModel, initParameters } from '@nestrec/model';
 import { createRandom } from '@nestrec/random';
-import { createAdamW, disposeTensors, selectBackend, type BackendName } from '@nestrec/tensor';
+import {
+  createAdamW,
+  disposeTensors,
+  hostNumbers,
+  selectBackend,
+  type BackendName,
+} from '@nestrec/tensor';
 import { naiveLossAndGradients } from '../helpers/naive-model.js';
 import { packed, padded, type Sequence } from '../helpers/small-model.js';
 
@@ -68,7 +74,7 @@ function peakGflops(backend: string): number {
   for (const edge of edges) {
     const [a, b] = [tf.randomUniform([edge, edge]), tf.randomUniform([edge, edge])];
     for (let i = 0; i < 8; i++) {
-      const { busyMs } = clocked(() => tf.tidy(() => tf.matMul(a, b).dataSync()));
+      const { busyMs } = clocked(() => void hostNumbers(() => tf.matMul(a, b)));
       if (i > 0) best = Math.max(best, (2 * edge ** 3) / busyMs / 1e6);
     }
     tf.dispose([a, b]);

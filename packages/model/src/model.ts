@@ -12,6 +12,7 @@ import {
   createSegmentMatrices,
   dropoutMask,
   gatherRows,
+  hostNumbers,
   nestedCrossEntropy,
   nestedMask,
   requireRates,
@@ -128,10 +129,9 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
     },
     forward: (parameters, table, batch) => infer(parts, parameters, table, batch),
     lastStates(parameters, table, histories) {
-      return tf.tidy(() => {
-        const z = infer(parts, parameters, table, histories);
-        return gatherRows(z, histories.lastRows).dataSync() as Float32Array;
-      });
+      return hostNumbers(() =>
+        gatherRows(infer(parts, parameters, table, histories), histories.lastRows),
+      );
     },
     dispose() {
       featureRows?.dispose();

@@ -7,7 +7,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InternalError } from '@nestrec/errors';
-import type { TensorMap } from './arrays.js';
+import { hostNumbers, type TensorMap } from './arrays.js';
 
 export interface AdamWOptions {
   /** Learning rate of step 1, 2, ... */
@@ -47,7 +47,7 @@ export function globalNorm(gradients: TensorMap): number {
   let total = 0;
   for (const gradient of gradients.values()) {
     const rows = gradient.rank < 2 ? 1 : gradient.shape[0]!;
-    const sums = tf.tidy(() => tf.sum(tf.reshape(tf.square(gradient), [rows, -1]), 1).dataSync());
+    const sums = hostNumbers(() => tf.sum(tf.reshape(tf.square(gradient), [rows, -1]), 1));
     for (const sum of sums) total += sum;
   }
   return Math.sqrt(total);

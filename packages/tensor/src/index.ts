@@ -1,6 +1,12 @@
 /** Chooses the TensorFlow.js backend and holds the fused operations with their gradients. */
 export { createAdamW, globalNorm, type AdamW, type AdamWOptions } from './adamw.js';
-export { disposeTensors, fromNamedArrays, toNamedArrays, type TensorMap } from './arrays.js';
+export {
+  disposeTensors,
+  fromNamedArrays,
+  hostNumbers,
+  toNamedArrays,
+  type TensorMap,
+} from './arrays.js';
 export {
   BACKENDS,
   selectBackend,

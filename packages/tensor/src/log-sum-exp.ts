@@ -5,15 +5,14 @@
  * instead of an exponential of every score.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { hostNumbers } from './arrays.js';
 
 /** Below this a label's probability has lost digits or is 0, and the loss is taken the longer way. */
 const SMALLEST_PROBABILITY = 1e-30;
 
 /** Log-sum-exp of each row. */
 export function softmaxLogSumExp(scores: tf.Tensor2D, softmax: tf.Tensor2D): Float32Array {
-  return tf.tidy(
-    () => tf.sub(tf.max(scores, 1), tf.log(tf.max(softmax, 1))).dataSync() as Float32Array,
-  );
+  return hostNumbers(() => tf.sub(tf.max(scores, 1), tf.log(tf.max(softmax, 1))));
 }
 
 /** Sum over rows of log-sum-exp minus the target's score. */
@@ -52,7 +51,7 @@ export function mergeLogSumExp(chunks: readonly Float32Array[]): Float64Array {
 
 /** Sum over all rows and columns of a * b; `ones` is [columns, 1]. Row sums are float32, their sum is double. */
 export function rowDots(a: tf.Tensor2D, b: tf.Tensor2D, ones: tf.Tensor2D): number {
-  const rows = tf.tidy(() => tf.matMul(tf.mul(a, b) as tf.Tensor2D, ones).dataSync());
+  const rows = hostNumbers(() => tf.matMul(tf.mul(a, b) as tf.Tensor2D, ones));
   let sum = 0;
   for (const row of rows) sum += row;
   return sum;

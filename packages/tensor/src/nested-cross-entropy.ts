@@ -12,8 +12,16 @@
  * come from it alone, the label's own term is a row of its own, and no product is asked to transpose.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import {
+  backwardChunk,
+  logSumExps,
+  type Block,
+  type Call,
+  type ItemChunk,
+  type LogSumExps,
+  type Totals,
+} from './cross-entropy-block.js';
 import { gatherRows, scatterAddRows } from './rows.js';
-import { labelLosses, mergeLogSumExp, rowDots, softmaxLogSumExp } from './log-sum-exp.js';
 import { segmentsOf, spreadValues, type Segment } from './segments.js';
 
 export interface NestedCrossEntropyInput {
@@ -46,23 +54,12 @@ export interface NestedCrossEntropy {
   };
 }
 
-/** Labels a block. On wasm a transpose of 64 rows costs 0.7 ns a number, of 512 rows eight times that. */
-const BLOCK_ROWS = 64;
+/** Fewest and most labels a block, and the scores of one size that a block should have: 2.4 MB, for the caches. */
+const LEAST_ROWS = 40;
+const MOST_ROWS = 200;
+const BLOCK_SCORES = 600_000;
 /** Scores held at once, over all sizes: 128 MB. */
 const SCORES_AT_ONCE = 32_000_000;
-
-/** A range of items, cut into segments in both orientations. */
-interface ItemChunk {
-  readonly from: number;
-  readonly count: number;
-  /** By segment, [width, count]. */
-  readonly columns: readonly tf.Tensor2D[];
-  /** By segment, [count, width]. */
-  readonly rows: readonly tf.Tensor2D[];
-  readonly ones: tf.Tensor2D;
-  /** By segment, [count, width]: the gradient so far. */
-  readonly gradients: tf.Tensor2D[];
-}
 
 function cutItems(
   columns: tf.Tensor2D,
@@ -89,124 +86,13 @@ function cutItems(
 }
 
 function defaultChunk(items: number, sizes: number): number {
-  return Math.min(items, Math.max(1_024, Math.floor(SCORES_AT_ONCE / (BLOCK_ROWS * (sizes + 3)))));
+  return Math.min(items, Math.max(1_024, Math.floor(SCORES_AT_ONCE / (LEAST_ROWS * (sizes + 3)))));
 }
 
-/** What stays the same for all blocks of one call. */
-interface Call {
-  readonly segments: readonly Segment[];
-  readonly scales: readonly number[];
-  /** d loss / d score of a size = factor * (probability - target). */
-  readonly factors: readonly number[];
-  readonly withScaleGradient: boolean;
-}
-
-interface Totals {
-  readonly loss: Float64Array;
-  readonly scaleGradient: Float64Array;
-}
-
-/** Labels from .. from + rows - 1: their segments of the states, and their targets. */
-interface Block {
-  readonly rows: number;
-  readonly states: readonly tf.Tensor2D[];
-  readonly targets: Int32Array;
-}
-
-/** Scores of every size (scaled) for one block and chunk, smallest first. */
-function scoresOf(block: Block, chunk: ItemChunk, scales: readonly number[]): tf.Tensor2D[] {
-  const sums: tf.Tensor2D[] = [];
-  block.states.forEach((segment, k) => {
-    const part: tf.Tensor2D = tf.matMul(segment, chunk.columns[k]!);
-    sums.push(k === 0 ? part : (tf.add(sums[k - 1]!, part) as tf.Tensor2D));
-  });
-  return sums.map((sum, k) => (scales[k] === 1 ? sum : tf.mul(sum, scales[k]!)));
-}
-
-/** Log-sum-exp of every row: by size over all items, and by chunk and size. */
-interface LogSumExps {
-  readonly total: readonly Float64Array[];
-  readonly byChunk: readonly (readonly Float32Array[])[];
-}
-
-/** First pass over more than one chunk. */
-function logSumExps(block: Block, chunks: readonly ItemChunk[], call: Call): LogSumExps {
-  const byChunk = chunks.map((chunk) =>
-    tf.tidy(() =>
-      scoresOf(block, chunk, call.scales).map((scores) =>
-        softmaxLogSumExp(scores, tf.softmax(scores)),
-      ),
-    ),
-  );
-  return {
-    total: call.segments.map((_, k) => mergeLogSumExp(byChunk.map((chunk) => chunk[k]!))),
-    byChunk,
-  };
-}
-
-/**
- * Adds one block's loss and gradients over one chunk. Returns the gradient by the block's states, by segment,
- * without the targets' own part.
- */
-function backwardChunk(
-  block: Block,
-  chunk: ItemChunk,
-  call: Call,
-  totals: Totals,
-  shares: readonly Float32Array[] | null,
-): tf.Tensor2D[] {
-  return tf.tidy(() => {
-    const scores = scoresOf(block, chunk, call.scales);
-    const probabilities = scores.map((values, k) => {
-      const softmax = tf.softmax(values);
-      if (shares === null) return softmax;
-      return tf.mul(softmax, tf.tensor2d(shares[k]!, [block.rows, 1])) as tf.Tensor2D;
-    });
-    scores.forEach((values, k) => {
-      if (shares === null) {
-        totals.loss[k]! += labelLosses(values, probabilities[k]!, block.targets);
-      }
-      if (call.withScaleGradient && call.factors[k] !== 0) {
-        totals.scaleGradient[k]! += rowDots(probabilities[k]!, values, chunk.ones);
-      }
-    });
-    const gradients: tf.Tensor2D[] = [];
-    let suffix: tf.Tensor2D | null = null;
-    let suffixFactor = 1;
-    for (let k = call.segments.length - 1; k >= 0; k--) {
-      [suffix, suffixFactor] = addToSuffix(
-        suffix,
-        suffixFactor,
-        probabilities[k]!,
-        call.factors[k]!,
-      );
-      if (suffix === null) {
-        gradients[k] = tf.zerosLike(block.states[k]!);
-        continue;
-      }
-      gradients[k] = tf.mul(tf.matMul(suffix, chunk.rows[k]!), suffixFactor) as tf.Tensor2D;
-      const scaled = tf.mul(block.states[k]!, suffixFactor) as tf.Tensor2D;
-      const part = tf.matMul(tf.transpose(suffix) as tf.Tensor2D, scaled);
-      const before = chunk.gradients[k]!;
-      chunk.gradients[k] = tf.keep(tf.add(before, part) as tf.Tensor2D);
-      before.dispose();
-    }
-    return gradients;
-  });
-}
-
-/** suffix * suffixFactor + p * factor, kept as a pair: two passes over the scores, or one for equal factors. */
-function addToSuffix(
-  suffix: tf.Tensor2D | null,
-  suffixFactor: number,
-  p: tf.Tensor2D,
-  factor: number,
-): [tf.Tensor2D | null, number] {
-  if (factor === 0) return [suffix, suffixFactor];
-  if (suffix === null) return [p, factor];
-  const ratio = suffixFactor / factor;
-  const scaled = ratio === 1 ? suffix : tf.mul(suffix, ratio);
-  return [tf.add(scaled, p) as tf.Tensor2D, factor];
+/** Labels a block: an odd multiple of 8, since transposing 64 or 256 rows is up to six times slower on wasm. */
+function blockRows(items: number): number {
+  const wanted = Math.min(MOST_ROWS, Math.max(LEAST_ROWS, BLOCK_SCORES / items));
+  return 16 * Math.floor((wanted - 8) / 16) + 8;
 }
 
 /** Rows of the states as contiguous blocks by segment; read on the host, since wasm's slices copy their source. */
@@ -325,8 +211,9 @@ function runBlocks(
   own: readonly Float64Array[],
 ): tf.Tensor2D {
   const blocks: tf.Tensor2D[] = [];
-  for (let from = 0; from < targets.length; from += BLOCK_ROWS) {
-    const rows = Math.min(BLOCK_ROWS, targets.length - from);
+  const most = blockRows(chunks[0]?.count ?? 1);
+  for (let from = 0; from < targets.length; from += most) {
+    const rows = Math.min(most, targets.length - from);
     const gradient = tf.tidy(() => {
       const block: Block = {
         rows,
