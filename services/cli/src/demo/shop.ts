@@ -42,7 +42,7 @@ const PERIOD_MS = 270 * 24 * 3_600_000;
 const COMPANIONS = 4;
 
 /** How the next item is chosen; the rest of the probability is anything at all. */
-const CHOICE = { companionOfLast: 0.2, companionOfEarlier: 0.08, taste: 0.67 };
+const CHOICE = { companionOfLast: 0.12, companionOfEarlier: 0.05, taste: 0.79 };
 /** Of what is to the taste, how much comes from the category of the last item. */
 const SAME_CATEGORY = 0.65;
 
