@@ -1,10 +1,10 @@
-/** Shows a training run: one bar over all steps, one line per epoch. */
+/** Shows a training run: a line per stage and per epoch, one bar over all steps. */
 import type { TrainingProgress } from '@nestrec/training';
 import type { Output, Progress } from './output.js';
 
 export function showTraining(output: Output): {
+  onStage: (stage: string) => void;
   onProgress: (progress: TrainingProgress) => void;
-  stop: () => void;
 } {
   let bar: Progress | null = null;
   let lastLoss = Number.NaN;
@@ -28,7 +28,13 @@ export function showTraining(output: Output): {
       output.note(progress.text);
     }
   };
-  return { onProgress, stop: () => bar?.stop() };
+  const onStage = (stage: string) => {
+    // Whatever comes next, the steps are over.
+    bar?.stop();
+    bar = null;
+    output.note(`${stage} ...`);
+  };
+  return { onStage, onProgress };
 }
 
 function duration(seconds: number): string {

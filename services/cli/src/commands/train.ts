@@ -96,11 +96,10 @@ async function train(
       textWidth: options.textWidth,
       seed: options.seed,
       commit: gitCommit(),
-      onStage: (stage) => output.note(`${stage} ...`),
+      onStage: show.onStage,
       onProgress: show.onProgress,
       signal: interruption.signal,
     });
-    show.stop();
     const table = renderQuality(manifest.quality, {
       part: 'test',
       seenMasked: true,

@@ -22,18 +22,13 @@ import { gitCommit } from '../git-commit.js';
 import type { Output } from '../output.js';
 import type { Platform } from '../platform.js';
 import { showTraining } from '../training-progress.js';
-import { generateShop, type ShopSize } from './shop.js';
+import { generateShop, type SHOP_SIZES, type ShopSize } from './shop.js';
 
 export const DEMO_SIZES = [8, 16, 32, 64];
 export const DEMO_SEED = 20_261_123;
 const EVENTS_PER_TRANSACTION = 5_000;
 const ITEMS_PER_TRANSACTION = 1_000;
 const TEXT_WIDTH = 128;
-
-/** Small models learn a small shop; the full one gets the whole recipe of the preset. */
-const EPOCHS = { full: undefined, small: 4 } as const;
-
-export type DemoScale = keyof typeof EPOCHS;
 
 export async function importShop(
   platform: Platform,
@@ -65,7 +60,7 @@ export async function importShop(
 export async function trainDemo(
   platform: Platform,
   output: Output,
-  scale: DemoScale,
+  scale: keyof typeof SHOP_SIZES,
   signal: AbortSignal,
 ): Promise<Manifest> {
   const version = `demo_${scale}`;
@@ -79,24 +74,21 @@ export async function trainDemo(
   }
   await chooseBackend({ config: platform.config, output });
   const show = showTraining(output);
-  const maxEpochs = EPOCHS[scale];
-  const manifest = await runTraining({
+  return runTraining({
     db: platform.db,
     modelsDir: platform.folders.models,
     checkpointsDir: platform.folders.checkpoints,
     version,
     config: { sizes: DEMO_SIZES, blocks: 1 },
-    settings: createSettings('fast', DEMO_SIZES, maxEpochs === undefined ? {} : { maxEpochs }),
+    settings: createSettings('fast', DEMO_SIZES),
     protocol: 'leave-one-out',
     textWidth: TEXT_WIDTH,
     seed: DEMO_SEED,
     commit: gitCommit(),
-    onStage: (stage) => output.note(`${stage} ...`),
+    onStage: show.onStage,
     onProgress: show.onProgress,
     signal,
   });
-  show.stop();
-  return manifest;
 }
 
 export async function publishDemo(
