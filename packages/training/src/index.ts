@@ -2,8 +2,10 @@
 export {
   checkSettings,
   createSettings,
+  modelSwitches,
   PRESET_NAMES,
   trainingSettingsSchema,
+  type ModelSwitches,
   type PresetName,
   type TrainingSettings,
 } from './settings.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isError, InvalidConfig } from '@nestrec/errors';
-import { checkSettings, createSettings, PRESET_NAMES } from './settings.js';
+import { checkSettings, createSettings, modelSwitches, PRESET_NAMES } from './settings.js';
 
 const SIZES = [8, 16, 32, 64];
 
@@ -57,5 +57,13 @@ describe('training settings', () => {
 
   it('names the presets when asked for another', () => {
     expect(() => createSettings('best' as 'fast', SIZES)).toThrow('quality, paper, fast');
+  });
+});
+
+describe('model switches', () => {
+  it("switch our additions off for the paper's preset only", () => {
+    expect(modelSwitches('paper')).toMatchObject({ itemResidual: false, scoreScale: false });
+    expect(modelSwitches('quality')).toMatchObject({ itemResidual: true, scoreScale: true });
+    expect(modelSwitches('fast')).toEqual(modelSwitches('quality'));
   });
 });

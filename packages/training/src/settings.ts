@@ -5,6 +5,7 @@
  * Knows nothing about data or tensors. Arrays hold one value per nested size, smallest first.
  */
 import { z } from 'zod';
+import type { ModelConfig } from '@nestrec/contracts';
 import { InvalidConfig, excerpt } from '@nestrec/errors';
 
 const share = z.number().min(0).max(0.95);
@@ -125,7 +126,7 @@ const quality: Preset = (sizes) => ({
   itemChunk: 0,
 });
 
-/** The paper's recipe (model.md section 2), for comparison. */
+/** The paper's recipe (model.md section 2), for comparison; its model by `modelSwitches('paper')`. */
 const paper: Preset = (sizes) => ({
   ...quality(sizes),
   preset: 'paper',
@@ -154,6 +155,16 @@ const fast: Preset = (sizes) => ({
   warmupSteps: 50,
   lossWeights: steepWeights(sizes, 0.6),
 });
+
+/** What a preset asks of the model beyond its sizes. */
+export type ModelSwitches = Pick<ModelConfig, 'itemResidual' | 'scoreScale' | 'rMin' | 'rMax'>;
+
+const OURS: ModelSwitches = { itemResidual: true, scoreScale: true, rMin: 0, rMax: 0.5 };
+
+/** The paper's model has neither ID residual nor score scale, and a shorter memory. */
+export function modelSwitches(preset: PresetName): ModelSwitches {
+  return preset === 'paper' ? { itemResidual: false, scoreScale: false, rMin: 0, rMax: 0.1 } : OURS;
+}
 
 const PRESETS = { quality, paper, fast } as const;
 export type PresetName = keyof typeof PRESETS;

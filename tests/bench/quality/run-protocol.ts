@@ -5,6 +5,7 @@ import {
   createSettings,
   createTrainedModel,
   hashArrays,
+  modelSwitches,
   qualityRows,
   rankPart,
   trainModel,
@@ -56,7 +57,8 @@ export async function runProtocol(
     blocks: args.blocks,
     featureWidth: data.featureWidth,
     numItems: dataset.itemIds.length,
-    ...{ useBias: true, itemResidual: true, scoreScale: true, rMin: 0, rMax: 0.5 },
+    useBias: true,
+    ...modelSwitches(args.preset),
   };
   const settings = createSettings(args.preset, args.sizes, args.overrides);
   const checkpoint = args.checkpoint

@@ -1,6 +1,6 @@
 /** `nestrec train`: from the stored interactions to a candidate model version. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { createSettings, PRESET_NAMES, type PresetName } from '@nestrec/training';
+import { createSettings, modelSwitches, PRESET_NAMES, type PresetName } from '@nestrec/training';
 import { runTraining } from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
@@ -88,7 +88,7 @@ async function train(
       modelsDir: platform.folders.models,
       checkpointsDir: platform.folders.checkpoints,
       version,
-      config: { sizes: options.sizes, blocks: options.blocks },
+      config: { ...modelSwitches(options.preset), sizes: options.sizes, blocks: options.blocks },
       settings: createSettings(options.preset, options.sizes, {
         ...(options.epochs === undefined ? {} : { maxEpochs: options.epochs }),
       }),
