@@ -1,27 +1,18 @@
 /**
  * fMRLRec: configuration, parameters, forward pass, loss with gradients, slicing. Pure: no I/O, no environment.
  *
- * The API that training and evaluation use (backend chosen before with `selectBackend` of @nestrec/tensor):
+ * A training step, and what evaluation needs (backend chosen before, with `selectBackend` of @nestrec/tensor):
  * ```ts
- * const model = createModel(config, features);            // features: Float32Array N x F; holds constant tensors
- * const params = model.createParameters(initParameters(config, random));   // ReadonlyMap<string, tf.Variable>, packed
- * const optimizer = createAdamW({ lr: (step) => .., betas, eps, weightDecay, decays: (name) => boolean, clipNorm });
- * const { loss, lossBySize, gradients } = model.lossAndGradients(params, batch, {
- *   lossWeights,            // per size, any positive scale (normalised to sum 1); default equal
- *   dropout: number[],      // rate per segment, all four sites; default none
- *   residualDrop: number[], // rate per segment of dropping R_i, per item; default none
- *   random,                 // Random: draws a few ints a call; required when any rate > 0
- * });
- * const { gradientNorm } = optimizer.step(params, gradients);   // clips, updates params in place, disposes gradients
- * model.exportParameters(params): NamedArrays              // golden names, for the artifact and checkpoints
- * model.dispose(); disposeParameters(params);
- * // evaluation
- * const table = model.itemTable(params);                  // all item vectors on the device; table.dispose()
- * const states = model.lastStates(params, table, packedHistories);   // Float32Array [users x D], order of lastRows
- * // ranks: `createRanker(itemVectors, sizes).rank({queries, targets, seenOffsets, seen}): {all, masked}` of @nestrec/tensor
- * //   (the interface of training/rank-by-size.ts, without tf.greater: its broadcast costs 60 ns a score on wasm)
- * // item vectors as plain numbers: itemVectors(config, parameters, features, from, to): Float32Array
+ * const model = createModel(config, features); // features: Float32Array, N x F
+ * const parameters = model.createParameters(initParameters(config, random)); // packed, on the backend
+ * const { loss, gradients } = model.lossAndGradients(parameters, batch, { dropout, lossWeights, random });
+ * optimizer.step(parameters, gradients); // createAdamW of @nestrec/tensor; disposes the gradients
+ * const stored = model.exportParameters(parameters); // golden names, for artifacts and checkpoints
+ *
+ * const table = model.itemTable(parameters); // all item vectors on the backend
+ * const queries = model.lastStates(parameters, table, packedHistories); // for createRanker of @nestrec/tensor
  * ```
+ * Plain numbers, for serving: `itemVectors`, `embedItem`, `sliceParameters`, `lambdaMax`, `replayEvents`.
  */
 export {
   createModel,

@@ -11,7 +11,6 @@ import type { Segment } from './segments.js';
 
 /** A range of items, cut into segments in both orientations. */
 export interface ItemChunk {
-  readonly from: number;
   readonly count: number;
   /** By segment, [width, count]. */
   readonly columns: readonly tf.Tensor2D[];

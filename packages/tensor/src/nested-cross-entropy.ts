@@ -74,7 +74,6 @@ function cutItems(
       tf.slice(columns, [begin, from], [width, count]),
     );
     chunks.push({
-      from,
       count,
       columns: cut,
       rows: cut.map((part) => tf.transpose(part) as tf.Tensor2D),
