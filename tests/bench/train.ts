@@ -9,6 +9,8 @@
  * backend's own square products in the same run. Rates are by busy time, the smaller of wall and CPU time: on a
  * machine that others use too, wall time says little. The straightforward step holds all logits of all sizes at once:
  * at the full size of Beauty it does not fit wasm's memory, so the default is a quarter of its items.
+ * Much of its time on wasm is the tape's: its gradients ask for transposed products, which wasm has no fast kernel
+ * for; `--backend cpu --items 600 --users 8` compares without that.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
