@@ -15,7 +15,8 @@
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { modelConfigSchema, type ModelConfig } from '@nestrec/contracts';
-import { createModel, initParameters } from '@nestrec/model';
+import { createModel } from '@nestrec/model';
+import { initParameters } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import {
   createAdamW,

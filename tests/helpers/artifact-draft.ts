@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest, ModelConfig, NamedArray } from '@nestrec/contracts';
 import { createFeaturizer, encodeItems, fitTextEncoder, itemText } from '@nestrec/features';
-import { initParameters, lambdaMax, replayEvents } from '@nestrec/model';
+import { initParameters, lambdaMax, replayEvents } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { decodeSafetensors, encodeSafetensors } from '@nestrec/tensor-files';
 import { hashItemIds, type ArtifactDraft, type ManifestDraft } from '@nestrec/registry';

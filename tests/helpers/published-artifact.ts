@@ -4,7 +4,7 @@
  */
 import type { FeatureSpec, Item, ModelConfig, NamedArray, QualityRow } from '@nestrec/contracts';
 import { createFeaturizer, encodeItems, fitTextEncoder, itemText } from '@nestrec/features';
-import { initParameters, ITEM_RESIDUAL } from '@nestrec/model';
+import { initParameters, ITEM_RESIDUAL } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { hashItemIds, type Artifact } from '@nestrec/registry';
 import { createCell } from '@nestrec/streaming';

@@ -6,7 +6,8 @@ import {
   type NamedArray,
   type NamedArrays,
 } from '@nestrec/contracts';
-import { initParameters, type LabelledRows } from '@nestrec/model';
+import { type LabelledRows } from '@nestrec/model';
+import { initParameters } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
 import { layOutRows } from '@nestrec/tensor';
 import type { PaddedBatch } from './naive-model.js';

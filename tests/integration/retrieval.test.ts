@@ -2,7 +2,7 @@
 import type { RecommendationsAnswer } from '@nestrec/contracts';
 import { recommendationsAnswerSchema } from '@nestrec/contracts';
 import { type Database } from '@nestrec/database';
-import { itemVectors, sliceParameters } from '@nestrec/model';
+import { itemVectors, sliceParameters } from '@nestrec/parameters';
 import {
   publishVersion,
   removeItemFromLiveVersions,

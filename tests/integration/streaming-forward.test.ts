@@ -1,14 +1,14 @@
 /** The stream and the batch agree: states stepped event by event against the model's own forward pass. */
 import { modelConfigSchema, type NamedArray } from '@nestrec/contracts';
 import { packHistories, type Ragged } from '@nestrec/dataset';
+import { createModel } from '@nestrec/model';
 import {
-  createModel,
   initParameters,
   itemVectors,
   lambdaMax,
   replayEvents,
   sliceParameters,
-} from '@nestrec/model';
+} from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { createCell, decodeState, encodeState, truncateState } from '@nestrec/streaming';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';

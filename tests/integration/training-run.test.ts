@@ -9,7 +9,12 @@ import { loadArtifact } from '@nestrec/registry';
 import { getVersion, insertInteractions, upsertItems } from '@nestrec/storage';
 import { selectBackend } from '@nestrec/tensor';
 import { createSettings } from '@nestrec/training';
-import { readTrainingData, runEvaluation, runTraining } from '@nestrec/trainer';
+import {
+  readTrainingData,
+  runEvaluation,
+  runTraining,
+  type TrainingRunOptions,
+} from '@nestrec/trainer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 
@@ -105,7 +110,7 @@ describeDatabases('training run', (database) => {
     const db = database();
     await fill(db);
     const version = `run_${db.kind}`;
-    const run = {
+    const run: TrainingRunOptions = {
       db,
       modelsDir,
       checkpointsDir: join(modelsDir, 'checkpoints', db.kind),
@@ -115,7 +120,7 @@ describeDatabases('training run', (database) => {
       protocol: 'leave-one-out',
       commit: null,
       ...OPTIONS,
-    } as const;
+    };
     const manifest = await runTraining(run);
     expect(await getVersion(db, version)).toMatchObject({ status: 'candidate' });
     const artifact = await loadArtifact(join(modelsDir, version));

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const LAYERS = [
   ['errors', 'contracts', 'evaluation', 'random'],
-  ['runtime', 'tensor-files'],
+  ['runtime', 'tensor-files', 'parameters'],
   ['tensor', 'database', 'dataset'],
   ['model', 'features', 'storage', 'event-log'],
   ['training', 'registry', 'streaming'],
@@ -47,4 +47,18 @@ describe('layers', () => {
       expect(dependenciesOf(`services/${name}`).filter((d) => layerOf(d) < 0)).toEqual([]);
     },
   );
+
+  it.each(['api', 'ingest'])('service %s never loads TensorFlow (decision 0003)', (name) => {
+    const reached = new Set<string>();
+    const visit = (folder: string) => {
+      for (const dependency of dependenciesOf(folder)) {
+        if (reached.has(dependency)) continue;
+        reached.add(dependency);
+        visit(`packages/${dependency}`);
+      }
+    };
+    visit(`services/${name}`);
+    expect(reached).toContain('streaming');
+    expect([...reached].filter((one) => ['tensor', 'model', 'training'].includes(one))).toEqual([]);
+  });
 });

@@ -20,8 +20,8 @@ import {
   type SegmentNormForward,
   type TensorMap,
 } from '@nestrec/tensor';
-import { nestedShape } from './packing.js';
-import { PARAMS_LOG } from './parameters.js';
+import { nestedShape } from '@nestrec/parameters';
+import { PARAMS_LOG } from '@nestrec/parameters';
 
 /** Constants of a model that every block shares. */
 export interface BlockConstants {

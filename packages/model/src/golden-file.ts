@@ -9,7 +9,7 @@ import {
   type NamedArrays,
 } from '@nestrec/contracts';
 import { excerpt, InvalidInput } from '@nestrec/errors';
-import { parameterShapes } from './parameters.js';
+import { parameterShapes } from '@nestrec/parameters';
 
 export interface GoldenFile {
   readonly name: string;

@@ -9,7 +9,7 @@ import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';
 import { parseGolden, type GoldenFile } from './golden-file.js';
 import { createModel, type LabelledRows, type Model } from './model.js';
-import type { Parameters } from './packing.js';
+import type { Parameters } from './packed-tensors.js';
 
 export interface GoldenReport {
   readonly name: string;

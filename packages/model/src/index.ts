@@ -24,16 +24,5 @@ export {
   type Model,
   type PackedInputs,
 } from './model.js';
-export { packArrays, unpackArrays, type Parameters } from './packing.js';
-export {
-  initParameters,
-  ITEM_RESIDUAL,
-  LOG_SCORE_SCALE,
-  parameterShapes,
-  PROJECTOR_BIAS,
-  PROJECTOR_WEIGHT,
-} from './parameters.js';
-export { embedItem, itemVectors } from './item-vectors.js';
-export { lambdaMax, replayEvents } from './memory.js';
-export { sliceParameters, type SlicedModel } from './slice.js';
+export type { Parameters } from './packed-tensors.js';
 export { compareGolden, type GoldenReport } from './golden.js';

@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorMap } from '@nestrec/tensor';
-import { ITEM_RESIDUAL, PROJECTOR_BIAS, PROJECTOR_WEIGHT } from './parameters.js';
+import { ITEM_RESIDUAL, PROJECTOR_BIAS, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 
 /**
  * @param features [N + 1, F], row 0 zeros; null where the model has none.

@@ -31,8 +31,9 @@ import {
   type RowLayout,
 } from './block.js';
 import { itemRows, itemRowsBackward } from './item-table.js';
-import { blockTensors, nestedShape, packArrays, unpackArrays, type Parameters } from './packing.js';
-import { blockPrefix, LOG_SCORE_SCALE } from './parameters.js';
+import { nestedShape, packArrays, unpackArrays } from '@nestrec/parameters';
+import { blockTensors, type Parameters } from './packed-tensors.js';
+import { blockPrefix, LOG_SCORE_SCALE } from '@nestrec/parameters';
 
 /** Packed rows with the item fed at each row; 0 = empty history: x = p and h stays 0. */
 export interface PackedInputs extends PackedRows {

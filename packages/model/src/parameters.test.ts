@@ -11,8 +11,8 @@ import { createRandom } from '@nestrec/random';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { packed, smallModel } from '../../../tests/helpers/small-model.js';
+import { createModel } from './index.js';
 import {
-  createModel,
   embedItem,
   initParameters,
   itemVectors,
@@ -22,7 +22,7 @@ import {
   replayEvents,
   sliceParameters,
   unpackArrays,
-} from './index.js';
+} from '@nestrec/parameters';
 
 function refused(call: () => unknown, entry: ErrorClass): string {
   try {

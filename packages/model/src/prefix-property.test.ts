@@ -12,8 +12,10 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import { packed, smallModel, type SmallModel } from '../../../tests/helpers/small-model.js';
 import { blockForward } from './block.js';
-import { createModel, sliceParameters } from './index.js';
-import { blockTensors, nestedShape, packArrays } from './packing.js';
+import { createModel } from './index.js';
+import { sliceParameters } from '@nestrec/parameters';
+import { nestedShape, packArrays } from '@nestrec/parameters';
+import { blockTensors } from './packed-tensors.js';
 
 const LENGTHS = [5, 3, 3, 1];
 

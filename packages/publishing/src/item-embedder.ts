@@ -8,7 +8,7 @@
 import type { FeatureSpec, Item } from '@nestrec/contracts';
 import { excerpt, PublishRefused } from '@nestrec/errors';
 import { createFeaturizer, itemText } from '@nestrec/features';
-import { embedItem, ITEM_RESIDUAL, itemVectors } from '@nestrec/model';
+import { embedItem, ITEM_RESIDUAL, itemVectors } from '@nestrec/parameters';
 import type { Artifact } from '@nestrec/registry';
 import type { VectorRow } from './vector-table.js';
 

@@ -18,7 +18,9 @@ describe('judgeCandidate', () => {
   const served = manifest('old', [row(16, 0.04), row(64, 0.06)]);
 
   it('accepts what is as good within the tolerance, by the mean over sizes', () => {
-    expect(judgeCandidate(manifest('new', [row(16, 0.031), row(64, 0.06)]), served, 0.1)).toBeNull();
+    expect(
+      judgeCandidate(manifest('new', [row(16, 0.031), row(64, 0.06)]), served, 0.1),
+    ).toBeNull();
     expect(judgeCandidate(manifest('new', [row(16, 0.03), row(64, 0.055)]), served, 0.1)).toMatch(
       /is 0\.0425, the published old has 0\.0500, wanted at least 0\.0450/,
     );

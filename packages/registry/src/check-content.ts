@@ -13,7 +13,7 @@ import {
   PROJECTOR_BIAS,
   PROJECTOR_WEIGHT,
   replayEvents,
-} from '@nestrec/model';
+} from '@nestrec/parameters';
 import { FEATURES_TENSOR, type ArtifactContent, type ManifestDraft } from './artifact.js';
 import { hashItemIds } from './artifact-files.js';
 import { refuse, refusing } from './refuse.js';

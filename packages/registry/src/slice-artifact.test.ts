@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { itemVectors, lambdaMax } from '@nestrec/model';
+import { itemVectors, lambdaMax } from '@nestrec/parameters';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadArtifact, verifyArtifact } from './read-artifact.js';
 import { saveArtifact } from './save-artifact.js';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Manifest } from '@nestrec/contracts';
 import { InvalidArtifact } from '@nestrec/errors';
-import { lambdaMax, replayEvents, sliceParameters } from '@nestrec/model';
+import { lambdaMax, replayEvents, sliceParameters } from '@nestrec/parameters';
 import type { Artifact } from './artifact.js';
 import { saveArtifact } from './save-artifact.js';
 

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '@nestrec/contracts';
 import type { Queryable, Row } from '@nestrec/database';
-import { initParameters } from '@nestrec/model';
+import { initParameters } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import type { Artifact } from '@nestrec/registry';
 import { manualClock, silentLogger } from '@nestrec/runtime';

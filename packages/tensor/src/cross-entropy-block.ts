@@ -7,7 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { labelLosses, mergeLogSumExp, rowDots, softmaxLogSumExp } from './log-sum-exp.js';
-import type { Segment } from './segments.js';
+import type { Segment } from '@nestrec/parameters';
 
 /** A range of items, cut into segments in both orientations. */
 export interface ItemChunk {

@@ -7,7 +7,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidConfig } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
-import { segmentsOf } from './segments.js';
+import { segmentsOf } from '@nestrec/parameters';
 
 const SEED_BOUND = 0x7fffffff;
 const RESOLUTION = 65_536;

@@ -48,8 +48,6 @@ export {
 export {
   createSegmentMatrices,
   segmentIndex,
-  segmentsOf,
   spreadValues,
-  type Segment,
   type SegmentMatrices,
 } from './segments.js';

@@ -22,7 +22,8 @@ import {
   type Totals,
 } from './cross-entropy-block.js';
 import { gatherRows, scatterAddRows } from './rows.js';
-import { segmentsOf, spreadValues, type Segment } from './segments.js';
+import { segmentsOf, type Segment } from '@nestrec/parameters';
+import { spreadValues } from './segments.js';
 
 export interface NestedCrossEntropyInput {
   /** Query vectors of the labels, [n, D]. */

@@ -1,3 +1,4 @@
+import { segmentsOf } from '@nestrec/parameters';
 /** The contract suite of the operations: every backend that loads here, random shapes, against plain double precision. */
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -12,7 +13,6 @@ import {
   nestedMask,
   scatterAddRows,
   segmentIndex,
-  segmentsOf,
   selectBackend,
   type NestedShape,
 } from './index.js';

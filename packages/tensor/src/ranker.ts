@@ -9,7 +9,7 @@
  * score on wasm, reading and counting them 2.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { segmentsOf, type Segment } from './segments.js';
+import { segmentsOf, type Segment } from '@nestrec/parameters';
 
 export interface RankCases {
   /** Query vectors, cases x D, row-major. */

@@ -1,22 +1,9 @@
 /**
- * Nested sizes m_1 < ... < m_M and the segments between them, with the small constant matrices that turn
- * per-segment work into products: averaging a row over each segment, and spreading segment values over D.
+ * The small constant matrices that turn per-segment work into products: averaging a row over each segment,
+ * and spreading segment values over D.
  */
+import { segmentsOf } from '@nestrec/parameters';
 import * as tf from '@tensorflow/tfjs-core';
-
-export interface Segment {
-  readonly begin: number;
-  readonly end: number;
-  readonly width: number;
-}
-
-/** Segment i = coordinates m_(i-1) .. m_i. */
-export function segmentsOf(sizes: readonly number[]): readonly Segment[] {
-  return sizes.map((end, i) => {
-    const begin = i === 0 ? 0 : sizes[i - 1]!;
-    return { begin, end, width: end - begin };
-  });
-}
 
 /** Index of the segment of each coordinate. */
 export function segmentIndex(sizes: readonly number[]): Int32Array {

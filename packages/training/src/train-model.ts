@@ -10,15 +10,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import { countPackedBatches, packedBatches, type PackedBatch, type Split } from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
-import {
-  createModel,
-  initParameters,
-  ITEM_RESIDUAL,
-  lambdaMax,
-  PROJECTOR_WEIGHT,
-  type Model,
-  type Parameters,
-} from '@nestrec/model';
+import { createModel, type Model, type Parameters } from '@nestrec/model';
+import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
 import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';

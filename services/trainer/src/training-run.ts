@@ -10,7 +10,7 @@ import {
   type QualityRow,
 } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
-import { replayEvents } from '@nestrec/model';
+import { replayEvents } from '@nestrec/parameters';
 import { saveArtifact, type ManifestDraft } from '@nestrec/registry';
 import { registerVersion } from '@nestrec/storage';
 import {

@@ -7,7 +7,7 @@
 import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InvalidArtifact } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
-import { segmentsOf } from '@nestrec/tensor';
+import { segmentsOf } from './segments.js';
 
 export const PROJECTOR_WEIGHT = 'embedding.projector.weight';
 export const PROJECTOR_BIAS = 'embedding.projector.bias';

@@ -5,21 +5,18 @@
  * A packed complex in-projection is [Re; Im], [2D, D]; a packed out-projection is [Re | Im], [D, 2D], of which
  * the bias' imaginary part never reaches a result. Packing loses nothing: unpacking gives the same numbers back.
  */
-import type * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
-import { segmentsOf, type NestedShape, type TensorMap } from '@nestrec/tensor';
-import {
-  blockPrefix,
-  NESTED_LINEARS,
-  parameterShapes,
-  product,
-  requireParameter,
-} from './parameters.js';
+import { NESTED_LINEARS, parameterShapes, product, requireParameter } from './parameters.js';
+import { segmentsOf } from './segments.js';
 
-/** Packed parameters by packed name; what an optimiser steps. */
-export type Parameters = ReadonlyMap<string, tf.Variable>;
+/** How many parts (real, imaginary) a nested linear puts out and takes in, each with all of `sizes`. */
+export interface PackedShape {
+  readonly sizes: readonly number[];
+  readonly outParts: 1 | 2;
+  readonly inParts: 1 | 2;
+}
 
-export function nestedShape(sizes: readonly number[], linear: string): NestedShape {
+export function nestedShape(sizes: readonly number[], linear: string): PackedShape {
   return {
     sizes,
     outParts: linear === 'lru_layer.in_proj' ? 2 : 1,
@@ -119,14 +116,4 @@ function isNestedBias(packedName: string): boolean {
     packedName.endsWith('.bias') &&
     NESTED_LINEARS.some(({ name }) => packedName.endsWith(`.${name}.bias`))
   );
-}
-
-/** The packed tensors of one block, by their name within the block (`feed_forward.gate.weight`). */
-export function blockTensors(parameters: TensorMap, block: number): TensorMap {
-  const prefix = `${blockPrefix(block)}.`;
-  const tensors = new Map<string, tf.Tensor>();
-  for (const [name, tensor] of parameters) {
-    if (name.startsWith(prefix)) tensors.set(name.slice(prefix.length), tensor);
-  }
-  return tensors;
 }

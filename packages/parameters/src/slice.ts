@@ -5,7 +5,6 @@
 import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InvalidParameter } from '@nestrec/errors';
 import { packArrays, unpackArrays } from './packing.js';
-
 import { parameterShapes, product } from './parameters.js';
 
 export interface SlicedModel {
