@@ -10,7 +10,15 @@ const conditions = ['@nestrec/source'];
 const project = (name: string, include: string[], extra: Record<string, unknown> = {}) => ({
   resolve: { conditions: [...conditions, 'module', 'node', 'default'] },
   ssr: { resolve: { conditions: [...conditions, 'module', 'node', 'default'] } },
-  test: { name, include, environment: 'node', testTimeout: 30_000, hookTimeout: 120_000, ...extra },
+  test: {
+    name,
+    include,
+    environment: 'node',
+    setupFiles: ['tests/helpers/property-seed.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    ...extra,
+  },
 });
 
 export default defineConfig({

@@ -148,7 +148,9 @@ describe.each(['wasm', 'cpu'] as const)('operations on %s', (backend) => {
       fc.property(ladders, fc.integer({ min: 1, max: 6 }), fc.integer(), (sizes, rows, seed) => {
         const random = createRandom(seed);
         const width = sizes.at(-1)!;
-        const [x, upstream] = [normals(random, rows * width), normals(random, rows * width)];
+        const [noise, upstream] = [normals(random, rows * width), normals(random, rows * width)];
+        // Neighbours stand apart: the gradient of a segment of two nearly equal numbers is all rounding.
+        const x = noise.map((value, i) => value / 4 + (i % 2 === 0 ? 1 : -1));
         const [gain, bias] = [normals(random, width), normals(random, width)];
         const matrices = createSegmentMatrices(sizes);
         withoutLeaks(() => {
