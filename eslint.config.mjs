@@ -23,6 +23,7 @@ export default tseslint.config(
         createTypeScriptImportResolver({
           conditionNames: ['@nestrec/source', 'types', 'import', 'default'],
           project: ['packages/*/tsconfig.json', 'services/*/tsconfig.json'],
+          noWarnOnMultipleProjects: true,
         }),
       ],
       'import-x/internal-regex': '^@nestrec/',
