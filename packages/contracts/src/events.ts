@@ -22,8 +22,10 @@ export const eventInputSchema = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    // Types that begin with erase_ are reserved for erasures, which travel in the same log.
-    .regex(/^(?!erase_)[a-z][a-z0-9_]*$/)
+    .regex(/^[a-z][a-z0-9_]*$/)
+    .refine((type) => !type.startsWith('erase_'), {
+      error: 'another type: those that begin with erase_ are reserved for erasures in the same log',
+    })
     .default('interaction'),
   timestamp: timestampSchema.optional(),
   value: z.number().finite().optional(),

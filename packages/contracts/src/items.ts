@@ -2,21 +2,42 @@
 import { z } from 'zod';
 import { idSchema } from './ids.js';
 
+const MAX_NAME_BYTES = 64;
+/** The greatest float32: vectors are kept as such, and what is larger would become infinite. */
+const MAX_FLOAT32 = 3.4028234663852886e38;
+
+/** Text that every store keeps as it was sent. */
+const textSchema = (maxCharacters: number) =>
+  z
+    .string()
+    .max(maxCharacters)
+    .refine((text) => !text.includes('\0') && text.isWellFormed(), {
+      error: 'a text without NUL characters and lone surrogates',
+    });
+
+const nameSchema = textSchema(MAX_NAME_BYTES)
+  .min(1)
+  .refine((name) => Buffer.byteLength(name) <= MAX_NAME_BYTES, {
+    error: `a name of at most ${MAX_NAME_BYTES} bytes`,
+  });
+
 const fieldValueSchema = z.union([
-  z.string().max(1_024),
+  textSchema(1_024),
   z.number().finite(),
   z.boolean(),
-  z.array(z.string().max(256)).max(64),
+  z.array(textSchema(256)).max(64),
 ]);
 
+const vectorSchema = z.array(z.number().min(-MAX_FLOAT32).max(MAX_FLOAT32)).min(1).max(8_192);
+
 export const itemInputSchema = z.strictObject({
-  title: z.string().max(2_048).optional(),
-  brand: z.string().max(256).optional(),
-  categories: z.array(z.string().max(256)).max(32).optional(),
+  title: textSchema(2_048).optional(),
+  brand: textSchema(256).optional(),
+  categories: z.array(textSchema(256)).max(32).optional(),
   available: z.boolean().default(true),
-  fields: z.record(z.string().min(1).max(64), fieldValueSchema).optional(),
+  fields: z.record(nameSchema, fieldValueSchema).optional(),
   /** Precomputed vectors by modality. */
-  features: z.record(z.string().min(1).max(64), z.array(z.number().finite()).max(8_192)).optional(),
+  features: z.record(nameSchema, vectorSchema).optional(),
 });
 export type ItemInput = z.infer<typeof itemInputSchema>;
 

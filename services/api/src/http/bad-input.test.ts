@@ -452,16 +452,35 @@ const QUERIES: Case[] = [
   },
 ];
 
+const PUT_ITEM = { method: 'PUT', path: '/v1/items/i7', status: 422, code: 'invalid_request' };
+
+/** What the database or a float32 cannot hold must not reach it. */
+const ITEMS: Case[] = [
+  { ...PUT_ITEM, name: 'NUL in a title', body: { title: 'a\0b' }, field: 'title' },
+  { ...PUT_ITEM, name: 'a lone surrogate', body: '{"brand":"\\ud800"}', field: 'brand' },
+  { ...PUT_ITEM, name: 'NUL in a category', body: { categories: ['\0'] }, field: 'categories[0]' },
+  { ...PUT_ITEM, name: 'NUL in a field', body: { fields: { a: '\0' } }, field: 'fields.a' },
+  { ...PUT_ITEM, name: 'NUL in a name', body: { fields: { 'a\0': 1 } }, says: 'NUL' },
+  { ...PUT_ITEM, name: 'a name of 66 bytes', body: { features: { ['字'.repeat(22)]: [1] } } },
+  {
+    ...PUT_ITEM,
+    name: 'a number beyond float32',
+    body: { features: { image: [0, 1e39] } },
+    field: 'features.image[1]',
+  },
+  { ...PUT_ITEM, name: 'an empty vector', body: { features: { image: [] } } },
+];
+
 const POSTS = [...BODIES, ...VALUES].map((one): Case => ({ method: 'POST', ...one }));
 
 describe('bad input', () => {
-  it.each([...POSTS, ...QUERIES])('$name is $status $code', async (one) => {
+  it.each([...POSTS, ...QUERIES, ...ITEMS])('$name is $status $code', async (one) => {
     const appended = api.world.appended.length;
     const reply = await api.call(one.method ?? 'GET', one.path ?? '/v1/events', {
       body: one.body,
       key: one.tier === 'basic' ? basicKey : key,
       headers: {
-        ...(one.method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        ...(one.method === 'POST' || one.method === 'PUT' ? { 'content-type': 'application/json' } : {}),
         ...one.headers,
       },
     });
@@ -491,6 +510,14 @@ describe('bad input', () => {
       'TRACE /v1/tiers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
     );
     expect(text).toMatch(/^HTTP\/1\.1 405 .*"method_not_allowed"/s);
+  });
+
+  it('answers an expectation that it does not know as if it were not there', async () => {
+    const text = await rawExchange(
+      api.port,
+      'GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: a-miracle\r\nConnection: close\r\n\r\n',
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 200 .*"ok"/s);
   });
 
   it('shows at most 64 characters of what it got', async () => {

@@ -27,6 +27,8 @@ export function createHttpServer(listener: RequestListener, settings: ApiSetting
   );
   server.maxConnections = settings.maxConnections;
   server.on('clientError', answerClientError);
+  // Node would answer 417 with a bare page; RFC 9110 (10.1.1) lets a server ignore what it does not know.
+  server.on('checkExpectation', listener);
   endSilentSockets(server, settings.sendTimeoutMs);
   return server;
 }

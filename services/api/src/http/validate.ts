@@ -145,6 +145,8 @@ function wantText(issue: Issue): string {
       return [...new Set(issue.errors.flatMap((option) => option.slice(0, 1).map(wantText)))].join(
         ' or ',
       );
+    case 'invalid_key':
+      return `another name for this field: ${issue.issues.slice(0, 1).map(wantText).join()}`;
     case 'custom':
       return issue.params?.id === true ? `an id; this one ${issue.message}` : issue.message;
     default:
