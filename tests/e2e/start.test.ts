@@ -2,7 +2,9 @@
  * `npm start` on the small shop: from nothing to a personalised answer, again from what is there, and
  * after kill -9 at seeded moments. `TEST_KILLS=20 npm test -- --project e2e start` for more moments.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRandom } from '@nestrec/random';
@@ -94,6 +96,35 @@ describe('npm start', () => {
     await one.waitForLine(READY, START_LIMIT_MS);
     expect(statuses.has(200)).toBe(false);
     await stop(one);
+  });
+
+  it('says at once that the port is taken, before any work, and leaves nothing behind', async () => {
+    const port = await freePort();
+    const other = createServer().listen(port, '127.0.0.1');
+    await once(other, 'listening');
+    const run = (script: string[], dataDir: string) => {
+      const one = startProcess(process.execPath, script, {
+        NESTREC_DEMO_SCALE: 'small',
+        NESTREC_DATA_DIR: dataDir,
+        PORT: String(port),
+      });
+      started.push(one);
+      return one;
+    };
+    const untouched = join(folder, 'untouched');
+    const demo = run(['scripts/start.mjs'], untouched);
+    expect(await demo.ended).toBe(78);
+    expect(demo.output()).toMatch(
+      /127\.0\.0\.1:\d+: PORT is .*another process.* \[invalid_config\]/,
+    );
+    await expect(access(untouched)).rejects.toThrow();
+    // `serve` finds out when ingest runs already: it has to end that too.
+    const served = join(folder, 'served');
+    const serve = run(['scripts/nestrec.mjs', 'serve'], served);
+    expect(await serve.ended).toBe(78);
+    expect(serve.output()).not.toMatch(/"level"/);
+    await expect(access(join(served, 'server.json'))).rejects.toThrow();
+    other.close();
   });
 
   it(`serves after kill -9 at ${kills} seeded moments (seed ${seed})`, async () => {

@@ -17,6 +17,7 @@ export type {
 } from './deps.js';
 export { createEventWaiter } from './events/wait-for-events.js';
 export { createReadinessGate, type ReadinessGate } from './http/readiness.js';
+export { assertListenable } from './http/server.js';
 export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
 export { routes } from './routes/index.js';
 export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';

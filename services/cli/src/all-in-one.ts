@@ -18,7 +18,11 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Starts ingest, then listens. `/readyz` stays 503 until `open()`. */
+/**
+ * Starts ingest, then listens. `/readyz` stays 503 until `open()`. Where a step fails, those before it are
+ * undone before it throws.
+ * @throws InvalidConfig for an address that cannot be listened on
+ */
 export async function startAllInOne(platform: Platform): Promise<RunningServer> {
   const { db, config, logger, folders } = platform;
   const metrics = createMetrics({ processMetrics: true });
@@ -39,19 +43,20 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
       drainDelayMs: config.drainDelayMs,
     },
   });
-  await ingest.start();
-  const { url } = await api.listen(config.port, config.host);
-  const admin = await createKey(db, { client: 'nestrec-cli', tier: 'full', scopes: ['admin'] });
-  await announceServer(folders.root, { url, adminKey: admin.key });
-  return {
-    url,
-    open: () => gate.open(),
-    stop: async () => {
-      await api.stop();
-      await ingest.stop();
-      await log.close();
-      await withdrawServer(folders.root);
-      await revokeApiKey(db, admin.id);
-    },
+  const ends = [() => api.stop(), () => ingest.stop(), () => log.close()];
+  const stop = async () => {
+    for (const end of ends.splice(0)) await end();
   };
+  try {
+    await ingest.start();
+    const { url } = await api.listen(config.port, config.host);
+    const admin = await createKey(db, { client: 'nestrec-cli', tier: 'full', scopes: ['admin'] });
+    ends.push(async () => void (await revokeApiKey(db, admin.id)));
+    ends.push(() => withdrawServer(folders.root));
+    await announceServer(folders.root, { url, adminKey: admin.key });
+    return { url, open: () => gate.open(), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

@@ -6,19 +6,31 @@ import { listenForInterruption } from './interruption.js';
 import type { Output } from './output.js';
 import type { Platform } from './platform.js';
 
+/** What a start needs besides its own work: when to give up, and whom to tell of the server it began. */
+export interface StartContext {
+  readonly signal: AbortSignal;
+  /** Hands the server over as soon as it runs, so that it is stopped also where the start fails later. */
+  readonly started: (server: RunningServer) => void;
+}
+
 /**
- * Runs `start`, then serves until a signal comes; the platform is closed whatever happens. A signal
- * during `start` aborts what listens to it and ends just as cleanly.
+ * Runs `start`, then serves until a signal comes; the server and the platform are closed whatever happens.
+ * A signal during `start` aborts what listens to it and ends just as cleanly.
  */
 export async function serveUntilInterrupted(
   platform: Platform,
   output: Output,
-  start: (signal: AbortSignal) => Promise<RunningServer>,
+  start: (context: StartContext) => Promise<void>,
 ): Promise<void> {
   const interruption = listenForInterruption();
-  let server: RunningServer | null = null;
+  let server = null as RunningServer | null;
   try {
-    server = await start(interruption.signal);
+    await start({
+      signal: interruption.signal,
+      started: (one) => {
+        server = one;
+      },
+    });
     await interruption.interrupted;
     output.note('Stopping ...');
   } catch (error) {

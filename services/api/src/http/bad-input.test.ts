@@ -480,7 +480,9 @@ describe('bad input', () => {
       body: one.body,
       key: one.tier === 'basic' ? basicKey : key,
       headers: {
-        ...(one.method === 'POST' || one.method === 'PUT' ? { 'content-type': 'application/json' } : {}),
+        ...(one.method === 'POST' || one.method === 'PUT'
+          ? { 'content-type': 'application/json' }
+          : {}),
         ...one.headers,
       },
     });

@@ -224,9 +224,16 @@ describe('stop', () => {
 });
 
 describe('listen', () => {
-  it('rejects when the port is taken', async () => {
+  it('says so when the port is taken, or the address is not of this machine', async () => {
     const second = createApi(createFakeWorld().deps);
-    await expect(second.listen(api.port)).rejects.toThrow(/EADDRINUSE/);
+    await expect(second.listen(api.port)).rejects.toMatchObject({
+      code: 'invalid_config',
+      detail: expect.stringContaining('another process listens on') as string,
+    });
+    await expect(second.listen(0, '203.0.113.1')).rejects.toMatchObject({
+      code: 'invalid_config',
+      fields: [{ path: 'HOST' }],
+    });
   });
 
   it('serves a key over an absolute request target as over a path', async () => {

@@ -3,9 +3,20 @@
  * that finishes what it began.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import {
+  createServer as createNetServer,
+  type AddressInfo,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BodyTooLarge, HeadersTooLarge, MalformedRequest, RequestTimeout } from '@nestrec/errors';
+import {
+  BodyTooLarge,
+  HeadersTooLarge,
+  InvalidConfig,
+  MalformedRequest,
+  RequestTimeout,
+} from '@nestrec/errors';
 import type { ApiSettings } from '../settings.js';
 import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
 import { requestIdOf } from './request-id.js';
@@ -92,16 +103,51 @@ function catalogueError(code: string | undefined) {
   }
 }
 
-/** Opens the port; 0 takes a free one. Resolves to the address that is bound. */
-export async function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+/**
+ * Opens the port; 0 takes a free one. Resolves to the address that is bound.
+ * @throws InvalidConfig where the address is taken, not allowed, or not this machine's
+ */
+export async function listen(server: NetServer, port: number, host: string): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const failed = (error: Error) => reject(addressFault(error, port, host));
+    server.once('error', failed);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', failed);
       resolve();
     });
   });
   return server.address() as AddressInfo;
+}
+
+/**
+ * Opens the address and closes it again, so that a long start does not end in a port that is taken.
+ * @throws InvalidConfig as `listen` does
+ */
+export async function assertListenable(port: number, host: string): Promise<void> {
+  const probe = createNetServer();
+  await listen(probe, port, host);
+  await new Promise((resolve) => probe.close(resolve));
+}
+
+const ADDRESS_FAULTS: Record<string, { path: string; got: string; want: string }> = {
+  EADDRINUSE: {
+    path: 'PORT',
+    got: 'a port that another process listens on',
+    want: 'a free one: end that process or set PORT to another',
+  },
+  EACCES: { path: 'PORT', got: 'a port that this user may not open', want: 'one above 1023' },
+  EADDRNOTAVAIL: { path: 'HOST', got: 'not an address of this machine', want: 'one of its own' },
+  ENOTFOUND: { path: 'HOST', got: 'a name without an address', want: 'an address of this machine' },
+};
+
+function addressFault(error: NodeJS.ErrnoException, port: number, host: string): Error {
+  const fault = ADDRESS_FAULTS[error.code ?? ''];
+  if (fault === undefined) return error;
+  return new InvalidConfig({
+    detail: `cannot listen on ${host}:${port}: ${fault.path} is ${fault.got}, wanted ${fault.want}.`,
+    fields: [fault],
+    cause: error,
+  });
 }
 
 /** Stops accepting, lets requests in flight finish within the limit, then ends what is left. */

@@ -12,12 +12,12 @@ export function addServe(program: Command, invocation: Invocation): void {
     .addHelpText('after', '\nExample:\n  PORT=9000 nestrec serve');
   defineAction(command, invocation, async ({ config, output }) => {
     const platform = await openPlatform(config);
-    await serveUntilInterrupted(platform, output, async () => {
+    await serveUntilInterrupted(platform, output, async ({ started }) => {
       const server = await startAllInOne(platform);
+      started(server);
       output.note(platform.db.description);
       server.open();
       output.result({ url: server.url }, `ready ${server.url}`);
-      return server;
     });
   });
 }

@@ -2,6 +2,7 @@
  * The main job, start to end, on a generated shop. It ends by serving; what it shows comes from its own
  * HTTP API, asked as any client would.
  */
+import { assertListenable } from '@nestrec/api';
 import type { Manifest } from '@nestrec/contracts';
 import { listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { startAllInOne, type RunningServer } from '../all-in-one.js';
@@ -23,22 +24,31 @@ const SHOWN = 5;
 export async function runDemo({ config, output }: CommandContext): Promise<void> {
   const scale = config.demoScale;
   output.note(`nestrec demo: data in ${config.dataDir}, Ctrl-C stops.`);
+  // Before the minutes of work, not after them.
+  await assertListenable(config.port, config.host);
   const platform = await openPlatform(config);
-  await serveUntilInterrupted(platform, output, async (signal) => {
+  await serveUntilInterrupted(platform, output, async ({ signal, started }) => {
     await claimDataFolder(platform, { scale, seed: DEMO_SEED });
-    await importShop(platform, output, SHOP_SIZES[scale]);
+    await importShop(platform, output, SHOP_SIZES[scale], signal);
     signal.throwIfAborted();
     const manifest = await trainDemo(platform, output, scale, signal);
     output.note(describeQuality(manifest));
+    signal.throwIfAborted();
     await publishDemo(platform, output, manifest.version);
+    signal.throwIfAborted();
     const key = await renewDemoKey(platform);
     const server = await startAllInOne(platform);
-    await present(server, key, output);
-    return server;
+    started(server);
+    await present(server, key, output, signal);
   });
 }
 
-async function present(server: RunningServer, key: string, output: Output): Promise<void> {
+async function present(
+  server: RunningServer,
+  key: string,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   await showAnswers({
     url: server.url,
     key,
@@ -47,6 +57,7 @@ async function present(server: RunningServer, key: string, output: Output): Prom
     dims: [16, DEMO_SIZES.at(-1)!],
     output,
   });
+  signal.throwIfAborted();
   const url = `${server.url}/v1/users/${SAMPLE_USER}/recommendations?k=${SHOWN}&dim=${DEMO_SIZES.at(-1)}`;
   output.note('\nAsk yourself:');
   output.note(`curl -s -H 'Authorization: Bearer ${key}' '${url}'`);

@@ -34,6 +34,7 @@ export async function importShop(
   platform: Platform,
   output: Output,
   size: ShopSize,
+  signal: AbortSignal,
 ): Promise<void> {
   const { db } = platform;
   const shop = generateShop(size, DEMO_SEED);
@@ -47,6 +48,7 @@ export async function importShop(
   }
   const bar = output.progress('Importing the shop', shop.events.length);
   for (let at = 0; at < shop.events.length; at += EVENTS_PER_TRANSACTION) {
+    signal.throwIfAborted();
     await storeEvents(db, shop.events.slice(at, at + EVENTS_PER_TRANSACTION));
     bar.update(Math.min(at + EVENTS_PER_TRANSACTION, shop.events.length));
   }
