@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { Environment } from '@nestrec/runtime';
 import { loadConfig } from '@nestrec/runtime';
+import { withEnvFile } from './env-file.js';
+import { endOnSignals } from './interruption.js';
 import { createOutput, type Output, type Streams } from './output.js';
 import { cliSettings, type CliConfig } from './settings.js';
 
@@ -12,6 +14,8 @@ export interface CommandContext {
 
 export interface Invocation {
   readonly env: Environment;
+  /** File with further variables, under those of `env`; none where absent. */
+  readonly envFile?: string;
   readonly streams: Streams;
 }
 
@@ -26,10 +30,18 @@ export function defineAction<O extends { json?: boolean }>(
     .action(async (...received: unknown[]) => {
       const options = command.opts<O>();
       const args = received.slice(0, -2).flat() as string[];
-      const context = {
-        config: loadConfig(cliSettings, invocation.env),
-        output: createOutput(invocation.streams, options.json ?? false),
-      };
-      await action(context, args, options);
+      const output = createOutput(invocation.streams, options.json ?? false);
+      const { env, warnings } =
+        invocation.envFile === undefined
+          ? { env: invocation.env, warnings: [] }
+          : withEnvFile(invocation.env, invocation.envFile);
+      for (const warning of warnings) output.note(warning);
+      const context = { config: loadConfig(cliSettings, env), output };
+      const disarm = endOnSignals(output);
+      try {
+        await action(context, args, options);
+      } finally {
+        disarm();
+      }
     });
 }

@@ -1,4 +1,6 @@
 /** Ctrl-C and SIGTERM for commands that work for long: they stop at the next safe point. */
+import { Interrupted } from '@nestrec/errors';
+import { renderError, type Output } from './output.js';
 
 export interface Interruption {
   readonly signal: AbortSignal;
@@ -25,5 +27,28 @@ export function listenForInterruption(): Interruption {
       process.off('SIGINT', stop);
       process.off('SIGTERM', stop);
     },
+  };
+}
+
+/**
+ * Ends a command that has no safe point of its own: everything it writes is whole or not at all, so the
+ * same command again goes on or repeats nothing. Leaves commands that listen themselves alone.
+ */
+export function endOnSignals(output: Output): () => void {
+  const end = (signal: NodeJS.Signals) => {
+    if (process.listenerCount(signal) > 1) return;
+    const { text, json, exitCode } = renderError(
+      new Interrupted({ detail: 'Stopped by a signal; run the same command again.' }),
+    );
+    output.restoreTerminal();
+    output.note(text);
+    output.failure(json);
+    process.exit(exitCode);
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  return () => {
+    process.off('SIGINT', end);
+    process.off('SIGTERM', end);
   };
 }

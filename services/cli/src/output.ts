@@ -23,6 +23,10 @@ export interface Output {
   result(value: unknown, text: string): void;
   /** A line for people, on standard error. */
   note(text: string): void;
+  /** With --json: the error in place of a result. */
+  failure(error: unknown): void;
+  /** Shows the cursor again that a bar has hidden. */
+  restoreTerminal(): void;
   progress(label: string, total: number): Progress;
 }
 
@@ -35,6 +39,12 @@ export function createOutput(streams: Streams, json: boolean): Output {
     },
     note: (text) => {
       streams.stderr.write(`${text}\n`);
+    },
+    failure: (error) => {
+      if (json) streams.stdout.write(`${JSON.stringify(error, null, 2)}\n`);
+    },
+    restoreTerminal: () => {
+      if (streams.stderr.isTTY === true) streams.stderr.write('\n\u001b[?25h');
     },
     progress: (label, total) =>
       streams.stderr.isTTY === true
@@ -49,7 +59,14 @@ const jsonValue = (_key: string, value: unknown) =>
 
 function barProgress(label: string, total: number, stream: NodeJS.WritableStream): Progress {
   const bar = new cliProgress.SingleBar(
-    { format: `${label} {bar} {percentage}% {text}`, stream, hideCursor: true, fps: 8 },
+    {
+      format: `${label} {bar} {percentage}% {text}`,
+      stream,
+      hideCursor: true,
+      fps: 8,
+      // Its handler would take the first Ctrl-C and let the work go on.
+      gracefulExit: false,
+    },
     cliProgress.Presets.shades_classic,
   );
   bar.start(total, 0, { text: '' });

@@ -13,6 +13,7 @@ import { addPublish, addRollback } from './commands/publish.js';
 import { addServe } from './commands/serve.js';
 import { addTrain } from './commands/train.js';
 import type { Invocation } from './command-context.js';
+import { refuseSecrets } from './command-line-secrets.js';
 import { renderError } from './output.js';
 
 const USAGE_EXIT_CODE = 2;
@@ -50,11 +51,14 @@ function buildProgram(invocation: Invocation): Command {
 /** Runs one command line; resolves to the exit code. */
 export async function runCli(argv: readonly string[], invocation: Invocation): Promise<number> {
   try {
+    refuseSecrets(argv);
     await buildProgram(invocation).parseAsync([...argv], { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
+      if (error.exitCode === 0) return 0;
+      if (argv.includes('--json')) writeUsageError(invocation, error);
+      return USAGE_EXIT_CODE;
     }
     const { text, json, exitCode } = renderError(error);
     if (argv.includes('--json')) {
@@ -66,4 +70,24 @@ export async function runCli(argv: readonly string[], invocation: Invocation): P
     }
     return exitCode;
   }
+}
+
+function writeUsageError({ streams }: Invocation, { message }: CommanderError): void {
+  const error = { code: 'usage_error', message: message.replace(/^error: /, ''), fields: [] };
+  streams.stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
+}
+
+/** The help text of every command that does something, as `--help` prints it. */
+export function commandHelps(): { name: string; help: string }[] {
+  const helps: { name: string; help: string }[] = [];
+  const visit = (command: Command, prefix: string): void => {
+    const name = `${prefix} ${command.name()}`.trim();
+    if (command.commands.length > 0) return command.commands.forEach((one) => visit(one, name));
+    let help = '';
+    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
+    helps.push({ name, help });
+  };
+  const silent = { write: () => true } as unknown as NodeJS.WriteStream;
+  visit(buildProgram({ env: {}, streams: { stdout: silent, stderr: silent } }), '');
+  return helps;
 }

@@ -24,7 +24,8 @@ interface Finding {
 export function addDoctor(program: Command, invocation: Invocation): void {
   const command = program
     .command('doctor')
-    .description('check this machine and the settings; exit code 1 where something would fail');
+    .description('check this machine and the settings; exit code 1 where something would fail')
+    .addHelpText('after', '\nExample:\n  nestrec doctor --json');
   defineAction(command, invocation, async (context) => {
     const findings = [
       finding('node', true, `Node ${process.versions.node}`),

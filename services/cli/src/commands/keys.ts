@@ -89,7 +89,10 @@ export async function createKey(db: Queryable, request: KeyRequest): Promise<Key
 }
 
 function addList(group: Command, invocation: Invocation): void {
-  const command = group.command('list').description('all keys, revoked ones included');
+  const command = group
+    .command('list')
+    .description('all keys, revoked ones included')
+    .addHelpText('after', '\nExample:\n  nestrec keys list --json');
   defineAction(command, invocation, async ({ config, output }) => {
     const { keys } = await directOrRemote(
       config,
@@ -115,7 +118,8 @@ function addRevoke(group: Command, invocation: Invocation): void {
   const command = group
     .command('revoke')
     .description('end a key; running servers refuse it within 2 seconds')
-    .argument('<id>', 'public id of the key, as `nestrec keys list` shows it');
+    .argument('<id>', 'public id of the key, as `nestrec keys list` shows it')
+    .addHelpText('after', '\nExample:\n  nestrec keys revoke 3fK0aZ81Qx');
   defineAction(command, invocation, async ({ config, output }, [id]) => {
     const revoked = await directOrRemote(
       config,

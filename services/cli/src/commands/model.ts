@@ -14,7 +14,10 @@ export function addModel(program: Command, invocation: Invocation): void {
 }
 
 function addList(group: Command, invocation: Invocation): void {
-  const command = group.command('list').description('the artifacts in the data folder');
+  const command = group
+    .command('list')
+    .description('the artifacts in the data folder')
+    .addHelpText('after', '\nExample:\n  nestrec model list');
   defineAction(command, invocation, async ({ config, output }) => {
     const artifacts = await listArtifacts(dataFolders(config).models);
     const rows = artifacts.map(({ folder, manifest, problem }) => [

@@ -100,7 +100,11 @@ export function addRollback(program: Command, invocation: Invocation): void {
   const command = program
     .command('rollback')
     .description('let the version before the published one answer again, or another that is kept')
-    .option('--to <version>', 'an earlier version whose vectors are kept');
+    .option('--to <version>', 'an earlier version whose vectors are kept')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nestrec rollback\n  nestrec rollback --to v20261123_142305',
+    );
   defineAction<{ to?: string; json?: boolean }>(
     command,
     invocation,
