@@ -3,7 +3,7 @@
  * after kill -9 at seeded moments. `TEST_KILLS=20 npm test -- --project e2e start` for more moments.
  */
 import { once } from 'node:events';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,6 +125,16 @@ describe('npm start', () => {
     expect(serve.output()).not.toMatch(/"level"/);
     await expect(access(join(served, 'server.json'))).rejects.toThrow();
     other.close();
+  });
+
+  it('names a data folder that cannot be made, with exit code 78', async () => {
+    const file = join(folder, 'a-file');
+    await writeFile(file, '');
+    const one = await start(join(file, 'data'));
+    expect(await one.ended).toBe(78);
+    expect(one.output()).toMatch(
+      /NESTREC_DATA_DIR is .*cannot be made \(ENOTDIR\).*\[invalid_config\]/,
+    );
   });
 
   it(`serves after kill -9 at ${kills} seeded moments (seed ${seed})`, async () => {

@@ -1,7 +1,7 @@
 /** The main job over HTTP, on both databases: events in, recommendations out, and everything between real. */
 import type { RecommendationsAnswer } from '@nestrec/contracts';
 import { recommendationsAnswerSchema } from '@nestrec/contracts';
-import { countInteractions, getItem } from '@nestrec/storage';
+import { countInteractions, deleteItems, getItem } from '@nestrec/storage';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { problemOf } from '../helpers/api/harness.js';
@@ -95,6 +95,16 @@ describeDatabases('the API', (database) => {
     expect((await api.call('DELETE', '/v1/items/new')).status).toBe(204);
     expect(await all()).not.toContain('new');
     expect((await api.call('GET', '/v1/items/new/similar')).status).toBe(404);
+  });
+
+  it('removes an item that the model knows from interactions alone, and says so once', async () => {
+    const itemId = itemIdOf(9);
+    await deleteItems(database(), [itemId]);
+    expect((await api.call('DELETE', `/v1/items/${itemId}`)).status).toBe(204);
+    const answer = await api.call('POST', '/v1/sessions/recommendations', { items: [], k: 100 });
+    expect(idsOf(answer.json as RecommendationsAnswer)).not.toContain(itemId);
+    expect((await api.call('DELETE', `/v1/items/${itemId}`)).status).toBe(404);
+    expect((await api.call('PUT', `/v1/items/${itemId}`, { title: 'lamp' })).status).toBe(201);
   });
 
   it('keeps nothing of an item that the model refuses', async () => {

@@ -5,7 +5,7 @@ import {
   ItemNotFound,
 } from '@nestrec/errors';
 import { describe, expect, it } from 'vitest';
-import { mapDatabaseError, sqlState } from './errors.js';
+import { fileFaultText, mapDatabaseError, sqlState } from './errors.js';
 
 const withCode = (code: string, message = 'driver says no') =>
   Object.assign(new Error(message), { code });
@@ -77,5 +77,15 @@ describe('database errors', () => {
     expect(sqlState(withCode('EPIPE'))).toBeUndefined();
     expect(sqlState(new Error('plain'))).toBeUndefined();
     expect(sqlState('text')).toBeUndefined();
+  });
+});
+
+describe('faults of files', () => {
+  it.each([
+    [{ name: 'ErrnoError', errno: 51 }, /^ENOSPC: no space/],
+    [{ name: 'ErrnoError', errno: 7 }, /fault 7$/],
+    [new Error('EROFS: read-only'), /^EROFS/],
+  ])('%o is told in words', (error, text) => {
+    expect(fileFaultText(error)).toMatch(text);
   });
 });

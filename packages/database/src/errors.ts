@@ -6,6 +6,7 @@
  */
 import {
   DatabaseUnavailable,
+  excerpt,
   InternalError,
   InvalidParameter,
   NestrecError,
@@ -99,4 +100,21 @@ function isConnectionFault(error: unknown): boolean {
     (typeof code === 'string' && CONNECTION_CODES.has(code)) ||
     CONNECTION_MESSAGES.test(error.message)
   );
+}
+
+/** What WebAssembly's file system calls a fault (WASI numbers), in Node's names. */
+const WASI_FAULTS: Readonly<Record<number, string>> = {
+  2: 'EACCES: permission denied',
+  22: 'EFBIG: a file would be too large',
+  29: 'EIO: input or output failed',
+  51: 'ENOSPC: no space left on the device',
+  69: 'EROFS: the file system is read-only',
+};
+
+/** What went wrong with files, in words: PGlite throws plain objects with a number where its own do. */
+export function fileFaultText(error: unknown): string {
+  if (error instanceof Error) return error.message.slice(0, 200);
+  const { errno } = (error ?? {}) as { errno?: unknown };
+  if (typeof errno !== 'number') return excerpt(error);
+  return WASI_FAULTS[errno] ?? `the file system's fault ${errno}`;
 }

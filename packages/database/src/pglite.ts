@@ -11,7 +11,7 @@ import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { DatabaseUnavailable, DatabaseUnsuitable, excerpt, NestrecError } from '@nestrec/errors';
 import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
-import { mapDatabaseError } from './errors.js';
+import { fileFaultText, mapDatabaseError } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { createTransactionScope } from './transaction-scope.js';
 import type { Database, Queryable, QueryResult, Row } from './types.js';
@@ -82,7 +82,7 @@ export async function openPglite(options: PgliteOptions = {}): Promise<Database>
     await lock?.release();
     if (error instanceof NestrecError) throw error;
     throw new DatabaseUnsuitable({
-      detail: `the embedded database in ${dataDir ?? 'memory'} could not be opened: ${error instanceof Error ? error.message.slice(0, 200) : String(error)}`,
+      detail: `the embedded database in ${dataDir ?? 'memory'} could not be opened: ${fileFaultText(error)}`,
       cause: error,
     });
   }

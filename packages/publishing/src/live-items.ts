@@ -65,7 +65,7 @@ export async function embedItemInLiveVersions(
   return embedded;
 }
 
-/** Takes an item out of every live version; returns the versions that held it. */
+/** Takes an item out of every live version; returns the versions that showed it until now. */
 export async function removeItemFromLiveVersions(db: Database, itemId: string): Promise<string[]> {
   const removed: string[] = [];
   for (const { version } of await liveVersions(db)) {

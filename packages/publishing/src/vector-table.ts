@@ -122,14 +122,14 @@ async function writeVectors(
   );
 }
 
-/** Marks an item as removed; returns whether the version held it. */
+/** Marks an item as removed; returns whether the version held it and had not yet marked it. */
 export async function markRemoved(
   db: Queryable,
   version: string,
   itemId: string,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `UPDATE ${itemVectorsTable(version)} SET removed = true WHERE item_id = $1`,
+    `UPDATE ${itemVectorsTable(version)} SET removed = true WHERE item_id = $1 AND NOT removed`,
     [itemId],
   );
   return rowCount > 0;

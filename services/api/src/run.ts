@@ -100,8 +100,9 @@ export function composeDeps(
         return versions;
       },
       remove: async (itemId) => {
-        await removeItemFromLiveVersions(db, itemId);
+        const versions = await removeItemFromLiveVersions(db, itemId);
         onItemChanged(itemId);
+        return versions.length > 0;
       },
     }),
     publisher: createPublisher(db, logger),

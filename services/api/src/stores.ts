@@ -12,8 +12,8 @@ import type { CatalogueStore, KeyStore, ModelStore, TierStore } from './deps.js'
 export interface LiveVersions {
   /** Embeds a written item; resolves to the versions in which it is recommendable now. */
   embed(item: Item): Promise<string[]>;
-  /** Takes a deleted item out of every live version. */
-  remove(itemId: string): Promise<void>;
+  /** Takes a deleted item out of every live version; false where none showed it. */
+  remove(itemId: string): Promise<boolean>;
 }
 
 export function createKeyStore(db: Queryable): KeyStore {
@@ -58,9 +58,10 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
     },
     remove: async (itemId) => {
       // Vectors first: if this fails half-way, the item is still there to be deleted again.
-      await live.remove(itemId);
+      const shown = await live.remove(itemId);
       const removed = await storage.deleteItems(db, [itemId]);
-      return removed.length > 0;
+      // A model may know an item from interactions alone: then there is no row, but it was recommended.
+      return shown || removed.length > 0;
     },
   };
 }

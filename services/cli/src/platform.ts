@@ -7,6 +7,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { migrate, openPglite, openPostgres, type Database } from '@nestrec/database';
+import { InvalidConfig } from '@nestrec/errors';
 import { createLogger, removeStaleTemporaries, type Logger } from '@nestrec/runtime';
 import type { CliConfig } from './settings.js';
 
@@ -43,12 +44,12 @@ export function cliLogger(config: CliConfig): Logger {
 
 /**
  * Opens and migrates the database, and clears what killed writers left.
- * @throws DataFolderInUse where another process holds the data folder
+ * @throws DataFolderInUse where another process holds the data folder, InvalidConfig where none can be made
  */
 export async function openPlatform(config: CliConfig): Promise<Platform> {
   const folders = dataFolders(config);
   const logger = cliLogger(config);
-  await mkdir(folders.root, { recursive: true });
+  await makeRoot(folders.root);
   const db =
     config.databaseUrl === null
       ? await openPglite({ dataDir: folders.database })
@@ -65,6 +66,24 @@ export async function openPlatform(config: CliConfig): Promise<Platform> {
     throw error;
   }
   return { config, folders, db, logger, close: () => db.close() };
+}
+
+async function makeRoot(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true });
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'no reason given';
+    const fault = {
+      path: 'NESTREC_DATA_DIR',
+      got: `a folder that cannot be made (${reason})`,
+      want: 'a folder that this user may write, or the name of a new one',
+    };
+    throw new InvalidConfig({
+      detail: `NESTREC_DATA_DIR is ${root}: ${fault.got}, wanted ${fault.want}.`,
+      fields: [fault],
+      cause: error,
+    });
+  }
 }
 
 /** Opens the platform for the length of `work`. */

@@ -80,9 +80,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
-      remove: async (itemId) => {
-        await removeItemFromLiveVersions(db, itemId);
-      },
+      remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
     recommender: createRecommender({ db, models, logger }),
