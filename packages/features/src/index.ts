@@ -15,6 +15,7 @@ export {
 } from './text-encoder.js';
 export {
   readVectors,
+  catalogueOrder,
   vectorsByItem,
   type ItemVectors,
   type ReadVectorsOptions,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputNotFound, InvalidInput } from '@nestrec/errors';
 import { encodeNpy, encodeSafetensors } from '@nestrec/tensor-files';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readVectors, vectorsByItem } from './vector-files.js';
+import { catalogueOrder, readVectors, vectorsByItem } from './vector-files.js';
 
 const matrix = { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
 let folder = '';
@@ -117,5 +117,19 @@ describe('vectorsByItem', () => {
 
   it('refuses a list of another length', () => {
     expect(() => vectorsByItem({ array: matrix }, ['a'])).toThrow(/2 vectors .* list of 1 items/);
+  });
+});
+
+describe('rows without ids', () => {
+  it('follow whole numbers by number, since a file ends its row 10 after its row 9', () => {
+    expect(catalogueOrder(['1', '10', '2'])).toEqual({ by: 'number', ids: ['1', '2', '10'] });
+  });
+
+  it('follow other ids by text, whatever order the database sorts in', () => {
+    expect(catalogueOrder(['b', '10', 'B', '2'])).toEqual({
+      by: 'text',
+      ids: ['10', '2', 'B', 'b'],
+    });
+    expect(catalogueOrder(['01', '1', '10']).by).toBe('text');
   });
 });

@@ -73,6 +73,20 @@ export function vectorsByItem(
   return new Map(ids.map((id, r) => [id, vectors.array.data.subarray(r * width, (r + 1) * width)]));
 }
 
+/**
+ * The order in which rows without ids are matched to a catalogue: by number where every id is a whole
+ * number (so that row 2 is item "2" and not "10"), by Unicode code units otherwise.
+ */
+export function catalogueOrder(ids: readonly string[]): {
+  by: 'number' | 'text';
+  ids: string[];
+} {
+  const numbers = ids.every((id) => /^(0|[1-9]\d{0,14})$/.test(id));
+  return numbers
+    ? { by: 'number', ids: [...ids].sort((a, b) => Number(a) - Number(b)) }
+    : { by: 'text', ids: [...ids].sort() };
+}
+
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);

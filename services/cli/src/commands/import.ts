@@ -10,7 +10,7 @@ import {
   type InteractionSource,
   type TableFormat,
 } from '@nestrec/dataset';
-import { readVectors, vectorsByItem } from '@nestrec/features';
+import { catalogueOrder, readVectors, vectorsByItem } from '@nestrec/features';
 import {
   deleteUserStates,
   getItems,
@@ -20,7 +20,7 @@ import {
   upsertItems,
 } from '@nestrec/storage';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
-import { InsufficientData } from '@nestrec/errors';
+import { excerpt, InsufficientData } from '@nestrec/errors';
 import { withPlatform, type Platform } from '../platform.js';
 
 const FORMATS = ['sequences', 'csv', 'tsv', 'jsonl', 'parquet', 'recbole'] as const;
@@ -211,8 +211,11 @@ function addImportFeatures(group: Command, invocation: Invocation): void {
     .command('features')
     .description('import precomputed item vectors of one modality')
     .argument('<file>', '.safetensors, .npy, or JSON Lines of {"item_id", "vector"}')
-    .requiredOption('--modality <name>', 'name of the modality, such as image')
-    .option('--ids <file>', 'item ids, one a line, row by row; default: the catalogue in id order')
+    .requiredOption('--modality <name>', 'name of the modality, such as image', parseModality)
+    .option(
+      '--ids <file>',
+      'item ids, one a line, row by row; default: the catalogue in the order of its ids, by number where all are numbers',
+    )
     .option('--tensor <name>', 'which tensor of a .safetensors file that holds several')
     .addHelpText(
       'after',
@@ -237,7 +240,14 @@ function addImportFeatures(group: Command, invocation: Invocation): void {
           detail: 'The catalogue is empty. Import items first: nestrec import items FILE.',
         });
       }
-      const byItem = [...vectorsByItem(vectors, catalogue)];
+      const order = catalogueOrder(catalogue);
+      const byItem = [...vectorsByItem(vectors, order.ids)];
+      if (vectors.ids === undefined) {
+        context.output.note(
+          `The file names no items: its rows were taken in the order of the catalogue's ids, by ${order.by}, ` +
+            `first "${excerpt(order.ids[0])}", last "${excerpt(order.ids.at(-1))}". Another order needs --ids.`,
+        );
+      }
       const known = new Set(catalogue);
       const unknown = byItem.filter(([id]) => !known.has(id)).length;
       const rows = byItem.filter(([id]) => known.has(id));
@@ -319,6 +329,11 @@ function parseTime(text: string): number {
   const ms = Date.parse(text);
   if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(ms)) return ms;
   throw new InvalidArgumentError('wanted a time such as 1996-01-31 or 1996-01-31T00:00:00Z.');
+}
+
+function parseModality(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
+  throw new InvalidArgumentError('wanted up to 64 letters, digits, ".", "_" and "-", beginning with a letter or digit.');
 }
 
 function parseShare(text: string): number {
