@@ -7,7 +7,13 @@
  */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataFolderInUse, InternalError, isError, NestrecError } from '@nestrec/errors';
+import {
+  DataFolderInUse,
+  errorCatalogue,
+  InternalError,
+  isError,
+  NestrecError,
+} from '@nestrec/errors';
 import { problemSchema } from '@nestrec/contracts';
 import { writeFileAtomic } from '@nestrec/runtime';
 import { z } from 'zod';
@@ -37,6 +43,18 @@ export async function withdrawServer(root: string): Promise<void> {
   await rm(serverFilePath(root), { force: true });
 }
 
+/**
+ * Refuses what the API cannot be asked for, rather than doing less than was said.
+ * @throws DataFolderInUse
+ */
+export function refuseRemotely(options: Record<string, unknown>): void {
+  const given = Object.keys(options).filter((name) => options[name] !== undefined);
+  if (given.length === 0) return;
+  throw new DataFolderInUse({
+    detail: `A running server holds it, and it cannot be asked for ${given.join(' and ')}. Stop the server, run this again, and start it; or leave the option out.`,
+  });
+}
+
 /** Sends a request with the administration key and gives the parsed answer. */
 export type AdminRequest = <T>(
   method: 'GET' | 'POST' | 'DELETE',
@@ -58,9 +76,26 @@ export async function directOrRemote<T>(
     return await withPlatform(config, direct);
   } catch (error) {
     if (!isError(error, DataFolderInUse)) throw error;
-    const server = await readServerFile(dataFolders(config).root);
+    const server = await findServer(config);
     if (server === null) throw error;
-    return remote(adminRequest(server));
+    return remote(adminRequest(server, error));
+  }
+}
+
+/** The server that holds the data folder, or null where something else or nothing does. */
+export async function findServer(config: CliConfig): Promise<ServerFile | null> {
+  const folders = dataFolders(config);
+  const server = await readServerFile(folders.root);
+  // A killed server leaves its file; whoever has its port now must not get its key.
+  return server !== null && server.pid === (await lockHolder(folders.database)) ? server : null;
+}
+
+async function lockHolder(database: string): Promise<number | null> {
+  try {
+    const text = await readFile(`${database}.lock`, 'utf8');
+    return z.looseObject({ pid: z.number() }).parse(JSON.parse(text)).pid;
+  } catch {
+    return null;
   }
 }
 
@@ -73,7 +108,8 @@ async function readServerFile(root: string): Promise<ServerFile | null> {
   }
 }
 
-function adminRequest(server: ServerFile): AdminRequest {
+/** Requests to `server`; one that does not answer is starting or stopping: `inUse` says who it is. */
+function adminRequest(server: ServerFile, inUse: NestrecError): AdminRequest {
   return async (method, path, answer, body) => {
     const response = await fetch(new URL(path, server.url), {
       method,
@@ -82,6 +118,11 @@ function adminRequest(server: ServerFile): AdminRequest {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((cause: unknown) => {
+      throw new DataFolderInUse({
+        detail: `${inUse.detail ?? ''}. It is a server that does not answer at ${server.url}: it starts or stops just now, try again.`,
+        cause,
+      });
     });
     const parsed: unknown = response.status === 204 ? {} : await response.json();
     if (response.ok) return answer.parse(parsed);
@@ -90,13 +131,14 @@ function adminRequest(server: ServerFile): AdminRequest {
 }
 
 /** The server's error as if it had been raised here. */
-function fromProblem(body: unknown): NestrecError {
+export function fromProblem(body: unknown): NestrecError {
   const problem = problemSchema.safeParse(body);
   if (!problem.success) return new InternalError({ detail: 'the server gave no readable answer.' });
   const { code, title, detail, status, errors } = problem.data;
+  const known = errorCatalogue.find((entry) => entry.code === code)?.traits;
   return new NestrecError(
     code,
-    { status, exitCode: 1, retryable: false, publicMessage: title, detailIsPublic: true },
+    { exitCode: 1, retryable: false, ...known, status, publicMessage: title, detailIsPublic: true },
     { detail, fields: errors },
   );
 }

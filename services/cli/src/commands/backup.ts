@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { lockDataFolder } from '@nestrec/database';
 import { InputNotFound, InvalidInput, UsageError } from '@nestrec/errors';
 import { writeFolderAtomic } from '@nestrec/runtime';
 import { z } from 'zod';
@@ -67,15 +68,21 @@ async function createBackup(config: CliConfig, target: string): Promise<number> 
   });
   const folders = dataFolders(config);
   let files: Record<string, { bytes: number; sha256: string }> = {};
-  await writeFolderAtomic(target, async (temporary) => {
-    for (const part of PARTS) {
-      await mkdir(folders[part], { recursive: true });
-      await cp(folders[part], join(temporary, part), { recursive: true });
-    }
-    files = await describeFiles(temporary);
-    const manifest = { formatVersion: 1, createdAt: new Date().toISOString(), files };
-    await writeFile(join(temporary, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
-  });
+  // Nobody may open the database while its files are copied.
+  const lock = await lockDataFolder(folders.database);
+  try {
+    await writeFolderAtomic(target, async (temporary) => {
+      for (const part of PARTS) {
+        await mkdir(folders[part], { recursive: true });
+        await cp(folders[part], join(temporary, part), { recursive: true });
+      }
+      files = await describeFiles(temporary);
+      const manifest = { formatVersion: 1, createdAt: new Date().toISOString(), files };
+      await writeFile(join(temporary, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    });
+  } finally {
+    await lock.release();
+  }
   return Object.keys(files).length;
 }
 

@@ -4,12 +4,13 @@ import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { NestrecError } from '@nestrec/errors';
+import { DataFolderInUse, isError, NestrecError } from '@nestrec/errors';
 import { getPublished } from '@nestrec/storage';
 import { selectBackend } from '@nestrec/tensor';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { dataFolders, withPlatform } from '../platform.js';
+import { findServer } from '../running-server.js';
 
 const LEAST_FREE_BYTES = 1e9;
 const LEAST_MEMORY_BYTES = 2e9;
@@ -107,6 +108,17 @@ async function database({ config }: CommandContext): Promise<Finding[]> {
       ];
     });
   } catch (error) {
-    return [failure('database', error)];
+    const server = isError(error, DataFolderInUse) ? await findServer(config) : null;
+    if (server === null) return [failure('database', error)];
+    return [finding('database', true, 'in use by the server below'), await readiness(server.url)];
+  }
+}
+
+async function readiness(url: string): Promise<Finding> {
+  try {
+    const { status } = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(5_000) });
+    return finding('server', status === 200, `${url}, /readyz says ${status}`);
+  } catch (error) {
+    return failure('server', `${url} does not answer: ${String(error)}`);
   }
 }

@@ -9,7 +9,7 @@ import { ensureDefaultTiers, listTiers } from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable, type Output } from '../output.js';
 import type { Platform } from '../platform.js';
-import { directOrRemote } from '../running-server.js';
+import { directOrRemote, refuseRemotely } from '../running-server.js';
 
 interface PublishOptions {
   force?: boolean;
@@ -40,6 +40,7 @@ export function addPublish(program: Command, invocation: Invocation): void {
           output.result(result, renderPublished(result));
         },
         async (ask) => {
+          refuseRemotely({ '--force': options.force, '--min-recall': options.minRecall });
           const path = `/v1/models/${encodeURIComponent(version!)}/publish`;
           const answer = await ask('POST', path, publishAnswerSchema);
           output.result(
@@ -119,6 +120,7 @@ export function addRollback(program: Command, invocation: Invocation): void {
           return { published: version, previous: rolledBack };
         },
         async (ask) => {
+          refuseRemotely({ '--to': options.to });
           const { published } = await ask('GET', '/v1/models', modelsAnswerSchema);
           if (published === null) throw new NoPublishedModel({ detail: 'Nothing to roll back.' });
           const path = `/v1/models/${encodeURIComponent(published)}/rollback`;
