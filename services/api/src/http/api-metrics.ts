@@ -26,6 +26,19 @@ export function createApiMetrics(registry: MetricsRegistry) {
       'Events that are durable in the log.',
       ['source'],
     ),
+    modelInfo: registry.gauge('rec_model_info', 'The published model version: 1.', [
+      'version',
+      'commit',
+    ]),
+    modelAge: registry.gauge(
+      'rec_model_age_seconds',
+      'Time since the published model version was trained.',
+    ),
+    modelSwaps: registry.counter(
+      'rec_model_swaps_total',
+      'Requests to publish or to roll back, by how they ended.',
+      ['result'],
+    ),
     authFailures: registry.counter('rec_auth_failures_total', 'Requests without a valid key.', [
       'reason',
     ]),

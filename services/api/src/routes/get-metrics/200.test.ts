@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createFakeWorld } from '../../../../../tests/helpers/api/fakes.js';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
 
 describe('GET /metrics 200', () => {
@@ -21,5 +22,26 @@ describe('GET /metrics 200', () => {
     );
     expect(text).toContain('route="(none)",status="404"} 1');
     expect(text).not.toContain('secret-user');
+  });
+
+  it('names the published model, its age, and how swaps ended', async () => {
+    const api = await startApi();
+    await api.call('POST', '/v1/models/v2/publish');
+    await api.call('POST', '/v1/models/v1/rollback');
+    const { text } = await api.call('GET', '/metrics', { key: null });
+    await api.stop();
+    expect(text).toMatch(/^rec_model_info\{version="v2",commit="[^"]+"\} 1$/m);
+    expect(text).not.toContain('rec_model_info{version="v1"');
+    expect(text).toMatch(/^rec_model_age_seconds \d+/m);
+    expect(text).toContain('rec_model_swaps_total{result="published"} 1');
+    expect(text).toContain('rec_model_swaps_total{result="refused"} 1');
+  });
+
+  it('answers also where the database is away', async () => {
+    const away = createFakeWorld();
+    const models = { ...away.deps.models, published: () => Promise.reject(new Error('away')) };
+    const api = await startApi({ models });
+    expect((await api.call('GET', '/metrics', { key: null })).status).toBe(200);
+    await api.stop();
   });
 });

@@ -2,6 +2,7 @@
 import { publishAnswerSchema } from '@nestrec/contracts';
 import { InvalidArtifact, ModelNotFound, PublishRefused } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
+import { countSwap } from '../count-swap.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
 export const publishModel = defineRoute({
@@ -14,8 +15,10 @@ export const publishModel = defineRoute({
   params: versionParams,
   answers: { 200: { description: 'The version serves.', schema: publishAnswerSchema } },
   errors: [ModelNotFound, PublishRefused, InvalidArtifact],
-  async handler({ params }, { deps, client }) {
-    const result = await deps.publisher.publish(params.version);
+  async handler({ params }, { deps, metrics, client }) {
+    const result = await countSwap(metrics, 'published', () =>
+      deps.publisher.publish(params.version),
+    );
     deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was published');
     return { status: 200, body: result };
   },

@@ -2,6 +2,7 @@
 import { publishAnswerSchema } from '@nestrec/contracts';
 import { ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
+import { countSwap } from '../count-swap.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
 export const rollbackModel = defineRoute({
@@ -14,8 +15,10 @@ export const rollbackModel = defineRoute({
   params: versionParams,
   answers: { 200: { description: 'The previous version serves.', schema: publishAnswerSchema } },
   errors: [ModelNotFound, PublishRefused, NoPublishedModel],
-  async handler({ params }, { deps, client }) {
-    const result = await deps.publisher.rollback(params.version);
+  async handler({ params }, { deps, metrics, client }) {
+    const result = await countSwap(metrics, 'rolled_back', () =>
+      deps.publisher.rollback(params.version),
+    );
     deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was rolled back');
     return { status: 200, body: result };
   },

@@ -1,0 +1,18 @@
+/** Counts a move of the published pointer by how it ended. */
+import { isError, PublishRefused } from '@nestrec/errors';
+import type { ApiMetrics } from '../http/api-metrics.js';
+
+export async function countSwap<T>(
+  { modelSwaps }: ApiMetrics,
+  done: 'published' | 'rolled_back',
+  swap: () => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await swap();
+    modelSwaps.inc({ result: done });
+    return result;
+  } catch (error) {
+    modelSwaps.inc({ result: isError(error, PublishRefused) ? 'refused' : 'failed' });
+    throw error;
+  }
+}
