@@ -132,6 +132,15 @@ describeDatabases('training run', (database) => {
         .filter((row) => row.part === 'test' && row.seenMasked)
         .map((row) => [row.scorer, row.metrics['ndcg@10']!.toFixed(6)]);
     expect(ndcg(quality)).toEqual(ndcg(manifest.quality));
-    await expect(runTraining(run)).rejects.toThrow(/never overwritten/);
+    // Said before the training, not after it.
+    const stages: string[] = [];
+    const again = { ...run, onStage: (stage: string) => stages.push(stage) };
+    await expect(runTraining(again)).rejects.toThrow(/never overwritten/);
+    expect(stages).toEqual([]);
+    // A run that was killed after saving takes what it saved, and registers it.
+    await db.query('DELETE FROM model_versions WHERE version = $1', [version]);
+    expect(await runTraining({ ...again, continues: true })).toEqual(manifest);
+    expect(await getVersion(db, version)).toMatchObject({ status: 'candidate' });
+    expect(stages).toEqual([]);
   });
 });

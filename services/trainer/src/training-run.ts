@@ -2,6 +2,7 @@
  * One training run, start to end: data out of the database, split, training, quality report, artifact,
  * candidate. Publishing is a step of its own, with a gate of its own.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   modelConfigSchema,
@@ -10,8 +11,9 @@ import {
   type QualityRow,
 } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
+import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
-import { saveArtifact, type ManifestDraft } from '@nestrec/registry';
+import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
 import { registerVersion } from '@nestrec/storage';
 import {
   createTrainedModel,
@@ -30,6 +32,8 @@ export interface TrainingRunOptions {
   /** Folder of checkpoints; a killed run of the same version, data and settings continues from there. */
   readonly checkpointsDir: string;
   readonly version: string;
+  /** Whether this run of this version was killed before; then what stands of it is taken. */
+  readonly continues?: boolean;
   /** Everything of the configuration but what the data decide. */
   readonly config: Omit<ModelConfigInput, 'featureWidth' | 'numItems'>;
   readonly settings: TrainingSettings;
@@ -52,6 +56,9 @@ const NESTREC_VERSION = '0.1.0';
 export async function runTraining(options: TrainingRunOptions): Promise<Manifest> {
   const { db, settings, seed, version } = options;
   const stage = options.onStage ?? (() => {});
+  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
+  const finished = await finishedBefore(options);
+  if (finished !== null) return finished;
   stage('Reading interactions and items');
   const data = await readTrainingData(db, options);
   const config = modelConfigSchema.parse({
@@ -61,7 +68,6 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
   });
   const split = splitByProtocol(options.protocol, data.dataset);
   stage('Training');
-  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
   const trained = await trainModel({
     config,
     settings,
@@ -107,8 +113,30 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
     itemIds: data.dataset.itemIds,
     encoder: data.encoder,
   });
-  await removeCheckpoint(checkpoint);
   await registerVersion(db, { version, manifest, path: join(options.modelsDir, version) });
+  await removeCheckpoint(checkpoint);
+  return manifest;
+}
+
+/**
+ * A version is never overwritten, and to say so after hours of training would be late. Where a run was
+ * killed after saving, only the register may be missing.
+ */
+async function finishedBefore({
+  db,
+  modelsDir,
+  version,
+  continues = false,
+}: TrainingRunOptions): Promise<Manifest | null> {
+  const path = join(modelsDir, version);
+  if (!existsSync(path)) return null;
+  if (!continues) {
+    throw new InvalidArtifact({
+      detail: `There is a model version "${version}" already; versions are never overwritten. Take another name.`,
+    });
+  }
+  const { manifest } = await loadArtifact(path);
+  await registerVersion(db, { version, manifest, path });
   return manifest;
 }
 

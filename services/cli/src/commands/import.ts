@@ -333,7 +333,9 @@ function parseTime(text: string): number {
 
 function parseModality(text: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
-  throw new InvalidArgumentError('wanted up to 64 letters, digits, ".", "_" and "-", beginning with a letter or digit.');
+  throw new InvalidArgumentError(
+    'wanted up to 64 letters, digits, ".", "_" and "-", beginning with a letter or digit.',
+  );
 }
 
 function parseShare(text: string): number {

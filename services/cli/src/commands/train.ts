@@ -1,5 +1,6 @@
 /** `nestrec train`: from the stored interactions to a candidate model version. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { Interrupted, isError } from '@nestrec/errors';
 import { createSettings, modelSwitches, PRESET_NAMES, type PresetName } from '@nestrec/training';
 import { runTraining } from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
@@ -10,6 +11,7 @@ import { publishAndReport } from './publish.js';
 import { renderQuality } from '../quality-table.js';
 import { gitCommit } from '../git-commit.js';
 import { showTraining } from '../training-progress.js';
+import { findKilledRun, forgetRun, recordRun } from '../unfinished-run.js';
 
 const DEFAULT_SIZES = [8, 16, 32, 64, 128];
 const PROTOCOLS = ['leave-one-out', 'temporal'] as const;
@@ -31,7 +33,7 @@ export function addTrain(program: Command, invocation: Invocation): void {
   const command = program
     .command('train')
     .description(
-      'train a candidate on the stored interactions; continues a killed run of its version',
+      'train a candidate on the stored interactions; the same command again continues a killed run',
     )
     .option(
       '--preset <name>',
@@ -80,14 +82,27 @@ async function train(
   await chooseBackend(context);
   const show = showTraining(output);
   const interruption = listenForInterruption();
-  const version = options.modelVersion ?? versionNow();
-  output.note(`Version ${version}; the same command with --model-version ${version} continues it.`);
+  const { checkpoints } = platform.folders;
+  const { modelVersion } = options;
+  // How the result is said or used has no part in it; undefined fields are left out.
+  const asked = { ...options, json: undefined, publish: undefined, modelVersion: undefined };
+  const request = JSON.stringify(asked);
+  const killed = await findKilledRun(checkpoints, request, modelVersion);
+  const version = modelVersion ?? killed ?? versionNow();
+  output.note(
+    killed === null
+      ? `Version ${version}; should it be killed, the same command continues it.`
+      : `Version ${version} was not finished: going on from its last checkpoint (--model-version NAME starts another).`,
+  );
+  await recordRun(checkpoints, version, request);
+  let unfinished = false;
   try {
     const manifest = await runTraining({
       db: platform.db,
       modelsDir: platform.folders.models,
       checkpointsDir: platform.folders.checkpoints,
       version,
+      continues: killed !== null,
       config: { ...modelSwitches(options.preset), sizes: options.sizes, blocks: options.blocks },
       settings: createSettings(options.preset, options.sizes, {
         ...(options.epochs === undefined ? {} : { maxEpochs: options.epochs }),
@@ -109,7 +124,11 @@ async function train(
       options.publish === true ? await publishAndReport(output, platform, version) : null;
     const next = published === null ? `\nNext: nestrec publish ${version}` : '';
     output.result({ version, manifest, published }, `${table}\nTrained ${version}.${next}`);
+  } catch (error) {
+    unfinished = isError(error, Interrupted);
+    throw error;
   } finally {
+    if (!unfinished) await forgetRun(checkpoints, version);
     interruption.dispose();
   }
 }
