@@ -211,7 +211,7 @@ describe('the limit on bad rows', () => {
   it('refuses everything above it, with the first 20 rows and all of them saved aside', async () => {
     const bad = Array.from({ length: 30 }, (_, i) => `u,i${i}\n`).join('');
     const path = await folder.write('many-bad.csv', HEADER + good(100) + bad);
-    const rejectsPath = join(folder.path, 'rejects.jsonl');
+    const rejectsPath = join(folder.path, 'not', 'yet', 'rejects.jsonl');
     const error = (await importAll(path, { rejectsPath, maxBad: 0.2 }).catch(
       (e: unknown) => e,
     )) as {
@@ -238,7 +238,8 @@ describe('the limit on bad rows', () => {
       /usage_error.*rejects file is an input file/,
     );
     expect(await readFile(path, 'utf8')).toContain('u1');
-    const nowhere = join(folder.path, 'no', 'rejects.jsonl');
+    // A file stands where the folder would be.
+    const nowhere = join(path, 'rejects.jsonl');
     expect(await failure(() => importAll(path, { rejectsPath: nowhere }))).toMatch(
       /output_not_writable/,
     );

@@ -1,5 +1,6 @@
 /** Rejected rows of one import: kept in the staging database, counted, shown, saved aside, limited. */
-import { open } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { excerpt, OutputNotWritable, TooManyBadRows } from '@nestrec/errors';
 import type { RowAppender, Staging } from './staging.js';
 import type { Reject } from './types.js';
@@ -69,6 +70,7 @@ export async function saveRejects(
 ): Promise<string | null> {
   if (path === undefined || bad === 0) return null;
   try {
+    await mkdir(dirname(path), { recursive: true });
     const file = await open(path, 'w');
     try {
       const rows = staging.stream(
