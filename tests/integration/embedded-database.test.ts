@@ -1,4 +1,6 @@
 /** The embedded database against processes that die and processes that come second. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +118,28 @@ describe('one process per data folder', () => {
     await (await lock()).release();
     expect(await readdir(folder)).toEqual([]);
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'takes over from a killed process that nobody has waited for yet',
+    async () => {
+      // The shell becomes a sleep, which never waits for its child: a killed child stays as a zombie.
+      const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
+      try {
+        const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+        const pid = Number(line.toString());
+        const state = async () =>
+          (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
+        const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+        await held({ pid, incarnation: `${boot}/${(await state())[19]}` });
+        await expect(lock()).rejects.toMatchObject({ code: DataFolderInUse.code });
+        process.kill(pid, 'SIGKILL');
+        await waitFor('the child to be a zombie', async () => (await state())[0] === 'Z');
+        await (await lock()).release();
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    },
+  );
 
   it('takes over when the pid now belongs to another process (containers count from 1)', async () => {
     await held({ incarnation: 'another-boot/1' });

@@ -30,7 +30,11 @@ export interface DataFolderLock {
   release(): Promise<void>;
 }
 
-/** Boot id and start tick of a process (Linux), or null. */
+/** States of /proc/PID/stat in which a process holds nothing any more: zombie (killed, not yet waited for), dead. */
+const GONE = new Set(['Z', 'X', 'x']);
+const GONE_INCARNATION = 'gone';
+
+/** Boot id and start tick of a process (Linux); `gone` for one that only its entry is left of; else null. */
 async function incarnationOf(pid: number): Promise<string | null> {
   try {
     const [boot, status] = await Promise.all([
@@ -39,6 +43,7 @@ async function incarnationOf(pid: number): Promise<string | null> {
     ]);
     // Field 22 is the start time; the name in field 2 may hold spaces and brackets, so count after it.
     const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
+    if (GONE.has(fields[0]!)) return GONE_INCARNATION;
     return `${boot.trim()}/${fields[19]}`;
   } catch {
     return null;

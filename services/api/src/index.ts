@@ -20,6 +20,7 @@ export { createReadinessGate, type ReadinessGate } from './http/readiness.js';
 export { assertListenable } from './http/server.js';
 export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
 export { routes } from './routes/index.js';
+export { presentKey } from './routes/present-key.js';
 export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
 export {
   createCatalogueStore,

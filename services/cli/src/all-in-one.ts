@@ -6,7 +6,7 @@ import { composeDeps, createApi, createReadinessGate } from '@nestrec/api';
 import { openEmbeddedLog } from '@nestrec/event-log';
 import { createIngest } from '@nestrec/ingest';
 import { createMetrics, systemClock } from '@nestrec/runtime';
-import { ensureDefaultTiers, revokeApiKey } from '@nestrec/storage';
+import { ensureDefaultTiers, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -24,7 +24,7 @@ export interface RunningServer {
  * @throws InvalidConfig for an address that cannot be listened on
  */
 export async function startAllInOne(platform: Platform): Promise<RunningServer> {
-  const { db, config, logger, folders } = platform;
+  const { db, config, logger } = platform;
   const metrics = createMetrics({ processMetrics: true });
   await ensureDefaultTiers(db);
   const log = openEmbeddedLog(db, { logger });
@@ -50,13 +50,33 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   try {
     await ingest.start();
     const { url } = await api.listen(config.port, config.host);
-    const admin = await createKey(db, { client: 'nestrec-cli', tier: 'full', scopes: ['admin'] });
-    ends.push(async () => void (await revokeApiKey(db, admin.id)));
-    ends.push(() => withdrawServer(folders.root));
-    await announceServer(folders.root, { url, adminKey: admin.key });
+    if (db.kind === 'pglite') ends.push(await announce(platform, url));
     return { url, open: () => gate.open(), stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+const COMMAND_LINE_CLIENT = 'nestrec-cli';
+
+/**
+ * Tells commands on this machine how to reach the server that holds the embedded database; returns what
+ * takes it back. The key of a server that was killed ends here: nobody else can hold the folder now.
+ */
+async function announce({ db, folders }: Platform, url: string): Promise<() => Promise<void>> {
+  for (const key of await listApiKeys(db)) {
+    const left = key.client === COMMAND_LINE_CLIENT && key.revokedAtMs === null;
+    if (left) await revokeApiKey(db, key.publicId);
+  }
+  const admin = await createKey(db, {
+    client: COMMAND_LINE_CLIENT,
+    tier: 'full',
+    scopes: ['admin'],
+  });
+  await announceServer(folders.root, { url, adminKey: admin.key });
+  return async () => {
+    await withdrawServer(folders.root);
+    await revokeApiKey(db, admin.id);
+  };
 }

@@ -31,6 +31,16 @@ describe('output', () => {
     expect(renderTable(['a', 'b'], [['1', '2']])).toMatch(/a.*b[^]*1.*2/);
   });
 
+  it('lists the faults of an error by field, each once', () => {
+    const fields = [
+      { path: 'line 3, ts', got: 'time_unreadable: soon', want: 'a time' },
+      { path: 'PORT', got: 'x', want: 'y' },
+    ];
+    const { text } = renderError(new InvalidConfig({ detail: 'PORT: got x, wanted y.', fields }));
+    expect(text).toContain('\n  line 3, ts: got time_unreadable: soon, wanted a time');
+    expect(text.match(/PORT: got x/g)).toHaveLength(1);
+  });
+
   it('gives catalogue errors their own exit code and text, and never a stack', () => {
     const known = renderError(new InvalidConfig({ detail: 'PORT: got x, wanted y.' }));
     expect(known).toMatchObject({ exitCode: 78 });

@@ -110,7 +110,7 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
 export function renderError(error: unknown): { text: string; json: unknown; exitCode: number } {
   if (error instanceof NestrecError) {
     return {
-      text: `nestrec: ${error.message} [${error.code}]`,
+      text: [`nestrec: ${error.message} [${error.code}]`, ...fieldLines(error)].join('\n'),
       json: { error: { code: error.code, message: error.message, fields: error.fields } },
       exitCode: error.traits.exitCode,
     };
@@ -121,4 +121,11 @@ export function renderError(error: unknown): { text: string; json: unknown; exit
     json: { error: { code: 'internal_error', message, fields: [] } },
     exitCode: 70,
   };
+}
+
+/** Faults by field, a line each, where the message does not list them already. */
+function fieldLines({ message, fields }: NestrecError): string[] {
+  return fields
+    .map(({ path, got, want }) => `  ${path}: got ${got}, wanted ${want}`)
+    .filter((line) => !message.includes(line.trim()));
 }

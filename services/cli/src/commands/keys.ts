@@ -1,23 +1,17 @@
 /** `nestrec keys create|list|revoke`: the API keys of client applications. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { presentKey } from '@nestrec/api';
 import {
   keyCreatedSchema,
   keysAnswerSchema,
   scopeSchema,
-  type KeyAnswer,
   type KeyCreated,
   type KeyRequest,
   type Scope,
 } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { InvalidParameter } from '@nestrec/errors';
-import {
-  createApiKey,
-  ensureDefaultTiers,
-  listApiKeys,
-  revokeApiKey,
-  type ApiKey,
-} from '@nestrec/storage';
+import { createApiKey, ensureDefaultTiers, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { z } from 'zod';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
@@ -85,7 +79,7 @@ export async function createKey(db: Queryable, request: KeyRequest): Promise<Key
     ...(request.expires_at === undefined ? {} : { expiresAtMs: Date.parse(request.expires_at) }),
   });
   const stored = (await listApiKeys(db)).find((one) => one.publicId === publicId)!;
-  return { key, ...describe(stored) };
+  return { key, ...presentKey(stored) };
 }
 
 function addList(group: Command, invocation: Invocation): void {
@@ -96,7 +90,7 @@ function addList(group: Command, invocation: Invocation): void {
   defineAction(command, invocation, async ({ config, output }) => {
     const { keys } = await directOrRemote(
       config,
-      async ({ db }) => ({ keys: (await listApiKeys(db)).map(describe) }),
+      async ({ db }) => ({ keys: (await listApiKeys(db)).map(presentKey) }),
       (ask) => ask('GET', '/v1/admin/keys', keysAnswerSchema),
     );
     const rows = keys.map((key) => [
@@ -129,7 +123,7 @@ function addRevoke(group: Command, invocation: Invocation): void {
             detail: 'there is no key with this id; see nestrec keys list.',
           });
         }
-        return describe((await listApiKeys(db)).find((one) => one.publicId === id)!);
+        return presentKey((await listApiKeys(db)).find((one) => one.publicId === id)!);
       },
       async (ask) => {
         await ask('DELETE', `/v1/admin/keys/${encodeURIComponent(id!)}`, noContent);
@@ -139,19 +133,6 @@ function addRevoke(group: Command, invocation: Invocation): void {
     );
     output.result(revoked, `Key ${revoked.id} of ${revoked.client} is revoked.`);
   });
-}
-
-function describe(key: ApiKey): KeyAnswer {
-  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
-  return {
-    id: key.publicId,
-    client: key.client,
-    tier: key.tier.name,
-    scopes: [...key.scopes],
-    created_at: new Date(key.createdAtMs).toISOString(),
-    expires_at: time(key.expiresAtMs),
-    revoked_at: time(key.revokedAtMs),
-  };
 }
 
 function parseScopes(text: string): Scope[] {
