@@ -55,6 +55,7 @@ export {
   type PublishedPointer,
   type VersionStatus,
 } from './model-versions.js';
+export { createItemVectorCache, type ItemVectorCache } from './item-vector-cache.js';
 export {
   assertVersion,
   itemVectorsIndex,

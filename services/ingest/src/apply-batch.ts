@@ -16,9 +16,9 @@ import {
   lockPosition,
   savePosition,
   type Interaction,
+  type ItemVectorCache,
   type Reject,
 } from '@nestrec/storage';
-import type { ItemVectorCache } from './item-vector-cache.js';
 import type { ModelCache } from './model-source.js';
 import { parseRecord, type Fault } from './record-parsing.js';
 import { updateStates, type StateUpdate } from './update-states.js';

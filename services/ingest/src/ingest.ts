@@ -9,10 +9,9 @@ import type { Database } from '@nestrec/database';
 import { EventLogUnavailable, InvalidParameter, isError, NestrecError } from '@nestrec/errors';
 import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
 import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
-import { getPositions } from '@nestrec/storage';
+import { createItemVectorCache, getPositions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createIngestMetrics } from './ingest-metrics.js';
-import { createItemVectorCache } from './item-vector-cache.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
 

@@ -6,7 +6,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { parseVector, type Queryable } from '@nestrec/database';
-import { itemVectorsTable } from '@nestrec/storage';
+import { itemVectorsTable } from './item-vectors.js';
 
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_AGE_MS = 60_000;
