@@ -15,4 +15,4 @@ export {
   fitPopularity,
   type CooccurrenceOptions,
 } from './counting-baselines.js';
-export { createTextCosine, type TextCosineOptions } from './text-cosine.js';
+export { createTextCosine, normaliseRows, type TextCosineOptions } from './text-cosine.js';

@@ -54,7 +54,8 @@ function dot(matrix: Float32Array, at: number, query: Float32Array): number {
   return a + b + c + d;
 }
 
-function normaliseRows(features: Float32Array, width: number): Float32Array {
+/** A copy whose rows have length 1; rows of zeros stay. */
+export function normaliseRows(features: Float32Array, width: number): Float32Array {
   const out = Float32Array.from(features);
   for (let at = 0; at < out.length; at += width) {
     let square = 0;

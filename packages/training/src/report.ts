@@ -17,6 +17,7 @@ import {
   fitMarkov,
   fitPopularity,
   metricsOfRanks,
+  normaliseRows,
   rankOfTarget,
   type Scorer,
 } from '@nestrec/evaluation';
@@ -150,15 +151,4 @@ function rankText(
   } finally {
     ranker.dispose();
   }
-}
-
-function normaliseRows(vectors: Float32Array, width: number): Float32Array {
-  const out = Float32Array.from(vectors);
-  for (let at = 0; at < out.length; at += width) {
-    let square = 0;
-    for (let f = 0; f < width; f++) square += out[at + f]! ** 2;
-    const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
-    for (let f = 0; f < width; f++) out[at + f]! *= scale;
-  }
-  return out;
 }
