@@ -7,14 +7,26 @@
  * from here, loses it when its heartbeat has stopped for a minute.
  */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DataFolderInUse, excerpt } from '@nestrec/errors';
 
 const HEARTBEAT_MS = 10_000;
 const SILENT_MS = 60_000;
 const MAX_ATTEMPTS = 100;
+/** Ends with the token of the comer that wrote it. */
+const LEFTOVER = /\.[0-9a-f]{8}-[0-9a-f-]{27}$/;
 
 interface Holder {
   readonly token: string;
@@ -166,13 +178,36 @@ export async function lockDataFolder(dataDir: string): Promise<DataFolderLock> {
   };
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const outcome = await tryAcquire(path, me);
-    if (outcome.won) return held(path, me);
+    if (outcome.won) {
+      await removeLeftovers(path);
+      return held(path, me);
+    }
     if (outcome.holder !== null) throw inUse(path, outcome.holder);
     // Somebody released it or is taking it over this very moment: look again.
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const holder = await readHolder(path);
   throw inUse(path, holder === 'absent' ? 'unreadable' : holder);
+}
+
+/**
+ * Removes the complete files that comers wrote before linking and were killed before removing; young
+ * ones may belong to a comer at work and stay.
+ */
+async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  const names = (await readdir(folder)).filter(
+    (name) => name.startsWith(prefix) && LEFTOVER.test(name),
+  );
+  for (const name of names) {
+    const file = join(folder, name);
+    const writtenMs = await stat(file).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Infinity,
+    );
+    if (Date.now() - writtenMs > SILENT_MS) await rm(file, { force: true });
+  }
 }
 
 function held(path: string, me: Holder): DataFolderLock {
