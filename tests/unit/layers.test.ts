@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const LAYERS = [
   ['errors', 'contracts', 'evaluation', 'random'],
-  ['runtime', 'tensor-files', 'parameters'],
+  ['runtime', 'tensor-files', 'tensor-native', 'parameters'],
   ['tensor', 'database', 'dataset'],
   ['model', 'features', 'storage', 'event-log'],
   ['training', 'registry', 'streaming'],

@@ -7,11 +7,17 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {
+  addMasked,
+  applyMask,
   diagonalScan,
   diagonalScanBackward,
+  gatedUnit,
+  gatedUnitBackward,
   lambdaOf,
   nestedLinear,
   nestedLinearBackward,
+  rowDots,
+  scaleRows,
   segmentNorm,
   segmentNormBackward,
   type Lambda,
@@ -59,11 +65,9 @@ interface Saved {
   readonly inputWeight: tf.Tensor2D;
   readonly inputBias: tf.Tensor | null;
   /** [rows, 2D], [Re h | -Im h]. */
-  readonly hidden: Float32Array;
-  readonly hiddenTensor: tf.Tensor2D;
+  readonly hidden: tf.Tensor2D;
   readonly norm2: SegmentNormForward;
   readonly gate: tf.Tensor2D;
-  readonly sigmoid: tf.Tensor2D;
   readonly value: tf.Tensor2D;
   readonly inner: tf.Tensor2D;
 }
@@ -77,9 +81,6 @@ const LINEAR = {
 } as const;
 const NORM1 = 'input_layernorm';
 const NORM2 = 'post_lru_layernorm';
-
-const masked = (x: tf.Tensor2D, mask: tf.Tensor2D | null) =>
-  mask === null ? x : (tf.mul(x, mask) as tf.Tensor2D);
 
 const weightOf = (tensors: TensorMap, linear: string) =>
   tensors.get(`${linear}.weight`) as tf.Tensor2D;
@@ -124,27 +125,20 @@ export function blockForward(
   masks: BlockMasks,
   { sizes, matrices }: BlockConstants,
 ): BlockForward {
-  const width = sizes.at(-1)!;
   const norm1 = norm(x, tensors, NORM1, matrices);
   const { gamma, lambda } = recurrence(tensors);
   // gamma is folded into the in-projection: one pass over [rows, 2D] less, and its gradient comes from the weight's.
-  const inputWeight = tf.mul(
-    weightOf(tensors, LINEAR.input),
-    tf.reshape(gamma, [2 * width, 1]),
-  ) as tf.Tensor2D;
+  const inputWeight = scaleRows(weightOf(tensors, LINEAR.input), gamma);
   const bias = tensors.get(`${LINEAR.input}.bias`);
   const inputBias = bias === undefined ? null : tf.mul(bias, gamma);
   const v = nestedLinear(norm1.output, inputWeight, inputBias, nestedShape(sizes, LINEAR.input));
-  const hidden = diagonalScan(v.dataSync() as Float32Array, lambda, layout, layout.silent);
-  const hiddenTensor = tf.tensor2d(hidden, [layout.rows, 2 * width]);
-  const readout = readHidden(hiddenTensor, tensors, sizes);
-  const a = tf.add(x, masked(readout, masks.recurrence)) as tf.Tensor2D;
+  const hidden = diagonalScan(v, lambda, layout, layout.silent);
+  const a = addMasked(x, readHidden(hidden, tensors, sizes), masks.recurrence);
   const norm2 = norm(a, tensors, NORM2, matrices);
   const gate = linear(norm2.output, tensors, LINEAR.gate, sizes);
-  const sigmoid = tf.sigmoid(gate) as tf.Tensor2D;
-  const value = masked(linear(norm2.output, tensors, LINEAR.value, sizes), masks.inner);
-  const inner = tf.mul(tf.mul(gate, sigmoid), value) as tf.Tensor2D;
-  const last = masked(linear(inner, tensors, LINEAR.last, sizes), masks.output);
+  const value = linear(norm2.output, tensors, LINEAR.value, sizes);
+  const inner = gatedUnit(gate, value, masks.inner);
+  const last = linear(inner, tensors, LINEAR.last, sizes);
   const saved = {
     norm1,
     lambda,
@@ -152,14 +146,12 @@ export function blockForward(
     inputWeight,
     inputBias,
     hidden,
-    hiddenTensor,
     norm2,
     gate,
-    sigmoid,
     value,
     inner,
   };
-  return { output: tf.add(a, last) as tf.Tensor2D, saved };
+  return { output: addMasked(a, last, masks.output), saved };
 }
 
 /** Re(Cc h + bC) from [Re h | -Im h]; the bias' imaginary half is left out. */
@@ -220,27 +212,24 @@ export function blockBackward(
     return gradients.x;
   };
 
-  const dInner = backLinear(masked(upstream, masks.output), saved.inner, LINEAR.last);
-  const silu = tf.mul(saved.gate, saved.sigmoid);
-  const dValue = masked(tf.mul(dInner, silu) as tf.Tensor2D, masks.inner);
-  // d silu / d gate = sigmoid * (1 + gate * (1 - sigmoid)) = sigmoid + silu * (1 - sigmoid)
-  const slope = tf.add(saved.sigmoid, tf.sub(silu, tf.mul(silu, saved.sigmoid)));
-  const dGate = tf.mul(tf.mul(dInner, saved.value), slope) as tf.Tensor2D;
-  const dNorm2 = tf.add(
-    backLinear(dGate, saved.norm2.output, LINEAR.gate),
-    backLinear(dValue, saved.norm2.output, LINEAR.value),
-  ) as tf.Tensor2D;
-  const da = tf.add(upstream, backNorm(dNorm2, saved.norm2, NORM2)) as tf.Tensor2D;
+  const dInner = backLinear(applyMask(upstream, masks.output), saved.inner, LINEAR.last);
+  const unit = gatedUnitBackward(dInner, saved.gate, saved.value, masks.inner);
+  const dNorm2 = addMasked(
+    backLinear(unit.gate, saved.norm2.output, LINEAR.gate),
+    backLinear(unit.value, saved.norm2.output, LINEAR.value),
+    null,
+  );
+  const da = addMasked(upstream, backNorm(dNorm2, saved.norm2, NORM2), null);
 
   const dNorm1 = backRecurrence(
-    masked(da, masks.recurrence),
+    applyMask(da, masks.recurrence),
     saved,
     tensors,
     layout,
     constants,
     parameters,
   );
-  return { x: tf.add(da, backNorm(dNorm1, saved.norm1, NORM1)) as tf.Tensor2D, parameters };
+  return { x: addMasked(da, backNorm(dNorm1, saved.norm1, NORM1), null), parameters };
 }
 
 /** From the gradient by the readout to that by u; adds the gradients of both projections and of params_log. */
@@ -255,26 +244,23 @@ function backRecurrence(
   const width = sizes.at(-1)!;
   const shape = nestedShape(sizes, LINEAR.output);
   const weight = weightOf(tensors, LINEAR.output);
-  const output = nestedLinearBackward(upstream, saved.hiddenTensor, weight, masks.output, shape);
+  const output = nestedLinearBackward(upstream, saved.hidden, weight, masks.output, shape);
   parameters.set(`${LINEAR.output}.weight`, output.weight);
   if (tensors.has(`${LINEAR.output}.bias`)) {
     parameters.set(`${LINEAR.output}.bias`, tf.pad(output.bias, [[0, width]]));
   }
-  const dHidden = new Float32Array(output.x.dataSync());
-  const scan = diagonalScanBackward(dHidden, saved.hidden, saved.lambda, layout, layout.silent);
-  const dv = tf.tensor2d(scan.v, [layout.rows, 2 * width]);
+  const scan = diagonalScanBackward(output.x, saved.hidden, saved.lambda, layout, layout.silent);
   const inputShape = nestedShape(sizes, LINEAR.input);
   const input = nestedLinearBackward(
-    dv,
+    scan.v,
     saved.norm1.output,
     saved.inputWeight,
     masks.input,
     inputShape,
   );
-  const column = tf.reshape(saved.gamma, [2 * width, 1]);
-  parameters.set(`${LINEAR.input}.weight`, tf.mul(input.weight, column));
+  parameters.set(`${LINEAR.input}.weight`, scaleRows(input.weight, saved.gamma));
   // v = gamma * (...), so d/d gamma_log = sum of v * dv = sum of weight * its gradient, and the same for the bias.
-  let dGamma = tf.sum(tf.mul(saved.inputWeight, input.weight), 1);
+  let dGamma: tf.Tensor = rowDots(saved.inputWeight, input.weight);
   if (saved.inputBias !== null) {
     parameters.set(`${LINEAR.input}.bias`, tf.mul(input.bias, saved.gamma));
     dGamma = tf.add(dGamma, tf.mul(saved.inputBias, input.bias));

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InvalidInput, isError } from '@nestrec/errors';
 import { selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
 import {
   referenceGradients,
   referenceLoss,
@@ -20,7 +21,7 @@ const read = (file: string): Json =>
     readFileSync(new URL(`../../../tests/fixtures/golden/${file}`, import.meta.url), 'utf8'),
   ) as Json;
 
-describe.each(['wasm', 'cpu'] as const)('golden vectors on %s', (backend) => {
+describe.each(BACKENDS_UNDER_TEST)('golden vectors on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

@@ -8,6 +8,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import { InternalError, InvalidConfig } from '@nestrec/errors';
 import {
+  addRows,
+  applyMask,
   createSegmentMatrices,
   gatherRows,
   hostNumbers,
@@ -26,7 +28,7 @@ import {
   type BlockForward,
   type RowLayout,
 } from './block.js';
-import { itemRows, itemRowsBackward } from './item-table.js';
+import { itemRows, itemRowsBackward, type ItemSide } from './item-table.js';
 import { nestedShape, packArrays, unpackArrays } from '@nestrec/parameters';
 import { blockTensors, type Parameters } from './packed-tensors.js';
 import { drawMasks, NO_MASKS, type MaskSettings, type StepMasks } from './step-masks.js';
@@ -123,16 +125,18 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
     });
   }
   const featureRows = featureWidth === 0 ? null : withPaddingRow(features, numItems, featureWidth);
+  const matrices = createSegmentMatrices(sizes);
   const constants: BlockConstants = {
     sizes,
-    matrices: createSegmentMatrices(sizes),
+    matrices,
     masks: {
       real: nestedMask({ sizes, outParts: 1, inParts: 1 }),
       input: nestedMask(nestedShape(sizes, 'lru_layer.in_proj')),
       output: nestedMask(nestedShape(sizes, 'lru_layer.out_proj')),
     },
   };
-  const parts: Parts = { config, features: featureRows, constants };
+  const side: ItemSide = { sizes, numItems, features: featureRows, matrices };
+  const parts: Parts = { config, side, constants };
   return {
     config,
     createParameters: (stored) => upload(packArrays(config, stored)),
@@ -140,24 +144,15 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
     lossAndGradients: (parameters, batch, settings = {}) =>
       lossAndGradients(parts, parameters, batch, settings),
     parts: {
-      drawMasks: (rows, settings) => drawMasks(config, constants.matrices, rows, settings),
-      itemRows: (parameters, masks) =>
-        tf.tidy(() => itemRows(parameters, featureRows, numItems, masks.residual)),
+      drawMasks: (rows, settings) => drawMasks(config, rows, settings),
+      itemRows: (parameters, masks) => itemRows(side, parameters, masks.residual),
       rowGradients: (parameters, table, batch, masks, settings) =>
         rowGradients(parts, parameters, table, batch, masks, settings),
       itemGradients: (upstream, parameters, masks) =>
-        new Map(
-          Object.entries(
-            tf.tidy(() =>
-              Object.fromEntries(
-                itemRowsBackward(upstream, parameters, featureRows, masks.residual),
-              ),
-            ),
-          ),
-        ),
+        itemRowsBackward(upstream, side, parameters, masks.residual),
     },
     itemTable(parameters) {
-      const rows = tf.tidy(() => itemRows(parameters, featureRows, numItems, null));
+      const rows = itemRows(side, parameters, null);
       return { rows, dispose: () => rows.dispose() };
     },
     forward: (parameters, table, batch) => infer(parts, parameters, table, batch),
@@ -176,7 +171,7 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
 
 interface Parts {
   readonly config: ModelConfig;
-  readonly features: tf.Tensor2D | null;
+  readonly side: ItemSide;
   readonly constants: BlockConstants;
 }
 
@@ -236,13 +231,13 @@ function lossAndGradients(
   batch: LabelledRows,
   settings: LossSettings,
 ): LossAndGradients {
-  const { config, features } = parts;
+  const { config, side } = parts;
   let result: RowGradients | undefined;
   const tensors = tf.tidy(() => {
-    const masks = drawMasks(config, parts.constants.matrices, batch.rows, settings);
-    const table = itemRows(parameters, features, config.numItems, masks.residual);
+    const masks = drawMasks(config, batch.rows, settings);
+    const table = itemRows(side, parameters, masks.residual);
     result = rowGradients(parts, parameters, table, batch, masks, settings);
-    const back = itemRowsBackward(result.items, parameters, features, masks.residual);
+    const back = itemRowsBackward(result.items, side, parameters, masks.residual);
     return Object.fromEntries([...result.gradients, ...back]);
   });
   const { loss, lossBySize } = result!;
@@ -264,8 +259,7 @@ function rowGradients(
   const { items, ...tensors } = tf.tidy(() => {
     const layout = layoutOf(batch);
     const embedded = gatherRows(table, batch.inputs);
-    let x =
-      masks.embedding === null ? embedded : (tf.mul(embedded, masks.embedding) as tf.Tensor2D);
+    let x = applyMask(embedded, masks.embedding);
     const passes: BlockForward[] = masks.blocks.map((blockMasks, block) => {
       const pass = blockForward(x, blockTensors(parameters, block), layout, blockMasks, constants);
       x = pass.output;
@@ -288,11 +282,10 @@ function rowGradients(
       for (const [name, tensor] of back.parameters)
         gradients[`${blockPrefix(block)}.${name}`] = tensor;
     }
-    if (masks.embedding !== null) dx = tf.mul(dx, masks.embedding);
+    dx = applyMask(dx, masks.embedding);
     const { logScales } = result.gradients;
     if (logScales !== null) gradients[LOG_SCORE_SCALE] = tf.tensor1d(logScales);
-    const fed = scatterAddRows(batch.inputs, dx, table.shape[0]);
-    return { ...gradients, items: tf.add(result.gradients.items, fed) };
+    return { ...gradients, items: addRows(result.gradients.items, batch.inputs, dx) };
   });
   const { loss, lossBySize } = result!;
   return {
@@ -318,7 +311,6 @@ function labelLoss(
   const result = nestedCrossEntropy({
     states: all ? z : gatherRows(z, labelled),
     items: table,
-    itemColumns: tf.transpose(table) as tf.Tensor2D,
     targets: all ? targets : targets.filter((target) => target !== 0),
     sizes: config.sizes,
     weights,

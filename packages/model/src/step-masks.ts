@@ -2,11 +2,11 @@
  * The dropout masks of one training step, drawn in a fixed order from one stream: of the item residual, then of
  * the embedding and of every block. Knows nothing of what they are laid over.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '@nestrec/contracts';
 import { InternalError } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
-import { dropoutMask, requireRates, type SegmentMatrices } from '@nestrec/tensor';
+import { dropoutMask, requireRates } from '@nestrec/tensor';
 import type { BlockMasks } from './block.js';
 
 export interface MaskSettings {
@@ -33,7 +33,7 @@ export interface BatchPart {
   readonly itemsInAll: number;
 }
 
-/** Masks [rows, D] and, for the residual, [N, D]; null = keep all. */
+/** Masks [rows, D] and, for the residual, [N, M] by item and segment; null = keep all. */
 export interface StepMasks {
   readonly embedding: tf.Tensor2D | null;
   readonly blocks: readonly BlockMasks[];
@@ -43,12 +43,7 @@ export interface StepMasks {
 export const NO_MASKS: BlockMasks = { recurrence: null, inner: null, output: null };
 
 /** The caller disposes the tensors, or runs inside a tidy. */
-export function drawMasks(
-  config: ModelConfig,
-  { spread }: SegmentMatrices,
-  rows: number,
-  settings: MaskSettings,
-): StepMasks {
+export function drawMasks(config: ModelConfig, rows: number, settings: MaskSettings): StepMasks {
   const { sizes, numItems, blocks } = config;
   const none = sizes.map(() => 0);
   const { random, part, dropout = none, residualDrop = none } = settings;
@@ -67,11 +62,7 @@ export function drawMasks(
     const columns = sizes.map((_, i) => i + 1);
     const own = part && Int32Array.from({ length: numItems }, (_, i) => part.firstItem + i);
     const all = part?.itemsInAll ?? numItems;
-    const bySegment = dropoutMask(all, columns, residualDrop, random, own);
-    if (bySegment === null) return null;
-    const mask: tf.Tensor2D = tf.matMul(bySegment, spread);
-    bySegment.dispose();
-    return mask;
+    return dropoutMask(all, columns, residualDrop, random, own);
   };
   // The order is the run's: another one would be another run.
   return {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { isError, InternalError } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
 import {
   createAdamW,
   disposeTensors,
@@ -84,11 +85,11 @@ const uploadGradients = (arrays: Record<string, Float64Array>) =>
     ]),
   );
 
-beforeAll(async () => {
-  await selectBackend({ force: 'wasm' });
-});
+describe.each(BACKENDS_UNDER_TEST)('AdamW on %s', (backend) => {
+  beforeAll(async () => {
+    await selectBackend({ force: backend });
+  });
 
-describe('AdamW', () => {
   it('takes the steps that PyTorch takes, with clipping and decay of the chosen parameters', () => {
     const before = tf.memory().numTensors;
     const parameters = upload(start());

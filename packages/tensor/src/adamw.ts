@@ -8,6 +8,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InternalError } from '@nestrec/errors';
 import { hostNumbers, type TensorMap } from './arrays.js';
+import { activeNative } from './native/native-backend.js';
+import { nativeAdamW, nativeSumSquares } from './native/native-tables.js';
 
 export interface AdamWOptions {
   /** Learning rate of step 1, 2, ... */
@@ -46,7 +48,12 @@ const CLIP_EPSILON = 1e-6;
 
 /** Square root of the sum of squares over all gradients, summed row by row to keep float32 exact enough. */
 export function globalNorm(gradients: TensorMap): number {
+  const native = activeNative();
   let total = 0;
+  if (native !== null) {
+    for (const gradient of gradients.values()) total += nativeSumSquares(native, gradient);
+    return Math.sqrt(total);
+  }
   for (const gradient of gradients.values()) {
     const rows = gradient.rank < 2 ? 1 : gradient.shape[0]!;
     const sums = hostNumbers(() => tf.sum(tf.reshape(tf.square(gradient), [rows, -1]), 1));
@@ -144,10 +151,20 @@ interface Update {
   readonly step: number;
 }
 
-function update(parameter: tf.Variable, gradient: tf.Tensor, { m, v }: Moments, u: Update): void {
+function update(parameter: tf.Variable, gradient: tf.Tensor, moments: Moments, u: Update): void {
   const [beta1, beta2] = u.betas;
   const correction1 = 1 - beta1 ** u.step;
   const correction2 = 1 - beta2 ** u.step;
+  const native = activeNative();
+  if (native !== null) {
+    return nativeAdamW(native, parameter, moments, gradient, null, {
+      ...u,
+      shrink: 1 - u.lr * u.decay,
+      rate: u.lr / correction1,
+      deviation: 1 / Math.sqrt(correction2),
+    });
+  }
+  const { m, v } = moments;
   tf.tidy(() => {
     // The clip scale is folded into the moments' factors: no pass over the gradient for it alone.
     const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, (1 - beta1) * u.scale));

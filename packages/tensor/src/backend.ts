@@ -10,7 +10,7 @@ import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendUnavailable, excerpt } from '@nestrec/errors';
 
-export const BACKENDS = ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'] as const;
+export const BACKENDS = ['tensorflow-gpu', 'native', 'tensorflow', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
 export interface BackendReport {
@@ -70,6 +70,14 @@ async function loadWasm(): Promise<void> {
   await activate('wasm');
 }
 
+async function loadNativeOperations(): Promise<void> {
+  const { registerNative } = await import('./native/native-backend.js');
+  registerNative();
+  await activate('native');
+  // The kernels that it takes over print an advertisement with their first tensor.
+  await quietly(() => Promise.resolve(tf.scalar(0).dispose()));
+}
+
 async function loadCpu(): Promise<void> {
   await import('@tensorflow/tfjs-backend-cpu');
   await activate('cpu');
@@ -80,6 +88,7 @@ async function loadCpu(): Promise<void> {
 function load(name: BackendName): Promise<void> {
   if (name === 'wasm') return loadWasm();
   if (name === 'cpu') return loadCpu();
+  if (name === 'native') return loadNativeOperations();
   return loadNative(name);
 }
 
@@ -91,7 +100,8 @@ function cause(error: unknown): string {
 
 function fasterThan(name: BackendName): string | null {
   if (name === 'tensorflow-gpu') return null;
-  if (name === 'tensorflow') return 'tensorflow-gpu (a CUDA GPU and @tensorflow/tfjs-node-gpu)';
+  if (name === 'tensorflow' || name === 'native')
+    return 'tensorflow-gpu (a CUDA GPU and @tensorflow/tfjs-node-gpu)';
   const native = 'tensorflow (@tensorflow/tfjs-node with its native library)';
   return name === 'wasm' ? native : `wasm, or ${native}`;
 }

@@ -17,6 +17,8 @@ export interface ItemChunk {
   /** By segment, [count, width]. */
   readonly rows: readonly tf.Tensor2D[];
   readonly ones: tf.Tensor2D;
+  /** Added to every score of an item, [1, count]; null = nothing. */
+  readonly bias: tf.Tensor2D | null;
   /** By segment, [count, width]: the gradient so far. */
   readonly gradients: tf.Tensor2D[];
 }
@@ -42,12 +44,15 @@ export interface Block {
   readonly targets: Int32Array;
 }
 
-/** Hands the scores of every size (scaled) to `use`, smallest first; they are disposed after it. */
+/**
+ * Hands the scores of every size to `use`, smallest first: scaled and biased, and scaled alone. They are disposed after
+ * it.
+ */
 function forEachSize(
   block: Block,
   chunk: ItemChunk,
   scales: readonly number[],
-  use: (scores: tf.Tensor2D, k: number) => void,
+  use: (scores: tf.Tensor2D, k: number, unbiased: tf.Tensor2D) => void,
 ): void {
   let sum: tf.Tensor2D | null = null;
   block.states.forEach((segment, k) => {
@@ -55,10 +60,11 @@ function forEachSize(
     const next: tf.Tensor2D = sum === null ? part : tf.add(sum, part);
     if (sum !== null) tf.dispose([sum, part]);
     sum = next;
-    if (scales[k] === 1) return use(next, k);
-    const scaled = tf.mul(next, scales[k]!) as tf.Tensor2D;
-    use(scaled, k);
-    scaled.dispose();
+    const scaled: tf.Tensor2D = scales[k] === 1 ? next : tf.mul(next, scales[k]!);
+    const biased: tf.Tensor2D = chunk.bias === null ? scaled : tf.add(scaled, chunk.bias);
+    use(biased, k, scaled);
+    if (biased !== scaled) biased.dispose();
+    if (scaled !== next) scaled.dispose();
   });
   tf.dispose(sum!);
 }
@@ -95,7 +101,7 @@ function probabilitiesOf(
   shares: readonly Float32Array[] | null,
 ): tf.Tensor2D[] {
   const probabilities: tf.Tensor2D[] = [];
-  forEachSize(block, chunk, call.scales, (scores, k) => {
+  forEachSize(block, chunk, call.scales, (scores, k, unbiased) => {
     let p: tf.Tensor2D = tf.softmax(scores);
     if (shares === null) totals.loss[k]! += labelLosses(scores, p, block.targets);
     else {
@@ -104,7 +110,7 @@ function probabilitiesOf(
       softmax.dispose();
     }
     if (call.withScaleGradient && call.factors[k] !== 0) {
-      totals.scaleGradient[k]! += rowDots(p, scores, chunk.ones);
+      totals.scaleGradient[k]! += rowDots(p, unbiased, chunk.ones);
     }
     probabilities.push(p);
   });

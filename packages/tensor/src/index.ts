@@ -21,6 +21,15 @@ export {
   type Lambda,
   type ScanGradients,
 } from './diagonal-scan.js';
+export { gatedUnit, gatedUnitBackward, type GatedUnitGradients } from './gated-unit.js';
+export {
+  itemTable,
+  itemTableBackward,
+  type ItemTableGradients,
+  type ItemTableInput,
+} from './item-table.js';
+export { addMasked, applyMask } from './masks.js';
+export { traceOperations, type TracedOperation } from './trace.js';
 export { dropoutMask, requireRates } from './dropout.js';
 export {
   nestedCrossEntropy,
@@ -36,7 +45,7 @@ export {
 } from './nested-linear.js';
 export { layOutRows, type PackedRows } from './packed-rows.js';
 export { createRanker, type RankCases, type Ranker, type SizeRanks } from './ranker.js';
-export { gatherRows, scatterAddRows } from './rows.js';
+export { addRows, gatherRows, rowDots, scaleRows, scatterAddRows } from './rows.js';
 export {
   columnSums,
   NORM_EPSILON,

@@ -21,6 +21,8 @@ import {
   type LogSumExps,
   type Totals,
 } from './cross-entropy-block.js';
+import { activeNative } from './native/native-backend.js';
+import { nativeCrossEntropy } from './native/native-tables.js';
 import { gatherRows, scatterAddRows } from './rows.js';
 import { segmentsOf, type Segment } from '@nestrec/parameters';
 import { spreadValues } from './segments.js';
@@ -30,8 +32,6 @@ export interface NestedCrossEntropyInput {
   readonly states: tf.Tensor2D;
   /** Item vectors as rows, [I, D]. */
   readonly items: tf.Tensor2D;
-  /** The same as columns, [D, I]. */
-  readonly itemColumns: tf.Tensor2D;
   /** Row of `items` that is right, by label. */
   readonly targets: Int32Array;
   readonly sizes: readonly number[];
@@ -39,6 +39,8 @@ export interface NestedCrossEntropyInput {
   readonly weights: readonly number[];
   /** Log of the factor on each size's scores; null = 1, without gradient. */
   readonly logScales: ArrayLike<number> | null;
+  /** Added to every score of an item, [I]: the correction of a sampled catalogue. Absent: nothing. */
+  readonly itemBias?: Float32Array | null;
   /** Items a chunk; 0 or absent = by memory. */
   readonly itemChunk?: number;
 }
@@ -64,6 +66,7 @@ const SCORES_AT_ONCE = 32_000_000;
 
 function cutItems(
   columns: tf.Tensor2D,
+  bias: Float32Array | null,
   segments: readonly Segment[],
   chunkItems: number,
 ): ItemChunk[] {
@@ -83,6 +86,7 @@ function cutItems(
       columns: cut,
       rows: cut.map((part) => tf.transpose(part) as tf.Tensor2D),
       ones: tf.ones([count, 1]),
+      bias: bias === null ? null : tf.tensor2d(bias.subarray(from, from + count), [1, count]),
       gradients: segments.map(({ width }) => tf.zeros([count, width])),
     });
   }
@@ -150,8 +154,16 @@ function targetScores(
 
 /** Loss and gradients. The caller disposes the gradients' tensors. No label: loss 0, gradients 0. */
 export function nestedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntropy {
+  const native = activeNative();
+  if (native !== null && input.targets.length > 0) return nativeCrossEntropy(native, input);
+  return composedCrossEntropy(input);
+}
+
+function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntropy {
   const { sizes, weights, targets } = input;
   const labels = targets.length;
+  const bias = input.itemBias ?? null;
+  const columns = () => tf.transpose(input.items) as tf.Tensor2D;
   const segments = segmentsOf(sizes);
   const scales = sizes.map((_, k) =>
     input.logScales === null ? 1 : Math.exp(input.logScales[k]!),
@@ -176,8 +188,12 @@ export function nestedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossE
       scales,
       labels,
     );
-    const chunks = labels === 0 ? [] : cutItems(input.itemColumns, segments, chunkItems(input));
-    const byState = runBlocks(states, targets, chunks, call, totals, own);
+    const chunks = labels === 0 ? [] : cutItems(columns(), bias, segments, chunkItems(input));
+    const biased =
+      bias === null
+        ? own
+        : own.map((scores) => scores.map((score, row) => score + bias[targets[row]!]!));
+    const byState = runBlocks(states, targets, chunks, call, totals, biased);
     const byItem = chunks.map((chunk) => tf.concat(chunk.gradients, 1));
     chunks.forEach((chunk) => tf.dispose(chunk.gradients));
     if (call.withScaleGradient) {

@@ -8,6 +8,8 @@
  * product, because slicing columns would cost more than it saves.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { activeNative } from './native/native-backend.js';
+import { nativeLinear, nativeLinearBackward } from './native/native-operations.js';
 import { columnSums } from './segment-norm.js';
 import { segmentIndex } from './segments.js';
 
@@ -79,6 +81,8 @@ export function nestedLinear(
   bias: tf.Tensor | null,
   shape: NestedShape,
 ): tf.Tensor2D {
+  const native = activeNative();
+  if (native !== null) return nativeLinear(native, x, weight, bias, shape);
   return tf.tidy(() => {
     const product = nestedProduct(x, weight, shape);
     return bias === null ? product : (tf.add(product, bias) as tf.Tensor2D);
@@ -111,6 +115,8 @@ export function nestedLinearBackward(
   mask: tf.Tensor2D,
   shape: NestedShape,
 ): NestedLinearGradients {
+  const native = activeNative();
+  if (native !== null) return nativeLinearBackward(native, upstream, x, weight, shape);
   return tf.tidy(() => {
     const groups = groupsOf(shape.sizes);
     const { dx, dWeight } =

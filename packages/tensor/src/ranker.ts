@@ -9,6 +9,8 @@
  * score on wasm, reading and counting them 2.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { activeNative } from './native/native-backend.js';
+import { nativeRanks } from './native/native-tables.js';
 import { segmentsOf, type Segment } from '@nestrec/parameters';
 
 export interface RankCases {
@@ -41,6 +43,12 @@ const SCORES_AT_ONCE = 4_000_000;
  * @param sizes nested sizes, the last is D.
  */
 export function createRanker(itemVectors: Float32Array, sizes: readonly number[]): Ranker {
+  const native = activeNative();
+  if (native === null) return composedRanker(itemVectors, sizes);
+  return { rank: (cases) => nativeRanks(native, itemVectors, sizes, cases), dispose() {} };
+}
+
+function composedRanker(itemVectors: Float32Array, sizes: readonly number[]): Ranker {
   const width = sizes.at(-1)!;
   const numItems = itemVectors.length / width;
   const segments = segmentsOf(sizes);

@@ -5,6 +5,8 @@
  * Segment means are products with constant matrices: no kernel slices columns, which is slow on wasm.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { activeNative } from './native/native-backend.js';
+import { nativeNorm, nativeNormBackward } from './native/native-operations.js';
 import type { SegmentMatrices } from './segments.js';
 
 export const NORM_EPSILON = 1e-5;
@@ -13,7 +15,7 @@ export interface SegmentNormForward {
   readonly output: tf.Tensor2D;
   /** (x - mean) / deviation, kept for the backward pass. */
   readonly normalised: tf.Tensor2D;
-  /** 1 / deviation of each row's segments, spread over D. */
+  /** 1 / deviation of each row's segments; its shape is the backend's affair. */
   readonly inverseDeviation: tf.Tensor2D;
 }
 
@@ -22,8 +24,10 @@ export function segmentNorm(
   x: tf.Tensor2D,
   gain: tf.Tensor,
   bias: tf.Tensor,
-  { average, spread }: SegmentMatrices,
+  { average, spread, ends }: SegmentMatrices,
 ): SegmentNormForward {
+  const native = activeNative();
+  if (native !== null) return nativeNorm(native, x, gain, bias, ends);
   return tf.tidy(() => {
     const centred = tf.sub(x, tf.matMul(tf.matMul(x, average), spread));
     const variance = tf.matMul(tf.square(centred) as tf.Tensor2D, average);
@@ -44,8 +48,10 @@ export function segmentNormBackward(
   upstream: tf.Tensor2D,
   forward: Pick<SegmentNormForward, 'normalised' | 'inverseDeviation'>,
   gain: tf.Tensor,
-  { average, spread }: SegmentMatrices,
+  { average, spread, ends }: SegmentMatrices,
 ): SegmentNormGradients {
+  const native = activeNative();
+  if (native !== null) return nativeNormBackward(native, upstream, forward, gain, ends);
   return tf.tidy(() => {
     const dNormalised = tf.mul(upstream, gain) as tf.Tensor2D;
     const mean = tf.matMul(dNormalised, average);

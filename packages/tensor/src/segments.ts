@@ -18,6 +18,8 @@ export function spreadValues(sizes: readonly number[], values: ArrayLike<number>
 }
 
 export interface SegmentMatrices {
+  /** The nested sizes. */
+  readonly ends: Int32Array;
   /** [D, M]: x @ average = mean of each segment. */
   readonly average: tf.Tensor2D;
   /** [M, D]: s @ spread repeats a segment's value over its coordinates. */
@@ -40,5 +42,9 @@ export function createSegmentMatrices(sizes: readonly number[]): SegmentMatrices
     average: tf.tensor2d(average, [width, count]),
     spread: tf.tensor2d(spread, [count, width]),
   };
-  return { ...matrices, dispose: () => tf.dispose(Object.values(matrices)) };
+  return {
+    ...matrices,
+    ends: Int32Array.from(sizes),
+    dispose: () => tf.dispose(Object.values(matrices)),
+  };
 }
