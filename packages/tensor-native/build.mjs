@@ -81,7 +81,10 @@ async function compile(compiler, include, flags, file) {
     const common = ['-std=gnu11', '-fPIC', '-fvisibility=hidden', '-pthread', ...flags];
     const units = [
       ['pool', ['-c', join(sources, 'pool.c')]],
-      ['addon', ['-c', join(sources, 'addon.c'), `-I${include}`]],
+      ...['addon', 'calls-rows', 'calls-tables'].map((name) => [
+        name,
+        ['-c', join(sources, `${name}.c`), `-I${include}`],
+      ]),
       ...Object.entries(TARGETS).map(([name, own]) => [
         name,
         ['-c', join(sources, 'target.c'), `-DNESTREC_TARGET=${name}`, ...own],
@@ -111,7 +114,7 @@ async function compile(compiler, include, flags, file) {
 
 /**
  * Builds what is missing or old.
- * @returns {Promise<{ state: 'current' | 'built' | 'unavailable', detail: string }>}
+ * @returns {Promise<{ state: 'current' | 'built' | 'unavailable', detail: string, file?: string, compiler?: string }>}
  */
 export async function buildNative({ sanitize = false } = {}) {
   const name = `tensor-native-${process.platform}-${process.arch}${sanitize ? '-asan' : ''}`;
@@ -131,7 +134,7 @@ export async function buildNative({ sanitize = false } = {}) {
   const stamp = stampOf(compiler, flags);
   const stampFile = join(output, `${name}.stamp`);
   if (existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
-    return { state: 'current', detail: compiler.version };
+    return { state: 'current', detail: compiler.version, file, compiler: compiler.name };
   }
   const startedMs = Date.now();
   try {
@@ -140,10 +143,9 @@ export async function buildNative({ sanitize = false } = {}) {
     return unavailable(`${compiler.version} failed: ${error.message}`);
   }
   writeFileSync(stampFile, stamp);
-  return {
-    state: 'built',
-    detail: `${compiler.version}, ${((Date.now() - startedMs) / 1000).toFixed(1)} s`,
-  };
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
+  const detail = `${compiler.version}, ${seconds} s`;
+  return { state: 'built', detail, file, compiler: compiler.name };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,6 +1,7 @@
 /**
  * The backends that the contract suites of operations and model run on: those of every machine, and the optional ones
- * that load here. What is left out is named; with NESTREC_REQUIRE_SERVICES=1 it is a failure.
+ * that load here. What is left out is named; with NESTREC_REQUIRE_SERVICES=1 it is a failure. NESTREC_NATIVE_ADDON names
+ * another build of the native operations, such as that of `npm run test:sanitize`.
  */
 import { loadNativeOperations } from '@nestrec/tensor-native';
 import type { BackendName } from '@nestrec/tensor';
@@ -17,7 +18,9 @@ function loads(name: BackendName, load: () => unknown): boolean {
 }
 
 export const BACKENDS_UNDER_TEST: readonly BackendName[] = [
-  ...(loads('native', loadNativeOperations) ? (['native'] as const) : []),
+  ...(loads('native', () => loadNativeOperations(process.env['NESTREC_NATIVE_ADDON']))
+    ? (['native'] as const)
+    : []),
   'wasm',
   'cpu',
 ];

@@ -1,27 +1,32 @@
 /*
- * Cross-entropy over the whole catalogue at every nested size at once, with its gradients (docs/model.md, section 5).
- * Part of target.c: compiled once per target.
+ * Cross-entropy over the whole catalogue at every nested size at once, with its gradients
+ * (docs/model.md, section 5). Part of target.c: compiled once per target.
  *
- * Labels x items scores exist only as tiles: MR labels x NR items in registers, which grow segment by segment, so that
- * all sizes cost what the largest does. A first pass over the tiles finds each label's log-sum-exp by size; a second
- * one computes the tiles again, turns them into gradients, adds the sizes from the largest down (suffix sums), and
- * multiplies a block of BLOCK labels x CHUNK items of them into both gradients while it is in the second cache.
- * Threads own ranges of items; their parts of what belongs to labels are added in a fixed order.
+ * Labels x items scores exist only as tiles: MR labels x NR items in registers, which grow segment
+ * by segment, so that all sizes cost what the largest does. A first pass over the tiles finds each
+ * label's log-sum-exp by size; a second one computes the tiles again, turns them into gradients,
+ * adds the sizes from the largest down (suffix sums), and multiplies a block of BLOCK labels x
+ * CHUNK items of them into both gradients while it is in the second cache. Threads own ranges of
+ * items; their parts of what belongs to labels are added in a fixed order.
  *
- * y = score * scale + bias. Of e^(y - reference) only the difference is rounded: y itself may be too large to keep the
- * digits that count.
+ * y = score * scale + bias. Of e^(y - reference) only the difference is rounded: y itself may be
+ * too large to keep the digits that count.
  */
 
-/* Adds exp(y - reference) of one size's tile to its rows' sums, raising the references where y rises far above them. */
-INLINE void add_exponentials(vf acc[MR][NV], float factor, const float *shift, vf sums[MR], float *reference, int stride) {
+/* Adds exp(y - reference) of one size's tile to its rows' sums, raising the references where y
+ * rises far above them. */
+INLINE void add_exponentials(vf acc[MR][NV], float factor, const float *shift, vf sums[MR],
+                             float *reference, int stride) {
   vf shift0 = load(shift), shift1 = load(shift + VW), scale = splat(factor);
-  UNROLL for (int i = 0; i < MR; i++) {
+  UNROLL
+  for (int i = 0; i < MR; i++) {
     float at = reference[i * stride];
     vf y0 = acc[i][0] * scale + (shift0 - at), y1 = acc[i][1] * scale + (shift1 - at);
     vf largest = vmax(y0, y1);
     if (__builtin_expect(any_larger(largest, splat(HEADROOM)), 0)) {
       float raised = at + max_of(largest);
-      if (at == NOWHERE) raised = max_of(vmax(acc[i][0] * scale + shift0, acc[i][1] * scale + shift1));
+      if (at == NOWHERE)
+        raised = max_of(vmax(acc[i][0] * scale + shift0, acc[i][1] * scale + shift1));
       /* Sums that are nothing beside the new reference count as e^-86 of it. */
       sums[i] *= exp_of(splat(at - raised));
       reference[i * stride] = at = raised;
@@ -31,8 +36,10 @@ INLINE void add_exponentials(vf acc[MR][NV], float factor, const float *shift, v
   }
 }
 
-/* First pass over a block of labels and a chunk of items: log-sum-exps so far, as reference and sum. */
-static void sum_block(const entropy_run *r, const entropy_room *room, long block, long first, long count) {
+/* First pass over a block of labels and a chunk of items: log-sum-exps so far, as reference and
+ * sum. */
+static void sum_block(const entropy_run *r, const entropy_room *room, long block, long first,
+                      long count) {
   const entropy_call *c = &r->c;
   int sizes = c->sizes;
   long from = block * BLOCK, rows = c->labels - from < BLOCK ? c->labels - from : BLOCK;
@@ -52,7 +59,8 @@ static void sum_block(const entropy_run *r, const entropy_room *room, long block
         if (p > 0) load_tile(acc, scores[i]);
         for (int at = p; at < q; at++) {
           const entropy_piece *piece = &r->pieces[at];
-          tile_product(acc, piece->end - piece->begin, row + piece->begin * MR, 1, MR, columns + piece->begin * NR);
+          tile_product(acc, piece->end - piece->begin, row + piece->begin * MR, 1, MR,
+                       columns + piece->begin * NR);
           int k = piece->size;
           if (k < 0) continue;
           float *reference = room->reference + (from + i * MR) * sizes + k;
@@ -98,12 +106,16 @@ static void finish_sums(const entropy_run *r, const entropy_room *room, int thre
   }
 }
 
-/* The gradient by one size's scores of a tile: factor * probability. Adds gradient times score to `product`. */
-INLINE vf differentiate_tile(vf acc[MR][NV], float factor, const float *shift, const float *limits, int stride, float *to) {
+/* The gradient by one size's scores of a tile: factor * probability. Adds gradient times score to
+ * `product`. */
+INLINE vf differentiate_tile(vf acc[MR][NV], float factor, const float *shift, const float *limits,
+                             int stride, float *to) {
   vf shift0 = load(shift), shift1 = load(shift + VW), scale = splat(factor), product = {0};
-  UNROLL for (int i = 0; i < MR; i++) {
+  UNROLL
+  for (int i = 0; i < MR; i++) {
     float limit = limits[2 * i * stride], rest = limits[2 * i * stride + 1];
-    vf g0 = exp_of(acc[i][0] * scale + (shift0 - limit) - rest), g1 = exp_of(acc[i][1] * scale + (shift1 - limit) - rest);
+    vf g0 = exp_of(acc[i][0] * scale + (shift0 - limit) - rest),
+       g1 = exp_of(acc[i][1] * scale + (shift1 - limit) - rest);
     product += g0 * acc[i][0] + g1 * acc[i][1];
     store(to + i * LINE, g0);
     store(to + i * LINE + VW, g1);
@@ -115,7 +127,8 @@ INLINE vf differentiate_tile(vf acc[MR][NV], float factor, const float *shift, c
 INLINE void add_suffixes(float *gradients, int top) {
   for (int i = 0; i < MR; i++) {
     float *row = gradients + i * LINE;
-    vf sum0 = load(row + (top - 1) * (long)BLOCK * LINE), sum1 = load(row + (top - 1) * (long)BLOCK * LINE + VW);
+    vf sum0 = load(row + (top - 1) * (long)BLOCK * LINE),
+       sum1 = load(row + (top - 1) * (long)BLOCK * LINE + VW);
     for (int k = top - 2; k >= 0; k--) {
       float *to = row + k * (long)BLOCK * LINE;
       store(to, sum0 += load(to));
@@ -124,8 +137,10 @@ INLINE void add_suffixes(float *gradients, int top) {
   }
 }
 
-/* Gradients by all scores of a block of labels and a chunk of items, as suffix sums, [size][label][LINE]. */
-static void differentiate_scores(const entropy_run *r, const entropy_room *room, long block, long first, long count) {
+/* Gradients by all scores of a block of labels and a chunk of items, as suffix sums,
+ * [size][label][LINE]. */
+static void differentiate_scores(const entropy_run *r, const entropy_room *room, long block,
+                                 long first, long count) {
   const entropy_call *c = &r->c;
   long from = block * BLOCK, rows = c->labels - from < BLOCK ? c->labels - from : BLOCK;
   float scores[TILES][MR * NR];
@@ -143,17 +158,21 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
         if (p > 0) load_tile(acc, scores[i]);
         for (int at = p; at < q; at++) {
           const entropy_piece *piece = &r->pieces[at];
-          tile_product(acc, piece->end - piece->begin, row + piece->begin * MR, 1, MR, columns + piece->begin * NR);
+          tile_product(acc, piece->end - piece->begin, row + piece->begin * MR, 1, MR,
+                       columns + piece->begin * NR);
           int k = piece->size;
           if (k < 0) continue;
           float *to = gradients + k * (long)BLOCK * LINE;
           if (r->factors[k] > 0)
-            products[k] += differentiate_tile(acc, c->scales[k], shift, limits + 2 * k, c->sizes, to);
+            products[k] +=
+                differentiate_tile(acc, c->scales[k], shift, limits + 2 * k, c->sizes, to);
           else
             for (int z = 0; z < MR; z++) memset(to + z * LINE, 0, NR * sizeof(float));
         }
-        if (q < r->top_count) store_tile(scores[i], acc);
-        else add_suffixes(gradients, r->top);
+        if (q < r->top_count)
+          store_tile(scores[i], acc);
+        else
+          add_suffixes(gradients, r->top);
       }
     }
   }
@@ -161,10 +180,12 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
 }
 
 /* C[m, n] += A B of one tile: B one panel, `n` of its columns; A as in tile_product. */
-INLINE void add_product(float *to, long ldc, int m, int n, long depth, const float *a, long rows, long columns, const float *b) {
+INLINE void add_product(float *to, long ldc, int m, int n, long depth, const float *a, long rows,
+                        long columns, const float *b) {
   if (n <= VW) {
     vf acc[MR];
-    UNROLL for (int i = 0; i < MR; i++) acc[i] = (vf){0};
+    UNROLL
+    for (int i = 0; i < MR; i++) acc[i] = (vf){0};
     half_tile_product(acc, depth, a, rows, columns, b);
     if (n == VW) {
       for (int i = 0; i < m; i++) store(to + i * ldc, load(to + i * ldc) + acc[i]);
@@ -179,26 +200,31 @@ INLINE void add_product(float *to, long ldc, int m, int n, long depth, const flo
 }
 
 /* Second pass over one block of labels and one chunk of items. */
-static void differentiate_block(const entropy_run *r, const entropy_room *room, long block, long first, long count) {
+static void differentiate_block(const entropy_run *r, const entropy_room *room, long block,
+                                long first, long count) {
   const entropy_call *c = &r->c;
   long from = block * BLOCK, rows = c->labels - from < BLOCK ? c->labels - from : BLOCK;
   differentiate_scores(r, room, block, first, count);
   const float *states = r->columns + block * BLOCK * r->wide, *items = room->by_width;
   for (int k = 0; k < r->top; k++) {
     const float *g = room->gradients + (long)k * BLOCK * LINE;
-    for (long d = k ? c->ends[k - 1] : 0; d < c->ends[k]; d += NR, states += BLOCK * NR, items += CHUNK * NR) {
+    for (long d = k ? c->ends[k - 1] : 0; d < c->ends[k];
+         d += NR, states += BLOCK * NR, items += CHUNK * NR) {
       int n = c->ends[k] - d < NR ? (int)(c->ends[k] - d) : NR;
       for (long i = 0; i < rows; i += MR)
-        add_product(room->d_states + (from + i) * c->width + d, c->width, MR, n, count, g + i * LINE, LINE, 1, items);
+        add_product(room->d_states + (from + i) * c->width + d, c->width, MR, n, count,
+                    g + i * LINE, LINE, 1, items);
       for (long i = 0; i < count; i += MR) {
         int m = count - i < MR ? (int)(count - i) : MR;
-        add_product(c->d_table + (first + i) * c->width + d, c->width, m, n, rows, g + i, 1, LINE, states);
+        add_product(c->d_table + (first + i) * c->width + d, c->width, m, n, rows, g + i, 1, LINE,
+                    states);
       }
     }
   }
 }
 
-/* The gradient by this thread's share of states: the threads' parts in order, less the targets' own. */
+/* The gradient by this thread's share of states: the threads' parts in order, less the targets'
+ * own. */
 static void finish_states(const entropy_run *r, int thread, int threads) {
   const entropy_call *c = &r->c;
   long from, to;
@@ -218,7 +244,8 @@ static void finish_states(const entropy_run *r, int thread, int threads) {
   }
 }
 
-/* The targets' own part of the table's gradient, in the order of labels: items first .. last - 1. */
+/* The targets' own part of the table's gradient, in the order of labels: items first .. last - 1.
+ */
 static void subtract_targets(const entropy_run *r, long first, long last) {
   const entropy_call *c = &r->c;
   for (long l = 0; l < c->labels; l++) {
@@ -259,7 +286,8 @@ static void entropy_work(void *arg, int thread, int threads) {
     memset(c->d_table + first * c->width, 0, (size_t)(count * c->width) * sizeof(float));
     pack_chunk_by_item(r, room.by_item, first, count);
     pack_chunk_by_width(r, room.by_width, first, count);
-    for (long block = 0; block < r->blocks; block++) differentiate_block(r, &room, block, first, count);
+    for (long block = 0; block < r->blocks; block++)
+      differentiate_block(r, &room, block, first, count);
   }
   subtract_targets(r, from * CHUNK, to * CHUNK < c->items ? to * CHUNK : c->items);
   pool_barrier();

@@ -1,18 +1,25 @@
 /*
- * How the fused cross-entropy lays out its work and memory: blocks of labels, chunks of items, pieces of segments, each
- * thread's room, and the packing of states and items. cross-entropy.c computes with it. Part of target.c.
+ * How the fused cross-entropy lays out its work and memory: blocks of labels, chunks of items,
+ * pieces of segments, each thread's room, and the packing of states and items. cross-entropy.c
+ * computes with it. Part of target.c.
  */
 
 #define CHUNK 128
-#define LINE (CHUNK + 16) /* distance of rows of a block: an odd number of cache lines, so that rows spread over them */
+#define LINE                                                                                     \
+  (CHUNK + 16) /* distance of rows of a block: an odd number of cache lines, so that rows spread \
+                  over them */
 #define BLOCK (112 / MR * MR)
 #define TILES (BLOCK / MR) /* tiles of a block and NR items */
-#define SPAN 256 /* coordinates that NR items have in the first cache while a block's tiles go through them */
+#define SPAN                                                                                     \
+  256 /* coordinates that NR items have in the first cache while a block's tiles go through them \
+       */
 #define MOST_PIECES (MOST_SIZES + 64)
-#define NOWHERE (-1e30f)   /* y of columns that are no item */
-#define HEADROOM 40.0f     /* how far y may rise above its row's reference before sums are scaled down */
+#define NOWHERE (-1e30f) /* y of columns that are no item */
+#define HEADROOM \
+  40.0f /* how far y may rise above its row's reference before sums are scaled down */
 
-/* Coordinates begin .. end of one segment; `size` = the size whose scores are complete after them, or -1. */
+/* Coordinates begin .. end of one segment; `size` = the size whose scores are complete after them,
+ * or -1. */
 typedef struct {
   long begin, end;
   int size, span;
@@ -25,24 +32,25 @@ typedef struct {
   int top;              /* sizes up to the last with a weight */
   long panels;          /* of MR labels */
   long blocks, chunks;
-  long wide;            /* width of a row of column panels: every segment rounded up to NR */
-  float *rows;          /* states as [panel][width][MR] */
-  float *columns;       /* states as [block][segment panel][BLOCK][NR] */
-  float *shift;         /* [chunks * CHUNK]: bias, or NOWHERE beyond the items */
-  float *limits;        /* [panels * MR][sizes][2]: log-sum-exp - log(factor), and what float32 leaves of it */
-  double *own;          /* [labels][sizes] */
-  float *factors;       /* [sizes]: d loss / d score = factor * (probability - target) */
+  long wide;      /* width of a row of column panels: every segment rounded up to NR */
+  float *rows;    /* states as [panel][width][MR] */
+  float *columns; /* states as [block][segment panel][BLOCK][NR] */
+  float *shift;   /* [chunks * CHUNK]: bias, or NOWHERE beyond the items */
+  float *limits;  /* [panels * MR][sizes][2]: log-sum-exp - log(factor), and what float32 leaves of
+                     it */
+  double *own;    /* [labels][sizes] */
+  float *factors; /* [sizes]: d loss / d score = factor * (probability - target) */
   float *thread_room;
   long thread_stride;
 } entropy_run;
 
 /* One thread's room. */
 typedef struct {
-  float *by_item;   /* [item panel][width][NR] of the chunk's table */
-  float *by_width;  /* [segment panel][CHUNK][NR] of the chunk's table */
-  float *gradients; /* [sizes][BLOCK][LINE] */
+  float *by_item;          /* [item panel][width][NR] of the chunk's table */
+  float *by_width;         /* [segment panel][CHUNK][NR] of the chunk's table */
+  float *gradients;        /* [sizes][BLOCK][LINE] */
   float *reference, *sums; /* [panels * MR][sizes] */
-  float *d_states;  /* [panels * MR][width] */
+  float *d_states;         /* [panels * MR][width] */
   double *loss, *d_scales;
 } entropy_room;
 
@@ -70,7 +78,8 @@ static entropy_room room_of(const entropy_run *r, int thread) {
 
 static long entropy_thread_floats(long panels, long width, long wide, int sizes) {
   long rows = panels * MR;
-  long floats = 2 * 2 * 16 * ((sizes + 15) / 16) + CHUNK * (width + wide) + (long)sizes * BLOCK * LINE;
+  long floats =
+      2 * 2 * 16 * ((sizes + 15) / 16) + CHUNK * (width + wide) + (long)sizes * BLOCK * LINE;
   return (floats + 2 * rows * sizes + rows * width + 15) / 16 * 16;
 }
 
@@ -84,20 +93,23 @@ static long entropy_shared_floats(long labels, long items, long width, long wide
 }
 
 /* Room that `cross_entropy` needs, in floats. */
-static long cross_entropy_room(long labels, long items, const int32_t *ends, int sizes, int threads) {
+static long cross_entropy_room(long labels, long items, const int32_t *ends, int sizes,
+                               int threads) {
   long width = ends[sizes - 1], wide = entropy_wide(ends, sizes), panels = (labels + MR - 1) / MR;
   return entropy_shared_floats(labels, items, width, wide, sizes) +
          threads * entropy_thread_floats(panels, width, wide, sizes);
 }
 
-/* Packs the states for both products, the shifts, and the targets' own scores: this thread's share. */
+/* Packs the states for both products, the shifts, and the targets' own scores: this thread's share.
+ */
 static void prepare_labels(const entropy_run *r, int thread, int threads) {
   const entropy_call *c = &r->c;
   long from, to;
   pool_share(r->panels, thread, threads, &from, &to);
   for (long p = from; p < to; p++) {
     int count = c->labels - p * MR < MR ? (int)(c->labels - p * MR) : MR;
-    pack_panel(r->rows + p * MR * c->width, c->states + p * MR * c->width, c->width, 1, count, MR, c->width);
+    pack_panel(r->rows + p * MR * c->width, c->states + p * MR * c->width, c->width, 1, count, MR,
+               c->width);
   }
   pool_share(r->blocks, thread, threads, &from, &to);
   for (long b = from; b < to; b++) {
@@ -130,7 +142,8 @@ static void pack_chunk_by_item(const entropy_run *r, float *to, long first, long
   long width = r->c.width;
   for (long p = 0; p < (count + NR - 1) / NR; p++) {
     int columns = count - p * NR < NR ? (int)(count - p * NR) : NR;
-    pack_panel(to + p * NR * width, r->c.table + (first + p * NR) * width, width, 1, columns, NR, width);
+    pack_panel(to + p * NR * width, r->c.table + (first + p * NR) * width, width, 1, columns, NR,
+               width);
   }
 }
 
@@ -162,9 +175,11 @@ static void cut_pieces(entropy_run *r) {
 }
 
 INLINE void load_tile(vf acc[MR][NV], const float *from) {
-  UNROLL for (int i = 0; i < MR; i++) acc[i][0] = load(from + i * NR), acc[i][1] = load(from + i * NR + VW);
+  UNROLL
+  for (int i = 0; i < MR; i++)
+    acc[i][0] = load(from + i * NR), acc[i][1] = load(from + i * NR + VW);
 }
 INLINE void store_tile(float *to, vf acc[MR][NV]) {
-  UNROLL for (int i = 0; i < MR; i++) store(to + i * NR, acc[i][0]), store(to + i * NR + VW, acc[i][1]);
+  UNROLL
+  for (int i = 0; i < MR; i++) store(to + i * NR, acc[i][0]), store(to + i * NR + VW, acc[i][1]);
 }
-

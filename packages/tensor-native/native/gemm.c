@@ -1,17 +1,20 @@
 /*
- * Products of float32 matrices with any strides, after Goto and van de Geijn, "Anatomy of High-Performance Matrix
- * Multiplication" (ACM TOMS 2008): both operands are packed into panels that the inner loop reads in order, so no
- * transpose is ever made. Part of target.c: compiled once per target.
+ * Products of float32 matrices with any strides, after Goto and van de Geijn, "Anatomy of
+ * High-Performance Matrix Multiplication" (ACM TOMS 2008): both operands are packed into panels
+ * that the inner loop reads in order, so no transpose is ever made. Part of target.c: compiled once
+ * per target.
  */
 
-#define KC 256  /* depth of a panel: NR columns of it stay in the first cache */
+#define KC 256       /* depth of a panel: NR columns of it stay in the first cache */
 #define MC (MR * 12) /* rows of packed A: they stay in the second cache */
 
 /* acc += A B over `depth`: A element (i, k) at a[i * rows + k * columns], B packed [depth][NR]. */
-INLINE void tile_product(vf acc[MR][NV], long depth, const float *a, long rows, long columns, const float *b) {
+INLINE void tile_product(vf acc[MR][NV], long depth, const float *a, long rows, long columns,
+                         const float *b) {
   for (long k = 0; k < depth; k++) {
     vf b0 = load(b), b1 = load(b + VW);
-    UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL
+    for (int i = 0; i < MR; i++) {
       vf factor = splat(a[i * rows]);
       acc[i][0] += factor * b0;
       acc[i][1] += factor * b1;
@@ -22,10 +25,12 @@ INLINE void tile_product(vf acc[MR][NV], long depth, const float *a, long rows, 
 }
 
 /* The same one vector wide: for segments of at most VW columns. */
-INLINE void half_tile_product(vf acc[MR], long depth, const float *a, long rows, long columns, const float *b) {
+INLINE void half_tile_product(vf acc[MR], long depth, const float *a, long rows, long columns,
+                              const float *b) {
   for (long k = 0; k < depth; k++) {
     vf b0 = load(b);
-    UNROLL for (int i = 0; i < MR; i++) acc[i] += splat(a[i * rows]) * b0;
+    UNROLL
+    for (int i = 0; i < MR; i++) acc[i] += splat(a[i * rows]) * b0;
     a += columns;
     b += NR;
   }
@@ -34,7 +39,8 @@ INLINE void half_tile_product(vf acc[MR], long depth, const float *a, long rows,
 /* C[0:m, 0:n] += acc, or = where `fresh`. */
 INLINE void put_tile(vf acc[MR][NV], float *c, long ldc, int m, int n, int fresh) {
   if (m == MR && n == NR) {
-    UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL
+    for (int i = 0; i < MR; i++) {
       float *row = c + i * ldc;
       store(row, fresh ? acc[i][0] : load(row) + acc[i][0]);
       store(row + VW, fresh ? acc[i][1] : load(row + VW) + acc[i][1]);
@@ -42,7 +48,8 @@ INLINE void put_tile(vf acc[MR][NV], float *c, long ldc, int m, int n, int fresh
     return;
   }
   float parts[MR][NR];
-  UNROLL for (int i = 0; i < MR; i++) {
+  UNROLL
+  for (int i = 0; i < MR; i++) {
     store(parts[i], acc[i][0]);
     store(parts[i] + VW, acc[i][1]);
   }
@@ -51,13 +58,16 @@ INLINE void put_tile(vf acc[MR][NV], float *c, long ldc, int m, int n, int fresh
 }
 
 #define ZERO_TILE(acc) \
-  vf acc[MR][NV]; \
-  UNROLL for (int z = 0; z < MR; z++) acc[z][0] = acc[z][1] = (vf){0}
+  vf acc[MR][NV];      \
+  UNROLL               \
+  for (int z = 0; z < MR; z++) acc[z][0] = acc[z][1] = (vf){0}
 
 /* Packs `count` <= width lines of `depth` numbers as [depth][width], missing lines as zeros. */
-static void pack_panel(float *to, const float *from, long line, long along, int count, int width, long depth) {
+static void pack_panel(float *to, const float *from, long line, long along, int count, int width,
+                       long depth) {
   if (line == 1 && count == width) {
-    for (long k = 0; k < depth; k++) memcpy(to + k * width, from + k * along, (size_t)width * sizeof(float));
+    for (long k = 0; k < depth; k++)
+      memcpy(to + k * width, from + k * along, (size_t)width * sizeof(float));
     return;
   }
   if (count < width) memset(to, 0, (size_t)(depth * width) * sizeof(float));
@@ -68,7 +78,8 @@ static void pack_panel(float *to, const float *from, long line, long along, int 
       for (int i = 0; i < count; i++) {
         const float *p = from + i * line + k;
         float *q = to + k * width + i;
-        UNROLL for (int j = 0; j < 8; j++) q[j * width] = p[j];
+        UNROLL
+        for (int j = 0; j < 8; j++) q[j * width] = p[j];
       }
   }
   for (; k < depth; k++)

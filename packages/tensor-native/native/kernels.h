@@ -1,6 +1,7 @@
 /*
- * The operations that every target provides, with what each is called with. All matrices are row-major float32;
- * `ends` holds the nested sizes, ascending, the last is the width. Pointers may not overlap unless said.
+ * The operations that every target provides, with what each is called with. All matrices are
+ * row-major float32; `ends` holds the nested sizes, ascending, the last is the width. Pointers may
+ * not overlap unless said.
  */
 #ifndef NESTREC_KERNELS_H
 #define NESTREC_KERNELS_H
@@ -48,10 +49,12 @@ typedef struct {
   long cases, items, width;
   int sizes;
   const int32_t *ends;
-  const float *queries, *table;      /* [cases, width], [items, width] */
-  const int32_t *targets;            /* [cases] */
-  const int32_t *seen_offsets, *seen; /* items of a case's history without its target, ragged: [cases + 1] */
-  int32_t *all, *masked;             /* outputs, [sizes, cases]: ranks among all items, and without those seen */
+  const float *queries, *table; /* [cases, width], [items, width] */
+  const int32_t *targets;       /* [cases] */
+  const int32_t *seen_offsets,
+      *seen; /* items of a case's history without its target, ragged: [cases + 1] */
+  int32_t *all,
+      *masked; /* outputs, [sizes, cases]: ranks among all items, and without those seen */
 } ranks_call;
 
 typedef struct {
@@ -60,7 +63,7 @@ typedef struct {
   const uint8_t *silent;          /* [rows]: 1 where v counts as 0 */
   const double *real, *imaginary; /* lambda, [width] */
   const float *v, *h;
-  float *out; /* h, or the gradient by v (in: the one by h) */
+  float *out;                   /* h, or the gradient by v (in: the one by h) */
   double *d_real, *d_imaginary; /* [width] */
 } scan_call;
 
@@ -101,17 +104,19 @@ typedef struct {
   const float *weights, *scales; /* [sizes] */
   const float *bias;             /* [items] or NULL: added to every score of an item */
   float *d_states, *d_table;     /* outputs, like states and table */
-  double *loss, *d_scales;       /* outputs, [sizes]: sum over labels; by log scale, weighted and averaged */
+  double *loss,
+      *d_scales; /* outputs, [sizes]: sum over labels; by log scale, weighted and averaged */
 } entropy_call;
 
 typedef struct {
   long rows, width;
-  const int32_t *indices; /* rows of the parameter that gradient rows belong to; NULL: row i to row i */
+  const int32_t
+      *indices; /* rows of the parameter that gradient rows belong to; NULL: row i to row i */
   float *parameter, *m, *v;
-  const float *gradient;      /* [rows, width] */
-  float scale, shrink;        /* scale of the gradient, for clipping; 1 - lr * decay */
+  const float *gradient; /* [rows, width] */
+  float scale, shrink;   /* scale of the gradient, for clipping; 1 - lr * decay */
   float beta1, beta2, eps;
-  float rate, deviation;      /* lr / (1 - beta1^step); 1 / sqrt(1 - beta2^step) */
+  float rate, deviation; /* lr / (1 - beta1^step); 1 / sqrt(1 - beta2^step) */
 } adamw_call;
 
 /* `room` is scratch memory of at least as many floats as the operation's `_room` says. */

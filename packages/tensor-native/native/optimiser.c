@@ -1,6 +1,6 @@
 /*
- * AdamW (Loshchilov and Hutter, ICLR 2019) in one pass over a parameter, and sums of squares for clipping.
- * Part of target.c: compiled once per target.
+ * AdamW (Loshchilov and Hutter, ICLR 2019) in one pass over a parameter, and sums of squares for
+ * clipping. Part of target.c: compiled once per target.
  */
 
 static void adamw_work(void *arg, int thread, int threads) {
@@ -20,7 +20,8 @@ static void adamw_work(void *arg, int thread, int threads) {
       vf change = m * c->rate / (vsqrt(v) * c->deviation + c->eps);
       store_part(c->m + shift + i, m, n);
       store_part(c->v + shift + i, v, n);
-      store_part(c->parameter + shift + i, load_part(c->parameter + shift + i, n) * c->shrink - change, n);
+      store_part(c->parameter + shift + i,
+                 load_part(c->parameter + shift + i, n) * c->shrink - change, n);
     }
   }
 }
@@ -38,7 +39,8 @@ static void squares_work(void *arg, int thread, int threads) {
   long from, to;
   pool_share((c->count + SQUARES_PIECE - 1) / SQUARES_PIECE, thread, threads, &from, &to);
   for (long p = from; p < to; p++) {
-    long begin = p * SQUARES_PIECE, end = begin + SQUARES_PIECE < c->count ? begin + SQUARES_PIECE : c->count;
+    long begin = p * SQUARES_PIECE,
+         end = begin + SQUARES_PIECE < c->count ? begin + SQUARES_PIECE : c->count;
     vf sum = {0};
     EACH_VECTOR(i, n, begin, end) {
       vf x = load_part(c->x + i, (int)n);
@@ -48,7 +50,8 @@ static void squares_work(void *arg, int thread, int threads) {
   }
 }
 
-/* Sum of squares; the same for any number of threads. `room`: a double for each SQUARES_PIECE numbers. */
+/* Sum of squares; the same for any number of threads. `room`: a double for each SQUARES_PIECE
+ * numbers. */
 static double sum_squares(const float *x, long count, double *room) {
   squares_call c = {count, x, room};
   pool_run(squares_work, &c);

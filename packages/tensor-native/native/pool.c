@@ -1,16 +1,16 @@
 /*
- * A pool of POSIX threads for short operations that follow one another closely: between two of them a thread spins for
- * some microseconds before it sleeps, so that starting an operation costs about one.
+ * A pool of POSIX threads for short operations that follow one another closely: between two of them
+ * a thread spins for some microseconds before it sleeps, so that starting an operation costs about
+ * one.
  */
 #include "pool.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 #define MOST_THREADS 64
-#define SPINS 20000
+#define SPINS 2000 /* some 50 microseconds */
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -22,8 +22,9 @@
 #endif
 
 /*
- * Numbers too small for float32's normal range count as 0 while an operation runs: probabilities of unlikely items are
- * such numbers, and processors take a hundred times longer for them. Returns what to give back to restore_denormals.
+ * Numbers too small for float32's normal range count as 0 while an operation runs: probabilities of
+ * unlikely items are such numbers, and processors take a hundred times longer for them. Returns
+ * what to give back to restore_denormals.
  */
 static unsigned long flush_denormals(void) {
 #if defined(__x86_64__)
@@ -51,55 +52,55 @@ static void restore_denormals(unsigned long before) {
 
 static pthread_t workers[MOST_THREADS];
 static int threads = 1;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t begun = PTHREAD_COND_INITIALIZER;
-static atomic_ulong generation;
-static atomic_int unfinished;
-static atomic_int sleepers;
 static pool_work current_work;
 static void *current_arg;
-static atomic_int stopping;
+static int stopping;
 
-static atomic_int arrived;
+static atomic_ulong generation; /* of operations */
+static atomic_int unfinished;   /* threads still at work */
 static atomic_ulong barrier_round;
+static atomic_int arrived;
+
+/* Whoever waits for one of these to change spins, then sleeps until somebody calls wake(). */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static atomic_int sleepers;
+
+#define WAIT_UNTIL(condition)                                            \
+  do {                                                                   \
+    for (int spins = 0; !(condition) && spins < SPINS; spins++) RELAX(); \
+    if (!(condition)) {                                                  \
+      pthread_mutex_lock(&mutex);                                        \
+      atomic_fetch_add(&sleepers, 1);                                    \
+      while (!(condition)) pthread_cond_wait(&changed, &mutex);          \
+      atomic_fetch_sub(&sleepers, 1);                                    \
+      pthread_mutex_unlock(&mutex);                                      \
+    }                                                                    \
+  } while (0)
+
+static void wake(void) {
+  if (atomic_load(&sleepers) == 0) return;
+  pthread_mutex_lock(&mutex);
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mutex);
+}
+
+static void finish(void) {
+  if (atomic_fetch_sub(&unfinished, 1) == 1) wake();
+}
 
 static void *worker_main(void *arg) {
   int thread = (int)(size_t)arg;
-  flush_denormals();
   unsigned long seen = atomic_load(&generation);
+  flush_denormals();
   /* pool_resize waits for this sign of life before it lets an operation begin. */
-  atomic_fetch_sub(&unfinished, 1);
+  finish();
   for (;;) {
-    int spins = 0;
-    while (atomic_load_explicit(&generation, memory_order_acquire) == seen && spins++ < SPINS) RELAX();
-    if (atomic_load(&generation) == seen) {
-      pthread_mutex_lock(&mutex);
-      atomic_fetch_add(&sleepers, 1);
-      while (atomic_load(&generation) == seen) pthread_cond_wait(&begun, &mutex);
-      atomic_fetch_sub(&sleepers, 1);
-      pthread_mutex_unlock(&mutex);
-    }
+    WAIT_UNTIL(atomic_load(&generation) != seen);
     seen++;
-    if (atomic_load(&stopping)) return NULL;
+    if (stopping) return NULL;
     current_work(current_arg, thread, threads);
-    atomic_fetch_sub_explicit(&unfinished, 1, memory_order_release);
-  }
-}
-
-static void begin(void) {
-  atomic_fetch_add(&generation, 1);
-  if (atomic_load(&sleepers) > 0) {
-    pthread_mutex_lock(&mutex);
-    pthread_cond_broadcast(&begun);
-    pthread_mutex_unlock(&mutex);
-  }
-}
-
-static void wait_until_finished(void) {
-  int spins = 0;
-  while (atomic_load_explicit(&unfinished, memory_order_acquire) > 0) {
-    if (spins++ < SPINS) RELAX();
-    else sched_yield();
+    finish();
   }
 }
 
@@ -110,10 +111,11 @@ int pool_resize(int wanted) {
   if (wanted > MOST_THREADS) wanted = MOST_THREADS;
   if (wanted == threads) return threads;
   if (threads > 1) {
-    atomic_store(&stopping, 1);
-    begin();
+    stopping = 1;
+    atomic_fetch_add(&generation, 1);
+    wake();
     for (int i = 1; i < threads; i++) pthread_join(workers[i], NULL);
-    atomic_store(&stopping, 0);
+    stopping = 0;
   }
   threads = 1;
   for (int i = 1; i < wanted; i++) {
@@ -124,7 +126,7 @@ int pool_resize(int wanted) {
     }
     threads = i + 1;
   }
-  wait_until_finished();
+  WAIT_UNTIL(atomic_load(&unfinished) == 0);
   return threads;
 }
 
@@ -132,15 +134,18 @@ static void run_shared(pool_work work, void *arg) {
   current_work = work;
   current_arg = arg;
   atomic_store(&unfinished, threads - 1);
-  begin();
+  atomic_fetch_add(&generation, 1);
+  wake();
   work(arg, 0, threads);
-  wait_until_finished();
+  WAIT_UNTIL(atomic_load(&unfinished) == 0);
 }
 
 void pool_run(pool_work work, void *arg) {
   unsigned long before = flush_denormals();
-  if (threads == 1) work(arg, 0, 1);
-  else run_shared(work, arg);
+  if (threads == 1)
+    work(arg, 0, 1);
+  else
+    run_shared(work, arg);
   restore_denormals(before);
 }
 
@@ -149,11 +154,8 @@ void pool_barrier(void) {
   if (atomic_fetch_add(&arrived, 1) + 1 == threads) {
     atomic_store(&arrived, 0);
     atomic_fetch_add(&barrier_round, 1);
+    wake();
     return;
   }
-  int spins = 0;
-  while (atomic_load_explicit(&barrier_round, memory_order_acquire) == round) {
-    if (spins++ < SPINS) RELAX();
-    else sched_yield();
-  }
+  WAIT_UNTIL(atomic_load(&barrier_round) != round);
 }

@@ -1,6 +1,7 @@
 /*
- * The threads that share one operation's work. The caller is thread 0 of `pool_threads()`; the others wait between
- * operations. One operation at a time: only JavaScript's main thread of one environment calls in.
+ * The threads that share one operation's work. The caller is thread 0 of `pool_threads()`; the
+ * others wait between operations. One operation at a time: only JavaScript's main thread of one
+ * environment calls in.
  */
 #ifndef NESTREC_POOL_H
 #define NESTREC_POOL_H

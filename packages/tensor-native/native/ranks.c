@@ -1,9 +1,10 @@
 /*
- * Ranks of target items at every nested size: how many scores are not below the target's, the target's own included, so
- * that a tie puts it last and a score that is no number counts as larger. Part of target.c: compiled once per target.
+ * Ranks of target items at every nested size: how many scores are not below the target's, the
+ * target's own included, so that a tie puts it last and a score that is no number counts as larger.
+ * Part of target.c: compiled once per target.
  *
- * A score is the same chain of multiply-adds over the coordinates wherever it is computed, in a tile or alone, so that
- * equal scores are equal to the last bit. Threads share the cases.
+ * A score is the same chain of multiply-adds over the coordinates wherever it is computed, in a
+ * tile or alone, so that equal scores are equal to the last bit. Threads share the cases.
  */
 
 #define RANK_ITEMS 256
@@ -28,9 +29,10 @@ static long ranks_room(long width, int sizes, int threads) {
   return threads * (MR * width + RANK_ITEMS * width + MR * (long)sizes + 64);
 }
 
-/* Counts the items first .. first + count - 1 whose scores are below the targets' of up to MR cases. */
-static void count_below(const ranks_call *c, const float *rows, const float *columns, const float *limits, int cases,
-                        long count, vi *below) {
+/* Counts the items first .. first + count - 1 whose scores are below the targets' of up to MR
+ * cases. */
+static void count_below(const ranks_call *c, const float *rows, const float *columns,
+                        const float *limits, int cases, long count, vi *below) {
   for (long j = 0; j * NR < count; j++) {
     vf keep[NV];
     for (int v = 0; v < NV; v++)
@@ -38,10 +40,12 @@ static void count_below(const ranks_call *c, const float *rows, const float *col
     ZERO_TILE(acc);
     for (int k = 0; k < c->sizes; k++) {
       long begin = k ? c->ends[k - 1] : 0;
-      tile_product(acc, c->ends[k] - begin, rows + begin * MR, 1, MR, columns + j * NR * c->width + begin * NR);
+      tile_product(acc, c->ends[k] - begin, rows + begin * MR, 1, MR,
+                   columns + j * NR * c->width + begin * NR);
       for (int i = 0; i < cases; i++) {
         vf limit = splat(limits[i * c->sizes + k]);
-        for (int v = 0; v < NV; v++) below[i * c->sizes + k] -= (acc[i][v] < limit) & (keep[v] > 0.0f);
+        for (int v = 0; v < NV; v++)
+          below[i * c->sizes + k] -= (acc[i][v] < limit) & (keep[v] > 0.0f);
       }
     }
   }
@@ -62,12 +66,14 @@ static void ranks_work(void *arg, int thread, int threads) {
     memset(below, 0, sizeof(below));
     pack_panel(rows, c->queries + first * c->width, c->width, 1, cases, MR, c->width);
     for (int i = 0; i < cases; i++)
-      scores_of(c, c->queries + (first + i) * c->width, c->table + c->targets[first + i] * c->width, limits + i * c->sizes);
+      scores_of(c, c->queries + (first + i) * c->width, c->table + c->targets[first + i] * c->width,
+                limits + i * c->sizes);
     for (long item = 0; item < c->items; item += RANK_ITEMS) {
       long count = c->items - item < RANK_ITEMS ? c->items - item : RANK_ITEMS;
       for (long j = 0; j * NR < count; j++) {
         int many = count - j * NR < NR ? (int)(count - j * NR) : NR;
-        pack_panel(columns + j * NR * c->width, c->table + (item + j * NR) * c->width, c->width, 1, many, NR, c->width);
+        pack_panel(columns + j * NR * c->width, c->table + (item + j * NR) * c->width, c->width, 1,
+                   many, NR, c->width);
       }
       count_below(c, rows, columns, limits, cases, count, below);
     }

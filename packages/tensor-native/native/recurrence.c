@@ -1,7 +1,8 @@
 /*
- * The complex diagonal recurrence h_t = lambda h_(t-1) + v_t over packed ragged sequences, and its gradient. Rows stand
- * in time-major order, the sequences still running at step t first (packed-rows.ts of @nestrec/tensor). Rows of v are
- * [Re v | Im v], rows of h are [Re h | -Im h]. Part of target.c: compiled once per target. Threads share coordinates.
+ * The complex diagonal recurrence h_t = lambda h_(t-1) + v_t over packed ragged sequences, and its
+ * gradient. Rows stand in time-major order, the sequences still running at step t first
+ * (packed-rows.ts of @nestrec/tensor). Rows of v are [Re v | Im v], rows of h are [Re h | -Im h].
+ * Part of target.c: compiled once per target. Threads share coordinates.
  */
 
 static void scan_work(void *arg, int thread, int threads) {
@@ -12,7 +13,8 @@ static void scan_work(void *arg, int thread, int threads) {
   EACH_VECTOR(d, many, from, to) {
     int n = (int)many;
     float parts[2][VW] = {{0}};
-    for (int z = 0; z < n; z++) parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
+    for (int z = 0; z < n; z++)
+      parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
     vf real = load(parts[0]), imaginary = load(parts[1]);
     for (long t = 0; t < c->steps; t++)
       for (long s = 0; s < c->active[t]; s++) {
@@ -41,14 +43,16 @@ static void scan_backward_work(void *arg, int thread, int threads) {
   EACH_VECTOR(d, many, from, to) {
     int n = (int)many;
     float parts[2][VW] = {{0}};
-    for (int z = 0; z < n; z++) parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
+    for (int z = 0; z < n; z++)
+      parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
     vf real = load(parts[0]), imaginary = load(parts[1]);
     for (int z = 0; z < n; z++) c->d_real[d + z] = c->d_imaginary[d + z] = 0;
     for (long t = c->steps - 1; t > 0; t--) {
       vf sum_real = {0}, sum_imaginary = {0};
       for (long s = 0; s < c->active[t]; s++) {
         long at = (c->start[t] + s) * stride + d, before = (c->start[t - 1] + s) * stride + d;
-        vf up_re = load_part(c->out + at, n), up_im = load_part(c->out + at + width, n); /* by Re h, by -Im h */
+        vf up_re = load_part(c->out + at, n),
+           up_im = load_part(c->out + at + width, n); /* by Re h, by -Im h */
         vf h = load_part(c->h + before, n), minus = load_part(c->h + before + width, n);
         sum_real += up_re * h + up_im * minus;
         sum_imaginary += up_re * minus - up_im * h;
@@ -59,7 +63,8 @@ static void scan_backward_work(void *arg, int thread, int threads) {
       }
       store(parts[0], sum_real);
       store(parts[1], sum_imaginary);
-      for (int z = 0; z < n; z++) c->d_real[d + z] += parts[0][z], c->d_imaginary[d + z] += parts[1][z];
+      for (int z = 0; z < n; z++)
+        c->d_real[d + z] += parts[0][z], c->d_imaginary[d + z] += parts[1][z];
     }
     for (long row = 0; row < c->rows; row++) {
       float *re = c->out + row * stride + d, *im = re + width;

@@ -1,7 +1,7 @@
 /*
- * Operations on rows of activations [rows, width]: LayerNorm by segment, the gated unit, masks and residuals, forward
- * and backward. Part of target.c: compiled once per target. Threads share the rows; sums over rows are kept per thread
- * and added in a fixed order.
+ * Operations on rows of activations [rows, width]: LayerNorm by segment, the gated unit, masks and
+ * residuals, forward and backward. Part of target.c: compiled once per target. Threads share the
+ * rows; sums over rows are kept per thread and added in a fixed order.
  */
 
 #define NORM_EPSILON 1e-5f
@@ -87,36 +87,41 @@ static void segment_norm_backward(norm_call c) {
     }
 }
 
-INLINE vf mask_at(const float *mask, long i, int n) { return mask ? load_part(mask + i, n) : splat(1.0f); }
+INLINE vf mask_at(const float *mask, long i, int n) {
+  return mask ? load_part(mask + i, n) : splat(1.0f);
+}
 
 /* 1 / (1 + e^-x); beyond 80 it is 0 or 1 to all digits. */
 INLINE vf sigmoid_of(vf x) { return 1.0f / (1.0f + exp_of(-vmax(x, splat(-80.0f)))); }
 
-#define DEFINE_ELEMENTS(name, ...) \
-  static void name##_work(void *arg, int thread, int threads) { \
-    const elements_call *c = arg; \
-    long from, to; \
+#define DEFINE_ELEMENTS(name, ...)                                     \
+  static void name##_work(void *arg, int thread, int threads) {        \
+    const elements_call *c = arg;                                      \
+    long from, to;                                                     \
     pool_share((c->count + 1023) / 1024, thread, threads, &from, &to); \
-    from *= 1024, to = to * 1024 < c->count ? to * 1024 : c->count; \
-    EACH_VECTOR(i, many, from, to) { \
-      int n = (int)many; \
-      __VA_ARGS__ \
-    } \
-  } \
+    from *= 1024, to = to * 1024 < c->count ? to * 1024 : c->count;    \
+    EACH_VECTOR(i, many, from, to) {                                   \
+      int n = (int)many;                                               \
+      __VA_ARGS__                                                      \
+    }                                                                  \
+  }                                                                    \
   static void name(elements_call c) { pool_run(name##_work, &c); }
 
 /* out = a + mask * b */
 DEFINE_ELEMENTS(add_masked, {
-  store_part(c->out + i, load_part(c->a + i, n) + mask_at(c->mask, i, n) * load_part(c->b + i, n), n);
+  store_part(c->out + i, load_part(c->a + i, n) + mask_at(c->mask, i, n) * load_part(c->b + i, n),
+             n);
 })
 
 /* out = mask * a */
-DEFINE_ELEMENTS(multiply_mask, { store_part(c->out + i, mask_at(c->mask, i, n) * load_part(c->a + i, n), n); })
+DEFINE_ELEMENTS(multiply_mask,
+                { store_part(c->out + i, mask_at(c->mask, i, n) * load_part(c->a + i, n), n); })
 
 /* out = silu(a) * b * mask */
 DEFINE_ELEMENTS(gated_unit, {
   vf gate = load_part(c->a + i, n);
-  store_part(c->out + i, gate * sigmoid_of(gate) * load_part(c->b + i, n) * mask_at(c->mask, i, n), n);
+  store_part(c->out + i, gate * sigmoid_of(gate) * load_part(c->b + i, n) * mask_at(c->mask, i, n),
+             n);
 })
 
 /* out = gradient by a, out2 = gradient by b of gated_unit */

@@ -1,6 +1,7 @@
 /*
- * Rows of tables: picking them, adding into them, and the item table E = F P^T + p + R (docs/model.md, sections 1 and
- * 6a), whose row 0 is the padding row p. Part of target.c: compiled once per target.
+ * Rows of tables: picking them, adding into them, and the item table E = F P^T + p + R
+ * (docs/model.md, sections 1 and 6a), whose row 0 is the padding row p. Part of target.c: compiled
+ * once per target.
  */
 
 static void gather_work(void *arg, int thread, int threads) {
@@ -8,7 +9,8 @@ static void gather_work(void *arg, int thread, int threads) {
   long from, to;
   pool_share(c->count, thread, threads, &from, &to);
   for (long i = from; i < to; i++)
-    memcpy(c->to + i * c->width, c->from + c->indices[i] * c->width, (size_t)c->width * sizeof(float));
+    memcpy(c->to + i * c->width, c->from + c->indices[i] * c->width,
+           (size_t)c->width * sizeof(float));
 }
 
 /* Row i of `to` = row indices[i] of `from`. */
@@ -22,12 +24,15 @@ static void add_rows_work(void *arg, int thread, int threads) {
   for (long i = 0; i < c->count; i++) {
     float *row = c->to + c->indices[i] * c->width;
     EACH_VECTOR(d, n, from, to) {
-      store_part(row + d, load_part(row + d, (int)n) + load_part(c->from + i * c->width + d, (int)n), (int)n);
+      store_part(row + d,
+                 load_part(row + d, (int)n) + load_part(c->from + i * c->width + d, (int)n),
+                 (int)n);
     }
   }
 }
 
-/* Row indices[i] of `to` += row i of `from`, in the order of i. Threads share columns, so that repeats add up. */
+/* Row indices[i] of `to` += row i of `from`, in the order of i. Threads share columns, so that
+ * repeats add up. */
 static void add_rows(rows_call c) { pool_run(add_rows_work, &c); }
 
 static void table_start_work(void *arg, int thread, int threads) {
@@ -64,8 +69,18 @@ static long item_table_room(long width, long features, int threads) {
 static void item_table(table_call c, float *room) {
   pool_run(table_start_work, &c);
   if (c.features == 0) return;
-  gemm((gemm_call){.m = c.items + 1, .n = c.width, .k = c.features, .a = c.feature_rows, .a_row = c.features, .a_column = 1,
-                   .b = c.projector, .b_row = 1, .b_column = c.features, .c = c.table, .ldc = c.width, .accumulate = 1},
+  gemm((gemm_call){.m = c.items + 1,
+                   .n = c.width,
+                   .k = c.features,
+                   .a = c.feature_rows,
+                   .a_row = c.features,
+                   .a_column = 1,
+                   .b = c.projector,
+                   .b_row = 1,
+                   .b_column = c.features,
+                   .c = c.table,
+                   .ldc = c.width,
+                   .accumulate = 1},
        room);
 }
 
@@ -78,12 +93,14 @@ static void table_backward_work(void *arg, int thread, int threads) {
   memset(sums, 0, (size_t)c->width * sizeof(float));
   for (long row = from; row < to; row++) {
     const float *up = c->table + row * c->width;
-    EACH_VECTOR(d, n, 0, c->width) store_part(sums + d, load_part(sums + d, (int)n) + load_part(up + d, (int)n), (int)n);
+    EACH_VECTOR(d, n, 0, c->width)
+    store_part(sums + d, load_part(sums + d, (int)n) + load_part(up + d, (int)n), (int)n);
     if (row == 0 || !c->d_residual) continue;
     float *out = c->d_residual + (row - 1) * c->width;
     for (int k = 0; k < c->sizes; k++) {
       float factor = c->mask ? c->mask[(row - 1) * c->sizes + k] : 1.0f;
-      EACH_VECTOR(d, n, k ? c->ends[k - 1] : 0, c->ends[k]) store_part(out + d, load_part(up + d, (int)n) * factor, (int)n);
+      EACH_VECTOR(d, n, k ? c->ends[k - 1] : 0, c->ends[k])
+      store_part(out + d, load_part(up + d, (int)n) * factor, (int)n);
     }
   }
 }
@@ -93,9 +110,19 @@ static void item_table_backward(table_call c, float *room) {
   table_pass pass = {&c, room};
   pool_run(table_backward_work, &pass);
   for (int t = 0; t < pool_threads(); t++)
-    for (long d = 0; d < c.width; d++) c.d_bias[d] = (t == 0 ? 0 : c.d_bias[d]) + room[t * c.width + d];
+    for (long d = 0; d < c.width; d++)
+      c.d_bias[d] = (t == 0 ? 0 : c.d_bias[d]) + room[t * c.width + d];
   if (c.features == 0) return;
-  gemm((gemm_call){.m = c.width, .n = c.features, .k = c.items + 1, .a = c.table, .a_row = 1, .a_column = c.width,
-                   .b = c.feature_rows, .b_row = c.features, .b_column = 1, .c = c.d_projector, .ldc = c.features},
+  gemm((gemm_call){.m = c.width,
+                   .n = c.features,
+                   .k = c.items + 1,
+                   .a = c.table,
+                   .a_row = 1,
+                   .a_column = c.width,
+                   .b = c.feature_rows,
+                   .b_row = c.features,
+                   .b_column = 1,
+                   .c = c.d_projector,
+                   .ldc = c.features},
        room);
 }

@@ -1,6 +1,6 @@
 /*
- * Every operation for one target: compiled once for each, with the target's instruction set switched on and
- * NESTREC_TARGET naming it (see build.mjs).
+ * Every operation for one target: compiled once for each, with the target's instruction set
+ * switched on and NESTREC_TARGET naming it (see build.mjs).
  */
 #include <math.h>
 #include <stddef.h>

@@ -1,8 +1,10 @@
 /*
- * One vector of floats as wide as the target compiled for, and the few operations that differ between targets.
+ * One vector of floats as wide as the target compiled for, and the few operations that differ
+ * between targets.
  *
- * Written with the vector extensions of gcc and clang. Every file that includes this is compiled once per target
- * (see target.c); MR x NR is the tile of a product that the target's registers hold.
+ * Written with the vector extensions of gcc and clang. Every file that includes this is compiled
+ * once per target (see target.c); MR x NR is the tile of a product that the target's registers
+ * hold.
  */
 #ifndef NESTREC_VECTORS_H
 #define NESTREC_VECTORS_H
@@ -130,11 +132,13 @@ INLINE void store_part(float *p, vf v, int count) {
 #define EXP_SMALLEST -86.0f
 
 /*
- * e^x for x in [-86, 88], smaller ones as -86, within 3e-7 relative: x log2(e) = n + f with |f| <= 1/2; a polynomial
- * gives 2^f (Taylor in f ln 2, 7 terms: the rest is below 1e-7), and n is added to its exponent.
+ * e^x for x in [-86, 88], smaller ones as -86, within 3e-7 relative: x log2(e) = n + f with |f| <=
+ * 1/2; a polynomial gives 2^f (Taylor in f ln 2, 7 terms: the rest is below 1e-7), and n is added
+ * to its exponent.
  */
 INLINE vf exp_of(vf x) {
-  const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest whole number in the low bits */
+  const float round =
+      12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest whole number in the low bits */
   x = vmax(x, splat(EXP_SMALLEST));
   vf shifted = x * LOG2E + round;
   vf f = x * LOG2E - (shifted - round);
