@@ -68,6 +68,19 @@ function ensureDependencies() {
   writeFileSync(stamp, wanted);
 }
 
+/**
+ * Compiles the native operations where a compiler is; training takes another backend where none is. Silent when what
+ * stands is current.
+ */
+async function ensureNative() {
+  const { buildNative } = await import('../packages/tensor-native/build.mjs');
+  const { state, detail } = await buildNative();
+  if (state === 'built') say(`Native operations: built with ${detail}`);
+  if (state === 'unavailable') {
+    say(`Native operations: not built (${detail}); training runs without them, some times slower`);
+  }
+}
+
 /** Compiles what changed since the last build (a second when nothing did). */
 function ensureBuild() {
   const first = !existsSync(path('services/cli/dist/main.js'));
@@ -77,8 +90,9 @@ function ensureBuild() {
   if (result.status !== 0) fail('the build failed; the lines above say why.');
 }
 
-export function prepare({ build }) {
+export async function prepare({ build }) {
   checkNode();
   ensureDependencies();
+  await ensureNative();
   if (build) ensureBuild();
 }

@@ -1,5 +1,5 @@
 /** `npm run nestrec -- COMMAND`: the command line, after installing and building what is missing. */
 import { prepare } from './bootstrap.mjs';
 
-prepare({ build: true });
+await prepare({ build: true });
 await import('../services/cli/dist/main.js');

@@ -4,6 +4,6 @@
  */
 import { prepare } from './bootstrap.mjs';
 
-prepare({ build: true });
+await prepare({ build: true });
 process.argv.splice(2, 0, 'demo');
 await import('../services/cli/dist/main.js');

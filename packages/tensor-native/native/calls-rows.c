@@ -157,3 +157,21 @@ BEGIN(nestedLinearBackward, 9)
   float *space = room(a, target->nested_linear_room(c.width, 2, pool_threads()));
   if (!a->failed) target->nested_linear_backward(c, space);
 END
+
+/* dropoutMask(sizes, thresholds, kept, seed, picked | null, out) */
+BEGIN(dropoutMask, 6)
+  dropout_call c = {0};
+  long length = 0, count = 0;
+  c.ends = ladder(a, 0, &c.sizes, &c.width);
+  c.thresholds = indices(a, 1, "thresholds", 0, 65536, &count);
+  if (!a->failed && count != c.sizes) fail(a, "got %ld thresholds; wanted %d.", count, c.sizes);
+  c.kept = floats(a, 2, "kept", c.sizes);
+  c.seed = (uint32_t)whole(a, 3, "seed", 0, 0xffffffffL);
+  c.out = any_floats(a, 5, "out", &length);
+  c.rows = rows_of(a, "out", length, c.width);
+  if (!is_null(a, 4)) {
+    c.picked = indices(a, 4, "picked", 0, 0x7fffffff, &count);
+    if (!a->failed && count != c.rows) fail(a, "got %ld picked rows; wanted %ld.", count, c.rows);
+  }
+  if (!a->failed) target->dropout_mask(c);
+END

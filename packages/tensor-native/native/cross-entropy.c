@@ -63,6 +63,9 @@ static void sum_block(const entropy_run *r, const entropy_room *room, long block
                        columns + piece->begin * NR);
           int k = piece->size;
           if (k < 0) continue;
+          if (k >= r->kept_from)
+            store_tile(kept_tile(r, from + i * MR, first + j * NR) + (k - r->kept_from) * MR * NR,
+                       acc);
           float *reference = room->reference + (from + i * MR) * sizes + k;
           add_exponentials(acc, c->scales[k], shift, sums[i][k], reference, sizes);
         }
@@ -137,6 +140,16 @@ INLINE void add_suffixes(float *gradients, int top) {
   }
 }
 
+/* One size's scores of a tile turned into gradients; none where the size has no weight. */
+INLINE void differentiate_size(const entropy_run *r, int k, vf acc[MR][NV], const float *shift,
+                               const float *limits, float *gradients, vf *products) {
+  float *to = gradients + k * (long)BLOCK * LINE;
+  if (r->factors[k] > 0)
+    products[k] += differentiate_tile(acc, r->c.scales[k], shift, limits + 2 * k, r->c.sizes, to);
+  else
+    for (int i = 0; i < MR; i++) memset(to + i * LINE, 0, NR * sizeof(float));
+}
+
 /* Gradients by all scores of a block of labels and a chunk of items, as suffix sums,
  * [size][label][LINE]. */
 static void differentiate_scores(const entropy_run *r, const entropy_room *room, long block,
@@ -148,8 +161,8 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
   memset(products, 0, sizeof(products));
   for (long j = 0; j * NR < count; j++) {
     const float *columns = room->by_item + j * NR * c->width, *shift = r->shift + first + j * NR;
-    for (int p = 0, q; p < r->top_count; p = q) {
-      for (q = p; q < r->top_count && r->pieces[q].span == r->pieces[p].span;) q++;
+    for (int p = 0, q; p < r->again; p = q) {
+      for (q = p; q < r->again && r->pieces[q].span == r->pieces[p].span;) q++;
       for (long i = 0; i * MR < rows; i++) {
         const float *row = r->rows + (from + i * MR) * c->width;
         const float *limits = r->limits + 2 * (from + i * MR) * c->sizes;
@@ -160,19 +173,19 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
           const entropy_piece *piece = &r->pieces[at];
           tile_product(acc, piece->end - piece->begin, row + piece->begin * MR, 1, MR,
                        columns + piece->begin * NR);
-          int k = piece->size;
-          if (k < 0) continue;
-          float *to = gradients + k * (long)BLOCK * LINE;
-          if (r->factors[k] > 0)
-            products[k] +=
-                differentiate_tile(acc, c->scales[k], shift, limits + 2 * k, c->sizes, to);
-          else
-            for (int z = 0; z < MR; z++) memset(to + z * LINE, 0, NR * sizeof(float));
+          if (piece->size >= 0)
+            differentiate_size(r, piece->size, acc, shift, limits, gradients, products);
         }
-        if (q < r->top_count)
+        if (q < r->again) {
           store_tile(scores[i], acc);
-        else
-          add_suffixes(gradients, r->top);
+          continue;
+        }
+        const float *kept = kept_tile(r, from + i * MR, first + j * NR);
+        for (int k = r->kept_from; k < r->top; k++, kept += MR * NR) {
+          load_tile(acc, kept);
+          differentiate_size(r, k, acc, shift, limits, gradients, products);
+        }
+        add_suffixes(gradients, r->top);
       }
     }
   }
@@ -308,6 +321,8 @@ static void cross_entropy(entropy_call c, float *room) {
   r.shift = p, p += r.chunks * CHUNK;
   r.limits = p, p += round_up(2 * r.panels * MR * c.sizes);
   r.factors = p, p += round_up(c.sizes);
+  r.kept = p, p += kept_floats(c.labels, c.items, c.ends, c.sizes);
+  r.kept_from = first_kept(c.labels, c.items, c.ends, c.sizes);
   r.thread_room = p;
   r.thread_stride = entropy_thread_floats(r.panels, c.width, r.wide, c.sizes);
   for (int k = 0; k < c.sizes; k++) {

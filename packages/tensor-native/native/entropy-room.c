@@ -13,6 +13,9 @@
 #define SPAN                                                                                     \
   256 /* coordinates that NR items have in the first cache while a block's tiles go through them \
        */
+#define KEPT_WIDTH \
+  256 /* segments this wide cost more to multiply again than their scores to keep */
+#define MOST_KEPT (64L << 20) /* scores kept between the passes, in floats */
 #define MOST_PIECES (MOST_SIZES + 64)
 #define NOWHERE (-1e30f) /* y of columns that are no item */
 #define HEADROOM \
@@ -28,9 +31,10 @@ typedef struct {
 typedef struct {
   entropy_call c;
   entropy_piece pieces[MOST_PIECES];
-  int count, top_count; /* pieces; those up to size `top` */
-  int top;              /* sizes up to the last with a weight */
-  long panels;          /* of MR labels */
+  int count, again; /* pieces; those whose products the second pass computes again */
+  int kept_from;    /* the scores of this and all larger sizes are kept */
+  int top;          /* sizes up to the last with a weight */
+  long panels;      /* of MR labels */
   long blocks, chunks;
   long wide;      /* width of a row of column panels: every segment rounded up to NR */
   float *rows;    /* states as [panel][width][MR] */
@@ -39,6 +43,7 @@ typedef struct {
   float *limits;  /* [panels * MR][sizes][2]: log-sum-exp - log(factor), and what float32 leaves of
                      it */
   double *own;    /* [labels][sizes] */
+  float *kept;    /* [chunk][panel][CHUNK / NR][sizes - kept_from] tiles of scores */
   float *factors; /* [sizes]: d loss / d score = factor * (probability - target) */
   float *thread_room;
   long thread_stride;
@@ -92,11 +97,29 @@ static long entropy_shared_floats(long labels, long items, long width, long wide
          round_up(2 * panels * MR * sizes) + round_up(2 * labels * sizes) + round_up(sizes);
 }
 
+/*
+ * The first size whose scores are kept: multiplying a wide segment again takes longer than writing
+ * its scores to memory and reading them back. Never the smallest size.
+ */
+static int first_kept(long labels, long items, const int32_t *ends, int sizes) {
+  long panels = (labels + MR - 1) / MR, chunks = (items + CHUNK - 1) / CHUNK;
+  long scores = panels * MR * chunks * CHUNK, kept = 0;
+  int k = sizes;
+  while (k > 1 && ends[k - 1] - ends[k - 2] >= KEPT_WIDTH && (kept += scores) <= MOST_KEPT) k--;
+  return k;
+}
+
+static long kept_floats(long labels, long items, const int32_t *ends, int sizes) {
+  long panels = (labels + MR - 1) / MR, chunks = (items + CHUNK - 1) / CHUNK;
+  return panels * MR * chunks * CHUNK * (sizes - first_kept(labels, items, ends, sizes));
+}
+
 /* Room that `cross_entropy` needs, in floats. */
 static long cross_entropy_room(long labels, long items, const int32_t *ends, int sizes,
                                int threads) {
   long width = ends[sizes - 1], wide = entropy_wide(ends, sizes), panels = (labels + MR - 1) / MR;
   return entropy_shared_floats(labels, items, width, wide, sizes) +
+         kept_floats(labels, items, ends, sizes) +
          threads * entropy_thread_floats(panels, width, wide, sizes);
 }
 
@@ -162,7 +185,7 @@ static void cut_pieces(entropy_run *r) {
   const entropy_call *c = &r->c;
   long span_begin = 0;
   int span = 0;
-  r->count = r->top_count = 0;
+  r->count = r->again = 0;
   for (int k = 0; k < c->sizes; k++) {
     for (long d = k ? c->ends[k - 1] : 0; d < c->ends[k];) {
       long end = d + SPAN < c->ends[k] ? d + SPAN : c->ends[k];
@@ -170,7 +193,7 @@ static void cut_pieces(entropy_run *r) {
       r->pieces[r->count++] = (entropy_piece){d, end, end == c->ends[k] ? k : -1, span};
       d = end;
     }
-    if (k < r->top) r->top_count = r->count;
+    if (k < r->top && k < r->kept_from) r->again = r->count;
   }
 }
 
@@ -182,4 +205,11 @@ INLINE void load_tile(vf acc[MR][NV], const float *from) {
 INLINE void store_tile(float *to, vf acc[MR][NV]) {
   UNROLL
   for (int i = 0; i < MR; i++) store(to + i * NR, acc[i][0]), store(to + i * NR + VW, acc[i][1]);
+}
+
+/* Where the scores of size `kept_from` of one tile are kept; larger sizes follow it. */
+INLINE float *kept_tile(const entropy_run *r, long row, long item) {
+  long chunk = item / CHUNK, j = item % CHUNK / NR;
+  long tile = (chunk * r->panels + row / MR) * (CHUNK / NR) + j;
+  return r->kept + tile * (r->c.sizes - r->kept_from) * MR * NR;
 }

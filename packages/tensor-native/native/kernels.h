@@ -41,6 +41,17 @@ typedef struct {
 
 typedef struct {
   long rows, width;
+  int sizes;
+  const int32_t *ends;
+  const int32_t *thresholds; /* [sizes], of 65,536 */
+  const float *kept;         /* [sizes] */
+  uint32_t seed;
+  const int32_t *picked; /* [rows]: which row of the whole mask; NULL: row i */
+  float *out;            /* [rows, width] */
+} dropout_call;
+
+typedef struct {
+  long rows, width;
   const float *x, *y, *factors; /* [rows, width] twice, [rows] */
   float *out;
 } scaling_call;
@@ -130,6 +141,7 @@ typedef struct {
   void (*multiply_mask)(elements_call);
   void (*gated_unit)(elements_call);
   void (*gated_unit_backward)(elements_call);
+  void (*dropout_mask)(dropout_call);
   void (*scale_rows)(scaling_call);
   void (*row_dots)(scaling_call);
   long (*ranks_room)(long width, int sizes, int threads);

@@ -164,3 +164,27 @@ static void row_dots_work(void *arg, int thread, int threads) {
 
 /* out[i] = inner product of rows i of x and y. */
 static void row_dots(scaling_call c) { pool_run(row_dots_work, &c); }
+
+static void dropout_work(void *arg, int thread, int threads) {
+  const dropout_call *c = arg;
+  long from, to;
+  pool_share(c->rows, thread, threads, &from, &to);
+  for (long row = from; row < to; row++) {
+    uint32_t first = (uint32_t)((c->picked ? c->picked[row] : row) * c->width);
+    float *out = c->out + row * c->width;
+    for (int k = 0; k < c->sizes; k++) {
+      uint32_t threshold = (uint32_t)c->thresholds[k];
+      float kept = c->kept[k];
+      for (int32_t d = k ? c->ends[k - 1] : 0; d < c->ends[k]; d++) {
+        uint32_t x = (first + (uint32_t)d) * 0x9e3779b1u + c->seed;
+        x = (x ^ (x >> 16)) * 0x7feb352du;
+        x = (x ^ (x >> 15)) * 0x846ca68bu;
+        x ^= x >> 16;
+        out[d] = (x >> 16) < threshold ? 0.0f : kept;
+      }
+    }
+  }
+}
+
+/* The numbers of dropout.ts of @nestrec/tensor, to the bit. */
+static void dropout_mask(dropout_call c) { pool_run(dropout_work, &c); }

@@ -34,6 +34,7 @@ const kernels TABLE(NESTREC_TARGET) = {
     .multiply_mask = multiply_mask,
     .gated_unit = gated_unit,
     .gated_unit_backward = gated_unit_backward,
+    .dropout_mask = dropout_mask,
     .scale_rows = scale_rows,
     .row_dots = row_dots,
     .ranks_room = ranks_room,

@@ -58,6 +58,7 @@ const CALLS: Record<keyof NativeOperations, readonly unknown[]> = {
     ...[sizes, floats(30), 6, floats(25), floats(8)],
     ...[floats(30), floats(5), floats(20)],
   ],
+  dropoutMask: [sizes, Int32Array.of(0, 9), floats(2), 7, Int32Array.of(4, 2, 9), floats(15)],
   scaleRows: [floats(15), floats(3), floats(15)],
   rowDots: [floats(15), floats(15), floats(3)],
   crossEntropy: [
@@ -82,7 +83,8 @@ function wrongOnes(name: string, right: unknown, position: number): unknown[] {
   if (right instanceof Int32Array) {
     const outputs = name === 'countRanks' && position >= 6;
     const far = right.slice();
-    far[far.length - 1] = 1_000_000;
+    if (name !== 'dropoutMask' || position !== 4) far[far.length - 1] = 1_000_000;
+    else far[0] = -2;
     const negative = right.slice();
     negative[0] = -1;
     const longer = Int32Array.from([...right, 1]);

@@ -104,6 +104,18 @@ export interface NativeOperations {
   gatherRows(table: Float32Array, width: number, indices: Int32Array, out: Float32Array): void;
   /** table[indices[i]] += rows[i], in the order of i. */
   addRows(table: Float32Array, width: number, indices: Int32Array, rows: Float32Array): void;
+  /**
+   * out [rows, D]: 0 where the hash of seed and position is below its segment's threshold (of 65,536), otherwise the
+   * segment's `kept`. `picked`: the rows of the whole mask that are wanted; null = row i is row i.
+   */
+  dropoutMask(
+    sizes: Int32Array,
+    thresholds: Int32Array,
+    kept: Float32Array,
+    seed: number,
+    picked: Int32Array | null,
+    out: Float32Array,
+  ): void;
   /** Row i of `out` = factors[i] times row i of `x`. */
   scaleRows(x: Float32Array, factors: Float32Array, out: Float32Array): void;
   /** out[i] = inner product of rows i of `x` and `y`. */

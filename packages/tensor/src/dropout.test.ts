@@ -1,10 +1,13 @@
 import { InvalidConfig, isError } from '@nestrec/errors';
 import { createRandom, restoreRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
 import { dropoutMask, requireRates, selectBackend } from './index.js';
 
 const SIZES = [2, 5, 9];
 const RATES = [0, 0.25, 0.6];
+/** Of the first 50 rows; a change of the draw would train other models from the same seed. */
+const HASH_OF_SEED_3 = 3_331;
 
 function values(seed = 1, rows = 4_000): Float32Array {
   const mask = dropoutMask(rows, SIZES, RATES, createRandom(seed))!;
@@ -13,11 +16,11 @@ function values(seed = 1, rows = 4_000): Float32Array {
   return data;
 }
 
-beforeAll(async () => {
-  await selectBackend({ force: 'wasm' });
-});
+describe.each(BACKENDS_UNDER_TEST)('dropout masks on %s', (backend) => {
+  beforeAll(async () => {
+    await selectBackend({ force: backend });
+  });
 
-describe('dropout masks', () => {
   it('drop each segment at its own rate and keep its mean at 1', () => {
     const data = values();
     const columns = (begin: number, end: number) =>
@@ -47,6 +50,18 @@ describe('dropout masks', () => {
       return data;
     };
     expect(draw(resumed)).toEqual(draw(random));
+  });
+
+  it('are the same to the bit on every backend, and of some rows what the whole has there', () => {
+    let hash = 0;
+    values(3, 50).forEach((value) => (hash = (31 * hash + Math.round(1_000 * value)) % 1_000_003));
+    expect(hash).toBe(HASH_OF_SEED_3);
+    const picked = Int32Array.of(7, 2, 40);
+    const part = dropoutMask(50, SIZES, RATES, createRandom(3), picked)!;
+    const whole = values(3, 50);
+    const wanted = [...picked].flatMap((row) => [...whole.subarray(9 * row, 9 * row + 9)]);
+    expect([...part.dataSync()]).toEqual(wanted);
+    part.dispose();
   });
 
   it('are none where nothing is dropped, and neighbours are drawn apart', () => {

@@ -1,13 +1,16 @@
 /**
- * Dropout masks with one rate per segment, inverted (kept values are divided by the share kept), drawn on
- * the host from a seeded stream, so that a resumed run draws what the killed one would have drawn.
+ * Dropout masks with one rate per segment, inverted (kept values are divided by the share kept), from a seeded stream, so
+ * that a resumed run draws what the killed one would have drawn.
  *
- * One integer of the stream seeds a fast generator (xorshift, 16 bits a draw: rates are exact to 1/65,536).
+ * One integer of the stream seeds a mask; each of its numbers is then a hash of seed and position (16 bits of it: rates
+ * are exact to 1/65,536), so that rows can be drawn in any order, by themselves, and on any backend alike.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidConfig } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
 import { segmentsOf } from '@nestrec/parameters';
+import { activeNative } from './native/native-backend.js';
+import { nativeDropout } from './native/native-operations.js';
 
 const SEED_BOUND = 0x7fffffff;
 const RESOLUTION = 65_536;
@@ -20,53 +23,64 @@ export function requireRates(name: string, rates: readonly number[], segments: n
   }
 }
 
-/** Fills `count` values of `row`-strided columns begin .. end with 0 or 1 / (1 - rate). */
-function fillColumns(
-  mask: Float32Array,
-  stride: number,
-  { begin, end }: { begin: number; end: number },
-  rate: number,
-  seed: number,
-): number {
-  const kept = 1 / (1 - rate);
-  const threshold = Math.round(rate * RESOLUTION);
-  let state = seed;
-  for (let row = 0; row < mask.length; row += stride) {
-    for (let column = row + begin; column < row + end; column++) {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      mask[column] = state >>> 16 < threshold ? 0 : kept;
-    }
+/** Every bit of the result depends on every bit of x: lowbias32 of Wellons' hash-prospector (2018). */
+function scrambled(x: number): number {
+  x ^= x >>> 16;
+  x = Math.imul(x, 0x7feb352d);
+  x ^= x >>> 15;
+  x = Math.imul(x, 0x846ca68b);
+  return x ^ (x >>> 16);
+}
+
+/** What one mask is drawn from. */
+export interface MaskDraw {
+  readonly seed: number;
+  readonly sizes: readonly number[];
+  /** By segment: a number is dropped where its 16 bits are below this. */
+  readonly thresholds: Int32Array;
+  /** By segment: 1 / (1 - rate). */
+  readonly kept: Float32Array;
+}
+
+function maskOnHost(draw: MaskDraw, rows: number, picked: Int32Array | null): Float32Array {
+  const width = draw.sizes.at(-1)!;
+  const mask = new Float32Array(rows * width);
+  const segments = segmentsOf(draw.sizes);
+  for (let r = 0; r < rows; r++) {
+    const first = (picked === null ? r : picked[r]!) * width;
+    segments.forEach(({ begin, end }, i) => {
+      const [threshold, kept] = [draw.thresholds[i]!, draw.kept[i]!];
+      for (let d = begin; d < end; d++) {
+        const bits = scrambled((Math.imul(first + d, 0x9e3779b1) + draw.seed) | 0) >>> 16;
+        mask[r * width + d] = bits < threshold ? 0 : kept;
+      }
+    });
   }
-  return state;
+  return mask;
 }
 
 /**
  * A mask [rows, D]; null where no segment drops anything. With sizes 1, 2, .. M it has one column per segment:
  * whole segments of a row drop together once it is spread over D.
  *
- * @param kept rows of it that are wanted, in order; default all. Drawn are always all of them, so that parts of a
- *   batch together have the masks of the whole.
+ * @param picked rows of it that are wanted, in order; default all. Parts of a batch together have the mask of the whole.
  */
 export function dropoutMask(
   rows: number,
   sizes: readonly number[],
   rates: readonly number[],
   random: Random,
-  kept?: Int32Array,
+  picked: Int32Array | null = null,
 ): tf.Tensor2D | null {
   if (rates.every((rate) => rate === 0) || rows === 0) return null;
-  const width = sizes.at(-1)!;
-  const mask = new Float32Array(rows * width);
-  let state = 1 + random.int(SEED_BOUND);
-  segmentsOf(sizes).forEach((segment, i) => {
-    if (rates[i] !== 0) state = fillColumns(mask, width, segment, rates[i]!, state);
-    else
-      for (let r = 0; r < mask.length; r += width) mask.fill(1, r + segment.begin, r + segment.end);
-  });
-  if (kept === undefined) return tf.tensor2d(mask, [rows, width]);
-  const part = new Float32Array(kept.length * width);
-  kept.forEach((row, i) => part.set(mask.subarray(row * width, (row + 1) * width), i * width));
-  return tf.tensor2d(part, [kept.length, width]);
+  const draw: MaskDraw = {
+    seed: 1 + random.int(SEED_BOUND),
+    sizes,
+    thresholds: Int32Array.from(rates, (rate) => Math.round(rate * RESOLUTION)),
+    kept: Float32Array.from(rates, (rate) => 1 / (1 - rate)),
+  };
+  const count = picked?.length ?? rows;
+  const native = activeNative();
+  if (native !== null) return nativeDropout(native, draw, count, picked);
+  return tf.tensor2d(maskOnHost(draw, count, picked), [count, sizes.at(-1)!]);
 }

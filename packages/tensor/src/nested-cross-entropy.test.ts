@@ -163,6 +163,15 @@ describe.each(BACKENDS_UNDER_TEST)('nested cross-entropy on %s', (backend) => {
     check(c, 4);
   });
 
+  it('equals double precision with segments wide enough to be treated apart', () => {
+    const c: Case = {
+      ...{ sizes: [8, 270, 530], items: 150, labels: 130, weights: [0.5, 0, 0.3] },
+      ...{ logScales: [0.1, 0, -0.2], biased: true, magnitude: 0.2, seed: 5 },
+    };
+    check(c, 0);
+    check({ ...c, weights: [0, 0.7, 0] }, 0);
+  });
+
   it('gives loss 0 and zero gradients without labels', () => {
     const c: Case = {
       ...{ sizes: [2, 3], items: 4, labels: 0, weights: [1, 1], magnitude: 1, seed: 1 },

@@ -4,6 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Lambda } from '../diagonal-scan.js';
+import type { MaskDraw } from '../dropout.js';
 import type { NestedShape } from '../nested-linear.js';
 import type { PackedRows } from '../packed-rows.js';
 import type { NativeBackend } from './native-backend.js';
@@ -194,6 +195,21 @@ export function nativeMask(native: NativeBackend, a: tf.Tensor2D, mask: tf.Tenso
     native.operations.multiplyMask(native.numbersOf(a), native.numbersOf(mask), out.numbers),
   );
   return out.tensor;
+}
+
+export function nativeDropout(
+  native: NativeBackend,
+  { seed, sizes, thresholds, kept }: MaskDraw,
+  rows: number,
+  picked: Maybe<Int32Array>,
+): tf.Tensor2D {
+  const mask = native.output<tf.Tensor2D>([rows, sizes.at(-1)!]);
+  traced('dropoutMask', () =>
+    native.operations.dropoutMask(
+      ...([Int32Array.from(sizes), thresholds, kept, seed, picked, mask.numbers] as const),
+    ),
+  );
+  return mask.tensor;
 }
 
 /** Row i of x times factors[i]. */
