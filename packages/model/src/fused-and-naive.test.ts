@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { createRandom } from '@nestrec/random';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { naiveArithmetic } from '../../../tests/helpers/naive-arithmetic.js';
 import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
 import {
   referenceGradients,
@@ -106,6 +107,28 @@ describe.each(BACKENDS_UNDER_TEST)('loss and gradients on %s', (backend) => {
     features.dispose();
     model.dispose();
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('the naive arithmetic with our kernels gives the same where nothing is padded', () => {
+    const lengths = [4, 4, 4];
+    const small = smallModel({ sizes: [2, 5, 9], numItems: 23, blocks: 2 }, lengths, 8);
+    const model = createModel(small.config, small.features);
+    const parameters = model.createParameters(small.parameters);
+    const features = withPadding(small);
+    const naive = naiveArithmetic(small.config, features);
+    const before = tf.memory().numTensors;
+    const fused = model.lossAndGradients(parameters, packed(small.sequences));
+    const other = naive.step(parameters, padded(small.sequences, 4));
+    expect(Math.abs(fused.loss - other.loss)).toBeLessThan(1e-5);
+    const numbers = (tensors: Map<string, tf.Tensor>) =>
+      new Map([...tensors].map(([name, tensor]) => [name, tensor.dataSync()]));
+    expect(worst(numbers(other.gradients), numbers(fused.gradients))).toBeLessThan(1e-4);
+    for (const tensors of [fused.gradients, other.gradients]) disposeTensors(tensors);
+    expect(tf.memory().numTensors).toBe(before);
+    naive.dispose();
+    features.dispose();
+    disposeTensors(parameters);
+    model.dispose();
   });
 
   it('chunks of items change nothing', () => {
