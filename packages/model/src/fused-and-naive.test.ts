@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { createRandom } from '@nestrec/random';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import {
   referenceGradients,
   referenceLoss,
@@ -69,7 +70,7 @@ function withPadding({ config, features }: SmallModel): tf.Tensor2D {
   return tf.tensor2d(rows, [config.numItems + 1, config.featureWidth]);
 }
 
-describe.each(['wasm', 'cpu'] as const)('loss and gradients on %s', (backend) => {
+describe.each(suiteBackends)('loss and gradients on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { selectBackend } from './backend.js';
 import { mergeLogSumExp } from './log-sum-exp.js';
 import { nestedCrossEntropy } from './nested-cross-entropy.js';
@@ -126,7 +127,7 @@ function check(c: Case, itemChunk: number): void {
   else close(got.logScales!, want.dScales, 1e-4);
 }
 
-describe.each(['wasm', 'cpu'] as const)('nested cross-entropy on %s', (backend) => {
+describe.each(suiteBackends)('nested cross-entropy on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

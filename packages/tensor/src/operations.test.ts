@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom, type Random } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { columnSums, segmentNorm, segmentNormBackward } from './segment-norm.js';
 import {
   createSegmentMatrices,
@@ -112,7 +113,7 @@ function normRow(x: Float64Array, sizes: readonly number[]): Float64Array {
   );
 }
 
-describe.each(['wasm', 'cpu'] as const)('operations on %s', (backend) => {
+describe.each(suiteBackends)('operations on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });
