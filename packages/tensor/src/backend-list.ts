@@ -77,9 +77,11 @@ function findBinding(packageName: string, cure: string): Standing | Missing {
 async function loadTensorflow(packageName: string, cure: string): Promise<void> {
   const found = findBinding(packageName, cure);
   if ('reason' in found) throw new Error(found.reason);
-  // tfjs-node calls it, and Node 23 took it away.
-  const old = util as { isNullOrUndefined?: (value: unknown) => boolean };
-  old.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  // tfjs-node calls both; Node 23 took the first away and warns at the second.
+  Object.assign(util, {
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+    isArray: (value: unknown) => Array.isArray(value),
+  });
   await quietly(async () => {
     // Both packages register the same backend, the second of them in vain. A computed name: they are
     // optional, and no bundler or type check should need them.
