@@ -25,11 +25,13 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      project('unit', [
-        'packages/*/src/**/*.test.ts',
-        'services/*/src/**/*.test.ts',
-        'tests/unit/**/*.test.ts',
-      ]),
+      project(
+        'unit',
+        ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'tests/unit/**/*.test.ts'],
+        {
+          globalSetup: ['tests/helpers/backends-setup.ts'],
+        },
+      ),
       project('contract', ['tests/contract/**/*.test.ts'], {
         globalSetup: ['tests/helpers/global-setup.ts'],
       }),
@@ -38,7 +40,10 @@ export default defineConfig({
         testTimeout: 120_000,
       }),
       project('e2e', ['tests/e2e/**/*.test.ts'], { testTimeout: 600_000, fileParallelism: false }),
-      project('quality', ['tests/quality/**/*.test.ts'], { testTimeout: 600_000 }),
+      project('quality', ['tests/quality/**/*.test.ts'], {
+        globalSetup: ['tests/helpers/backends-setup.ts'],
+        testTimeout: 600_000,
+      }),
     ],
   },
 });

@@ -1,5 +1,5 @@
 /**
- * Brings a clone to the point where its commands run: Node's version, dependencies, build.
+ * Brings a clone to the point where its commands run: Node's version, dependencies, tensorflow's link, build.
  *
  * Depends on Node alone, since it runs before anything is installed. Each step is skipped when its result
  * stands already, and may be killed at any moment: a half-done step is done again.
@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { relinkTensorflow } from './tensorflow/link.mjs';
 
 const MINIMUM_NODE = [20, 19];
 const root = new URL('../', import.meta.url);
@@ -90,9 +91,23 @@ function ensureBuild() {
   if (result.status !== 0) fail('the build failed; the lines above say why.');
 }
 
+/** Puts what `npm run setup:tensorflow` made back where `npm ci` took it away. */
+function ensureTensorflow() {
+  try {
+    const line = relinkTensorflow();
+    if (line !== null) say(line);
+  } catch (error) {
+    // Other backends serve as well.
+    say(
+      `tensorflow: could not be linked from its cache (${error.message}); npm run setup:tensorflow`,
+    );
+  }
+}
+
 export async function prepare({ build }) {
   checkNode();
   ensureDependencies();
+  ensureTensorflow();
   await ensureNative();
   if (build) ensureBuild();
 }

@@ -12,6 +12,7 @@
  * Much of its time on wasm is the tape's: its gradients ask for transposed products, which wasm has no fast kernel
  * for; `--backend cpu --items 600 --users 8` compares without that.
  */
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { modelConfigSchema, type ModelConfig } from '@nestrec/contracts';
@@ -110,9 +111,10 @@ function sequences(users: number, items: number, meanLabels: number, longest: nu
     });
 }
 
-const report = await selectBackend(
-  flags.backend === undefined ? {} : { force: flags.backend as BackendName },
-);
+const report = await selectBackend({
+  force: flags.backend as BackendName | undefined,
+  cacheFolder: fileURLToPath(new URL('../../.cache/', import.meta.url)),
+});
 const number = (
   name: 'items' | 'users' | 'features' | 'blocks' | 'length' | 'labels' | 'steps',
 ) => {

@@ -7,7 +7,7 @@ import { createRandom } from '@nestrec/random';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { naiveArithmetic } from '../../../tests/helpers/naive-arithmetic.js';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import {
   referenceGradients,
   referenceLoss,
@@ -71,7 +71,7 @@ function withPadding({ config, features }: SmallModel): tf.Tensor2D {
   return tf.tensor2d(rows, [config.numItems + 1, config.featureWidth]);
 }
 
-describe.each(BACKENDS_UNDER_TEST)('loss and gradients on %s', (backend) => {
+describe.each(suiteBackends)('loss and gradients on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

@@ -6,7 +6,7 @@ import { createRandom } from '@nestrec/random';
 import { createAdamW, disposeTensors, selectBackend, traceOperations } from '@nestrec/tensor';
 import { describe, expect, it } from 'vitest';
 import { packed } from '../../../tests/helpers/small-model.js';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { createModel } from './index.js';
 
 const SIZES = [8, 16, 32];
@@ -23,7 +23,7 @@ const FUSED = [
   ...['rowDots', 'addRows', 'itemTableBackward', 'sumSquares', 'adamw'],
 ];
 
-describe.skipIf(!BACKENDS_UNDER_TEST.includes('native'))('a training step on native', () => {
+describe.skipIf(!suiteBackends.includes('native'))('a training step on native', () => {
   it('does all work on rows, items and matrices in C; TensorFlow.js sees vectors of D alone', async () => {
     await selectBackend({ force: 'native' });
     const random = createRandom(3);

@@ -15,6 +15,12 @@ export const NATIVE_CURE = 'install gcc or clang, then npm run build:native';
 /** Places to look, in this order; relative to src/ and dist/ alike. */
 const PLACES = [`../build/${FILE}`, `../prebuilds/${FILE}`];
 
+/** The addon's file, or null where it has not been built. */
+export function findNativeOperations(): string | null {
+  const files = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  return files.find((file) => existsSync(file)) ?? null;
+}
+
 let loaded: NativeOperations | undefined;
 
 /**
@@ -25,9 +31,8 @@ let loaded: NativeOperations | undefined;
  */
 export function loadNativeOperations(file?: string): NativeOperations {
   if (loaded !== undefined) return loaded;
-  const found =
-    file ?? PLACES.map((p) => fileURLToPath(new URL(p, import.meta.url))).find(existsSync);
-  if (found === undefined) throw new Error(`the native operations are not built: ${NATIVE_CURE}`);
+  const found = file ?? findNativeOperations();
+  if (found === null) throw new Error(`the native operations are not built: ${NATIVE_CURE}`);
   loaded = require(found) as NativeOperations;
   loaded.setThreads(0);
   return loaded;

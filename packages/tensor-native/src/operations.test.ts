@@ -9,9 +9,9 @@ import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
 import { loadNativeOperations, type NativeOperations } from './index.js';
 import { afterAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 
-const available = BACKENDS_UNDER_TEST.includes('native');
+const available = suiteBackends.includes('native');
 const native = available ? loadNativeOperations() : (null as unknown as NativeOperations);
 
 function targetsHere(): string[] {

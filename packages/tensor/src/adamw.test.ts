@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { isError, InternalError } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import {
   createAdamW,
   disposeTensors,
@@ -85,7 +85,7 @@ const uploadGradients = (arrays: Record<string, Float64Array>) =>
     ]),
   );
 
-describe.each(BACKENDS_UNDER_TEST)('AdamW on %s', (backend) => {
+describe.each(suiteBackends)('AdamW on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

@@ -1,17 +1,24 @@
 /**
- * Chooses the TensorFlow.js backend: the only place that does. In order of speed: `tensorflow-gpu` and
- * `tensorflow` (native libraries, optional), `wasm`, `cpu`.
- *
- * Loads the native packages with their console noise held back: that they are missing is normal. Reads no
- * environment; the caller passes what its settings force.
+ * Chooses the TensorFlow.js backend: the only place that does. Where more than one could be the fastest, a short
+ * measured probe decides, and is remembered in the folder that the caller gives; without a folder, the order of
+ * the list does. Reads no environment; the caller passes what its settings force.
  */
-import { createRequire } from 'node:module';
-import { dirname, sep } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
 import { BackendUnavailable, excerpt } from '@nestrec/errors';
-
-export const BACKENDS = ['tensorflow-gpu', 'native', 'tensorflow', 'wasm', 'cpu'] as const;
-export type BackendName = (typeof BACKENDS)[number];
+import {
+  BACKENDS,
+  cureOf,
+  findBackend,
+  isBackendName,
+  LAST_RESORT,
+  loadBackend,
+  type BackendName,
+} from './backend-list.js';
+import {
+  causeOf,
+  measureBackends,
+  readMeasurements,
+  type BackendMeasurement,
+} from './backend-measurements.js';
 
 export interface BackendReport {
   readonly name: BackendName;
@@ -26,90 +33,69 @@ export interface BackendReport {
 export interface BackendOptions {
   /** Take this one or fail. */
   readonly force?: BackendName | undefined;
+  /** Where figures of the backends are kept. Absent: nothing is measured, the order of `BACKENDS` decides. */
+  readonly cacheFolder?: string | undefined;
 }
 
-const require = createRequire(import.meta.url);
-const NATIVE_PACKAGES = {
-  'tensorflow-gpu': '@tensorflow/tfjs-node-gpu',
-  tensorflow: '@tensorflow/tfjs-node',
-} as const;
+const isMissing = (name: BackendName) => 'reason' in findBackend(name);
 
-/** Runs `load` with console and stderr held back, and gives both back whatever happens. */
-async function quietly<T>(load: () => Promise<T>): Promise<T> {
-  const { log, warn, error, info } = console;
-  const write = process.stderr.write.bind(process.stderr);
-  Object.assign(console, { log() {}, warn() {}, error() {}, info() {} });
-  process.stderr.write = () => true;
-  try {
-    return await load();
-  } finally {
-    Object.assign(console, { log, warn, error, info });
-    process.stderr.write = write;
-  }
-}
-
-async function activate(name: string): Promise<void> {
-  if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js refused backend ${name}`);
-  await tf.ready();
-}
-
-async function loadNative(name: 'tensorflow-gpu' | 'tensorflow'): Promise<void> {
-  // A computed name: the packages are optional, and no bundler or type check should need them.
-  await quietly(async () => {
-    await import(NATIVE_PACKAGES[name]);
-    await activate('tensorflow');
-  });
-}
-
-async function loadWasm(): Promise<void> {
-  const wasm = await import('@tensorflow/tfjs-backend-wasm');
-  const manifest = require.resolve('@tensorflow/tfjs-backend-wasm/package.json');
-  if (tf.findBackend('wasm') === null) {
-    wasm.setWasmPaths(`${dirname(manifest)}${sep}wasm-out${sep}`);
-  }
-  await activate('wasm');
-}
-
-async function loadNativeOperations(): Promise<void> {
-  const { registerNative } = await import('./native/native-backend.js');
-  registerNative();
-  await activate('native');
-  // The kernels that it takes over print an advertisement with their first tensor.
-  await quietly(() => Promise.resolve(tf.scalar(0).dispose()));
-}
-
-async function loadCpu(): Promise<void> {
-  await import('@tensorflow/tfjs-backend-cpu');
-  await activate('cpu');
-  // Its first tensor prints an advertisement.
-  await quietly(() => Promise.resolve(tf.scalar(0).dispose()));
-}
-
-function load(name: BackendName): Promise<void> {
-  if (name === 'wasm') return loadWasm();
-  if (name === 'cpu') return loadCpu();
-  if (name === 'native') return loadNativeOperations();
-  return loadNative(name);
-}
-
-/** First line of what went wrong, without a stack. */
-function cause(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return excerpt(text.split('\n', 1)[0]!.trim());
-}
-
+/** What stands before `name` in the order, is missing, and could be had on this machine. */
 function fasterThan(name: BackendName): string | null {
-  if (name === 'tensorflow-gpu') return null;
-  if (name === 'tensorflow' || name === 'native')
-    return 'tensorflow-gpu (a CUDA GPU and @tensorflow/tfjs-node-gpu)';
-  const native = 'tensorflow (@tensorflow/tfjs-node with its native library)';
-  return name === 'wasm' ? native : `wasm, or ${native}`;
+  const missing = BACKENDS.slice(0, BACKENDS.indexOf(name)).filter(
+    (other) => isMissing(other) && cureOf(other) !== null,
+  );
+  return missing.length === 0
+    ? null
+    : missing.map((other) => `${other} (${cureOf(other)})`).join(', or ');
 }
 
 function report(name: BackendName, reason: string): BackendReport {
   const faster = fasterThan(name);
   const hint = faster === null ? '' : `; faster would be ${faster}`;
   return { name, reason, faster, line: `backend ${name}: ${reason}${hint}` };
+}
+
+interface Candidates {
+  readonly names: readonly BackendName[];
+  readonly reason: string;
+}
+
+/** In the order of the list: what is missing is left out. */
+function candidatesByOrder(): Candidates {
+  const missing = BACKENDS.filter(isMissing);
+  const names = BACKENDS.filter((name) => !missing.includes(name));
+  const reason =
+    missing.length === 0
+      ? 'the first of all'
+      : `the first that is there (not ${missing.join(', ')})`;
+  return { names, reason };
+}
+
+type Measured = BackendMeasurement & { figures: NonNullable<BackendMeasurement['figures']> };
+
+/** In the order of their measured steps; the last resort stays last. */
+async function candidatesByMeasure(cacheFolder: string): Promise<Candidates> {
+  const byOrder = candidatesByOrder();
+  const contenders = byOrder.names.filter((name) => name !== LAST_RESORT);
+  if (contenders.length < 2) return byOrder;
+  const kept = await readMeasurements(cacheFolder);
+  const complete = contenders.every((name) => kept?.some((one) => one.name === name));
+  const all = complete ? kept! : await measureBackends(contenders, cacheFolder);
+  const measured = all
+    .filter((one): one is Measured => one.figures !== null && contenders.includes(one.name))
+    .sort((a, b) => a.figures.stepMs - b.figures.stepMs);
+  const figures = measured.map(({ name, figures }) => `${name} ${figures.stepMs.toFixed(1)} ms`);
+  const failed = all
+    .filter(({ name, figures }) => figures === null && contenders.includes(name))
+    .map(({ name, reason }) => `; ${name} is left out: ${reason}`);
+  // Where no probe got through, something else is wrong than the backends.
+  if (measured.length === 0) {
+    return { names: byOrder.names, reason: `${byOrder.reason}${failed.join('')}` };
+  }
+  return {
+    names: [...measured.map(({ name }) => name), LAST_RESORT],
+    reason: `the fastest step here (${figures.join(', ')})${failed.join('')}`,
+  };
 }
 
 /**
@@ -119,35 +105,45 @@ function report(name: BackendName, reason: string): BackendReport {
  */
 export async function selectBackend(options: BackendOptions = {}): Promise<BackendReport> {
   if (options.force !== undefined) return forced(options.force);
+  const { names, reason } =
+    options.cacheFolder === undefined
+      ? candidatesByOrder()
+      : await candidatesByMeasure(options.cacheFolder);
   const failures: string[] = [];
-  for (const name of BACKENDS) {
+  for (const name of names) {
     try {
-      await load(name);
-      const reason =
-        failures.length === 0
-          ? 'the fastest there is'
-          : `the fastest that loads (not ${failures.join(', ')})`;
-      return report(name, reason);
-    } catch {
-      failures.push(name);
+      await loadBackend(name);
+    } catch (error) {
+      failures.push(`${name} does not load: ${causeOf(error)}`);
+      continue;
     }
+    return report(name, [reason, ...failures].join('; '));
   }
-  throw new BackendUnavailable({ detail: `none of ${BACKENDS.join(', ')} loads; run npm ci.` });
+  throw new BackendUnavailable({
+    detail: `none of ${BACKENDS.join(', ')} loads (${failures.join('; ')}); run npm ci.`,
+  });
 }
 
-async function forced(name: BackendName): Promise<BackendReport> {
-  if (!BACKENDS.includes(name)) {
+async function forced(name: string): Promise<BackendReport> {
+  if (!isBackendName(name)) {
     throw new BackendUnavailable({
       detail: `got ${excerpt(name)}; wanted one of ${BACKENDS.join(', ')}.`,
     });
   }
   try {
-    await load(name);
+    await loadBackend(name);
   } catch (error) {
+    const cure = cureOf(name);
+    const help = cure === null ? '' : `run ${cure}, or `;
     throw new BackendUnavailable({
-      detail: `${name} was forced and does not load: ${cause(error)}. Wanted one of ${BACKENDS.join(', ')}; unset NESTREC_BACKEND to take the fastest that loads.`,
+      detail: `${name} was forced and does not load: ${causeOf(error)}. To cure it ${help}unset NESTREC_BACKEND to take the fastest that loads.`,
       cause: error,
     });
   }
   return report(name, 'forced by the settings');
+}
+
+/** Measures every backend anew, for people to read, and keeps the figures in `cacheFolder`. */
+export function surveyBackends(cacheFolder?: string): Promise<BackendMeasurement[]> {
+  return measureBackends(BACKENDS, cacheFolder);
 }

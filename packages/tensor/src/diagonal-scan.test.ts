@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import {
   diagonalScan,
   diagonalScanBackward,
@@ -95,7 +95,7 @@ function close(got: ArrayLike<number>, want: ArrayLike<number>): void {
 const rowsOf = (c: Case, d: ReturnType<typeof draw>, values: Float64Array) =>
   tf.tensor2d(Float32Array.from(values), [d.layout.rows, 2 * c.width]);
 
-describe.each(BACKENDS_UNDER_TEST)('diagonal scan on %s', (backend) => {
+describe.each(suiteBackends)('diagonal scan on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

@@ -1,7 +1,7 @@
 import { InvalidConfig, isError } from '@nestrec/errors';
 import { createRandom, restoreRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { dropoutMask, requireRates, selectBackend } from './index.js';
 
 const SIZES = [2, 5, 9];
@@ -16,7 +16,7 @@ function values(seed = 1, rows = 4_000): Float32Array {
   return data;
 }
 
-describe.each(BACKENDS_UNDER_TEST)('dropout masks on %s', (backend) => {
+describe.each(suiteBackends)('dropout masks on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

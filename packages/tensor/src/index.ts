@@ -8,12 +8,13 @@ export {
   type TensorMap,
 } from './arrays.js';
 export {
-  BACKENDS,
   selectBackend,
-  type BackendName,
+  surveyBackends,
   type BackendOptions,
   type BackendReport,
 } from './backend.js';
+export { BACKENDS, findBackend, isBackendName, type BackendName } from './backend-list.js';
+export { measureBackend, type BackendMeasurement } from './backend-measurements.js';
 export {
   diagonalScan,
   diagonalScanBackward,

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { selectBackend } from './backend.js';
 import { mergeLogSumExp } from './log-sum-exp.js';
 import { nestedCrossEntropy } from './nested-cross-entropy.js';
@@ -131,7 +131,7 @@ function check(c: Case, itemChunk: number): void {
   else close(got.logScales!, want.dScales, 1e-4);
 }
 
-describe.each(BACKENDS_UNDER_TEST)('nested cross-entropy on %s', (backend) => {
+describe.each(suiteBackends)('nested cross-entropy on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

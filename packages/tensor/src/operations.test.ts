@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom, type Random } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { columnSums, segmentNorm, segmentNormBackward } from './segment-norm.js';
 import {
   createSegmentMatrices,
@@ -113,7 +113,7 @@ function normRow(x: Float64Array, sizes: readonly number[]): Float64Array {
   );
 }
 
-describe.each(BACKENDS_UNDER_TEST)('operations on %s', (backend) => {
+describe.each(suiteBackends)('operations on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

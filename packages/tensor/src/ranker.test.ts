@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS_UNDER_TEST } from '../../../tests/helpers/test-backends.js';
+import { suiteBackends } from '../../../tests/helpers/backends.js';
 import { createRanker, selectBackend } from './index.js';
 
-describe.each(BACKENDS_UNDER_TEST)('ranker on %s', (backend) => {
+describe.each(suiteBackends)('ranker on %s', (backend) => {
   beforeAll(async () => {
     await selectBackend({ force: backend });
   });

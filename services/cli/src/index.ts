@@ -1,3 +1,4 @@
 /** The command nestrec, and the all-in-one process. */
+export { backendTable } from './backend.js';
 export { runCli } from './program.js';
 export { cliSettings, type CliConfig } from './settings.js';

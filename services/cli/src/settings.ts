@@ -1,6 +1,7 @@
 /** Settings of the command line and the all-in-one process; `.env.example` is made from them. */
 import { apiConfig } from '@nestrec/api';
 import { choiceSetting, LOG_LEVELS, textSetting, type Config } from '@nestrec/runtime';
+import { BACKENDS } from '@nestrec/tensor';
 
 export const cliSettings = {
   dataDir: textSetting({
@@ -16,9 +17,9 @@ export const cliSettings = {
   },
   backend: choiceSetting({
     env: 'NESTREC_BACKEND',
-    choices: ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'],
+    choices: BACKENDS,
     default: null,
-    description: 'TensorFlow.js backend of training; unset takes the fastest that loads',
+    description: 'TensorFlow.js backend of training; unset takes the fastest as measured',
   }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({

@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { DataFolderInUse, isError, NestrecError } from '@nestrec/errors';
 import { getPublished } from '@nestrec/storage';
-import { selectBackend } from '@nestrec/tensor';
+import { selectBackend, surveyBackends } from '@nestrec/tensor';
+import { backendOptions, backendTable } from '../backend.js';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { dataFolders, withPlatform } from '../platform.js';
@@ -28,19 +29,23 @@ export function addDoctor(program: Command, invocation: Invocation): void {
     .description('check this machine and the settings; exit code 1 where something would fail')
     .addHelpText('after', '\nExample:\n  nestrec doctor --json');
   defineAction(command, invocation, async (context) => {
+    context.output.note('measuring the backends ...');
+    const backends = await surveyBackends(dataFolders(context.config).root);
+    const { chosen, found } = await tensorBackend(context);
     const findings = [
       finding('node', true, `Node ${process.versions.node}`),
       await diskSpace(context),
       memory(),
-      await tensorBackend(context),
+      found,
       ...(await database(context)),
     ];
+    const checks = renderTable(
+      ['check', 'state', 'detail'],
+      findings.map((f) => [f.check, f.state, f.detail]),
+    );
     context.output.result(
-      { findings },
-      renderTable(
-        ['check', 'state', 'detail'],
-        findings.map((f) => [f.check, f.state, f.detail]),
-      ),
+      { findings, backends: backends.map((one) => ({ ...one, chosen: one.name === chosen })) },
+      `${checks}\n${backendTable(backends, chosen)}`,
     );
     if (findings.some((f) => f.state === 'failed')) process.exitCode = 1;
   });
@@ -75,12 +80,12 @@ function memory(): Finding {
   return finding('memory', total >= LEAST_MEMORY_BYTES, `${(total / 1e9).toFixed(1)} GB`);
 }
 
-async function tensorBackend({ config }: CommandContext): Promise<Finding> {
+async function tensorBackend({ config }: CommandContext) {
   try {
-    const report = await selectBackend(config.backend === null ? {} : { force: config.backend });
-    return finding('tensor backend', report.faster === null, report.line);
+    const { name, faster, line } = await selectBackend(backendOptions(config));
+    return { chosen: name, found: finding('tensor backend', faster === null, line) };
   } catch (error) {
-    return failure('tensor backend', error);
+    return { chosen: null, found: failure('tensor backend', error) };
   }
 }
 

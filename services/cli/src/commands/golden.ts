@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { InputNotFound, InvalidInput, UsageError } from '@nestrec/errors';
 import { compareGolden, type GoldenReport } from '@nestrec/model';
-import { chooseBackend } from '../backend.js';
+import { selectBackend } from '@nestrec/tensor';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 
@@ -32,7 +32,9 @@ export function addGolden(program: Command, invocation: Invocation): void {
     async (context, files, options) => {
       const { output } = context;
       const tolerance = parseTolerance(options.tolerance);
-      const backend = await chooseBackend(context);
+      // Code is checked, not speed: the same answer on every machine, unless the settings name a backend.
+      const backend = await selectBackend({ force: context.config.backend ?? 'wasm' });
+      output.note(`backend ${backend.name}`);
       const reports: (GoldenReport & { file: string; passed: boolean })[] = [];
       for (const file of files) {
         const report = await compareGolden(await readJson(file));
