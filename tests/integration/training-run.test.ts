@@ -126,7 +126,9 @@ describeDatabases('training run', (database) => {
     const artifact = await loadArtifact(join(modelsDir, version));
     expect(artifact.manifest).toEqual(manifest);
     expect(manifest.data).toMatchObject({ users: USERS, items: ITEMS, interactions: USERS * 6 });
-    const { quality } = await runEvaluation(db, artifact, 'leave-one-out');
+    const { quality } = await runEvaluation(db, artifact, 'leave-one-out', {
+      folder: modelsDir,
+    });
     const ndcg = (rows: typeof quality) =>
       rows
         .filter((row) => row.part === 'test' && row.seenMasked)

@@ -30,7 +30,6 @@ function walks(): SequenceDataset {
     return 1 + ((user + (e % 5)) % ITEMS);
   });
   return {
-    userIds: Array.from({ length: USERS }, (_, u) => `u${u}`),
     itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
     ...{ offsets, items, times: null },
   };
