@@ -3,7 +3,8 @@
  * shuffles and packs the next ones while this thread computes. Both give the same batches bit by bit.
  */
 import type { Histories } from './histories.js';
-import { countWindows, packedBatches, type WindowOptions } from './packed-batches.js';
+import { NumberFile } from './numbers.js';
+import { packedBatches, type WindowOptions } from './packed-batches.js';
 import type { BatchStream } from './types.js';
 import { WorkerBatches } from './worker-batches.js';
 
@@ -12,15 +13,19 @@ export interface BatchStreamOptions extends WindowOptions {
   readonly packedIn?: 'auto' | 'worker' | 'this-thread';
 }
 
-/** Fewer windows than this are packed before a worker thread has even started. */
-const WORKER_WINDOWS = 20_000;
+/**
+ * From so many events in memory on. Packing takes about 0.1 µs an event, a thread starts in 50 to 100 ms and
+ * takes 30 MB: for fewer events it would hardly earn its start within a run (docs/results.md, input).
+ */
+const WORKER_EVENTS = 500_000;
 
 export function openBatches(train: Histories, options: BatchStreamOptions): BatchStream {
   const { packedIn = 'auto', usersPerBatch, maxLength, windows } = options;
   const wanted = { usersPerBatch, maxLength, windows };
-  const worker =
-    packedIn === 'auto' ? countWindows(train, wanted) >= WORKER_WINDOWS : packedIn === 'worker';
-  if (worker) return new WorkerBatches(train, wanted);
+  // A file is never read by the thread that trains: a disk may keep it waiting.
+  const pays = train.items instanceof NumberFile || train.events >= WORKER_EVENTS;
+  if (packedIn === 'worker' || (packedIn === 'auto' && pays))
+    return new WorkerBatches(train, wanted);
   return {
     async *epoch(random, skip = 0) {
       yield* packedBatches(train, { ...wanted, random, skip });

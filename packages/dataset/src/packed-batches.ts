@@ -47,14 +47,9 @@ function windowOffsets(train: Histories, { maxLength, windows }: WindowOptions):
   return offsets;
 }
 
-/** How many windows one epoch has, and so how many batches. */
-export function countWindows(train: Histories, options: WindowOptions): number {
-  return windowOffsets(train, options)[train.rows]!;
-}
-
 /** How many batches one epoch of `packedBatches` has: for progress bars and learning-rate schedules. */
 export function countPackedBatches(train: Histories, options: WindowOptions): number {
-  return Math.ceil(countWindows(train, options) / options.usersPerBatch);
+  return Math.ceil(windowOffsets(train, options)[train.rows]! / options.usersPerBatch);
 }
 
 /** One epoch: every window once, in an order drawn from `random`. Users without events are skipped. */

@@ -34,7 +34,8 @@ export class WorkerBatches implements BatchStream {
           : items.subarray(0, items.length),
       ...{ begin, end, options },
     });
-    this.worker.on('message', (batch: PackedBatch | null) => this.waiting.shift()!.resolve(batch));
+    // Nobody waits any more for an answer that comes while the thread is being ended.
+    this.worker.on('message', (batch: PackedBatch | null) => this.waiting.shift()?.resolve(batch));
     this.worker.on('messageerror', (error) => this.fail('sent what cannot be read', error));
     this.worker.on('error', (error) => this.fail('failed', error));
     this.worker.on('exit', (code) => this.fail(`ended with code ${code}`));

@@ -124,10 +124,11 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   if (resumed) optimizer.restore(resumed.optimizer, resumedAtStep);
   const run: Run = {
     ...{ input, settings, random, model, parameters, optimizer, totalSteps, clock, fingerprint },
-    batches: openBatches(split.train, settings),
     evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
+    // Last of all, since it may start a thread, and only what follows is sure to end it.
+    batches: openBatches(split.train, settings),
   };
   try {
     await runEpochs(run, state);
