@@ -4,10 +4,11 @@
  * thread or in a worker thread.
  *
  * Run: npm run bench:data -- [--events 1000000,5000000,20000000] [--users 100000] [--items 20000]
- *                            [--batch 128] [--step-ms 10] [--folder .cache/bench-data] [--json]
+ *                            [--batch 128] [--step-ms 10] [--folder .cache/bench-data] [--database] [--json]
  *
- * Rows are made up and go straight into `buildDataset`, as the pages of a database would; users and items stay the
- * same however many the events, so that what grows is the events' doing. Each measurement is a process of its own:
+ * Rows are made up and go straight into `buildDataset`, as the pages of a database would; with --database they are
+ * generated in a private PostgreSQL server and read from there. Users and items stay the same however many the
+ * events, so that what grows is the events' doing. Each measurement is a process of its own:
  * peak memory is the highest resident set that the system saw. A "step" keeps the thread busy for --step-ms, as a
  * backend that computes on it does.
  */
@@ -17,16 +18,11 @@ import { cpus } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  buildDataset,
-  openBatches,
-  Spill,
-  splitTemporal,
-  type DatasetRow,
-  type Histories,
-} from '@nestrec/dataset';
+import { buildDataset, openBatches, Spill, splitTemporal, type Histories } from '@nestrec/dataset';
 import { fitCooccurrence, fitMarkov, fitPopularity } from '@nestrec/evaluation';
 import { createRandom } from '@nestrec/random';
+import { fillDatabase, madeUpRows, storedRows } from './data/rows.js';
+import { startPostgres } from '../helpers/postgres-server.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -36,6 +32,7 @@ const { values: flags } = parseArgs({
     batch: { type: 'string', default: '128' },
     'step-ms': { type: 'string', default: '10' },
     folder: { type: 'string', default: '.cache/bench-data' },
+    database: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     // Set by this program when it calls itself: which one measurement to take.
     measure: { type: 'string' },
@@ -66,31 +63,6 @@ type StepRates = Record<'thisThread' | 'worker', { perSecond: number; firstBatch
 const MAX_STEPS = 300;
 const peakMb = () => process.resourceUsage().maxRSS / 1_000;
 const seconds = (sinceMs: number) => (performance.now() - sinceMs) / 1_000;
-
-/** Users of about equal length; popular items first, times within two years. */
-function* rows(events: number, users: number, items: number): Generator<DatasetRow[]> {
-  const random = createRandom(1);
-  let batch: DatasetRow[] = [];
-  for (let u = 0; u < users; u++) {
-    const length = Math.floor(((u + 1) * events) / users) - Math.floor((u * events) / users);
-    const userId = `user-${String(u).padStart(8, '0')}`;
-    let timestampMs = Date.UTC(2025, 0, 1) + random.int(86_400_000);
-    for (let e = 0; e < length; e++) {
-      timestampMs += random.int((2 * 63_072_000_000) / length);
-      const itemId = `item-${Math.floor(items * random.uniform() ** 3)}`;
-      batch.push({
-        userId,
-        itemId,
-        timestampMs,
-        eventId: `event-${u}-${String(e).padStart(6, '0')}`,
-      });
-      if (batch.length < 10_000) continue;
-      yield batch;
-      batch = [];
-    }
-  }
-  yield batch;
-}
 
 const WINDOWS = { usersPerBatch: Number(flags.batch), maxLength: 50, windows: 'all' as const };
 
@@ -125,13 +97,16 @@ async function stepRate(train: Histories, packedIn: 'this-thread' | 'worker') {
   return { perSecond, firstBatchMs };
 }
 
-async function measure(events: number, place: Place): Promise<Measurement> {
+async function measure(events: number, place: Place, url: string | null): Promise<Measurement> {
   const [users, items] = [Number(flags.users), Number(flags.items)];
   const startMb = peakMb();
   await mkdir(flags.folder, { recursive: true });
   const spill = new Spill({ folder: flags.folder, eventsInMemory: 0 });
   let sinceMs = performance.now();
-  const dataset = await buildDataset(rows(events, users, items), place === 'file' ? { spill } : {});
+  const dataset = await buildDataset(
+    url === null ? madeUpRows(events, users, items) : storedRows(url),
+    place === 'file' ? { spill } : {},
+  );
   const [readSeconds, readMb] = [seconds(sinceMs), peakMb()];
   sinceMs = performance.now();
   const shares = { validationFraction: 0.1, testFraction: 0.1 };
@@ -155,14 +130,14 @@ async function measure(events: number, place: Place): Promise<Measurement> {
 }
 
 /** The same measurement in a process of its own. */
-function measureApart(events: number, place: Place): Measurement {
+function measureApart(events: number, place: Place, url: string | null): Measurement {
   const { status, stdout } = spawnSync(
     process.execPath,
     [
       ...process.execArgv,
       fileURLToPath(import.meta.url),
       ...process.argv.slice(2).filter((flag) => flag !== '--json'),
-      ...['--measure', `${events},${place}`],
+      ...['--measure', [events, place, ...(url === null ? [] : [url])].join(',')],
     ],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -184,17 +159,31 @@ function line(m: Measurement): string {
   return `| ${cells.join(' | ')} |`;
 }
 
+async function measureAll(sizes: readonly number[]): Promise<Measurement[]> {
+  const server = flags.database ? await startPostgres() : null;
+  const results: Measurement[] = [];
+  try {
+    for (const events of sizes) {
+      const url =
+        server === null
+          ? null
+          : await fillDatabase(server.url, events, Number(flags.users), Number(flags.items));
+      for (const place of ['memory', 'file'] as const) {
+        process.stderr.write(`${events} events, ${place}\n`);
+        results.push(measureApart(events, place, url));
+      }
+    }
+  } finally {
+    await server?.stop();
+  }
+  return results;
+}
+
 if (flags.measure !== undefined) {
-  const [events, place] = flags.measure.split(',');
-  process.stdout.write(JSON.stringify(await measure(Number(events), place as Place)));
+  const [events, place, url] = flags.measure.split(',');
+  process.stdout.write(JSON.stringify(await measure(Number(events), place as Place, url ?? null)));
 } else {
-  const sizes = flags.events.split(',').map(Number);
-  const results = sizes.flatMap((events) =>
-    (['memory', 'file'] as const).map((place) => {
-      process.stderr.write(`${events} events, ${place}\n`);
-      return measureApart(events, place);
-    }),
-  );
+  const results = await measureAll(flags.events.split(',').map(Number));
   const { users, items, batch, 'step-ms': stepMs } = flags;
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`;
   if (flags.json) {

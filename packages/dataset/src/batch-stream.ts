@@ -14,8 +14,8 @@ export interface BatchStreamOptions extends WindowOptions {
 }
 
 /**
- * From so many events in memory on. Packing takes about 0.1 µs an event, a thread starts in 50 to 100 ms and
- * takes 30 MB: for fewer events it would hardly earn its start within a run (docs/results.md, input).
+ * From so many events in memory on. Packing takes 0.1 to 0.2 µs an event, a thread starts in 60 ms and takes
+ * 15 MB: with fewer events it would not earn its start within an epoch (docs/results.md, input).
  */
 const WORKER_EVENTS = 500_000;
 

@@ -23,9 +23,9 @@ export function trainPrefixes(
   return new Histories(dataset.items, begin, end);
 }
 
-// A sample's histories take 64 MiB at most, cases that are all wanted 1 GiB: past this, a machine of
+// A sample's histories take 256 MiB at most, cases that are all wanted 1 GiB: past this, a machine of
 // ordinary size would be killed without a word.
-const MAX_SAMPLED_ENTRIES = 2 ** 24;
+const MAX_SAMPLED_ENTRIES = 2 ** 26;
 const MAX_HISTORY_ENTRIES = 2 ** 28;
 
 /**

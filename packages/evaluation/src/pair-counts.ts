@@ -84,6 +84,7 @@ function sparseRows(expected: Float64Array, itemCount: number, kept: number): Ro
   const weights = new Float32Array(capacity);
   const offsets = new Int32Array(itemCount + 2);
   const line = new Float64Array(itemCount + 1);
+  const histogram = new Int32Array(ALIKE_FROM + 1);
   let touched: number[] = [];
   let size = 0;
   return {
@@ -92,14 +93,16 @@ function sparseRows(expected: Float64Array, itemCount: number, kept: number): Ro
       line[other]!++;
     },
     endRow(item) {
-      if (touched.length > most) touched.sort((a, b) => line[b]! - line[a]! || a - b);
-      touched.forEach((other, i) => {
-        if (i < most) {
-          columns[size] = other;
-          weights[size++] = line[other]!;
-        }
+      const bar = touched.length > most ? barOf(touched, line, most, histogram) : ALL;
+      let ties = bar.ties;
+      for (const other of touched) {
+        const count = line[other]!;
         line[other] = 0;
-      });
+        const alike = Math.min(count, ALIKE_FROM);
+        if (alike < bar.count || (alike === bar.count && ties-- <= 0)) continue;
+        columns[size] = other;
+        weights[size++] = count;
+      }
       touched = [];
       offsets[item + 1] = size;
     },
@@ -109,6 +112,35 @@ function sparseRows(expected: Float64Array, itemCount: number, kept: number): Ro
       weights: weights.subarray(0, size),
     }),
   };
+}
+
+/** Counts from here on are alike when it comes to which are kept. */
+const ALIKE_FROM = 2 ** 16;
+
+/** Pairs with a higher count are kept, and so many of those with this one, the first that were met. */
+interface Bar {
+  readonly count: number;
+  readonly ties: number;
+}
+const ALL: Bar = { count: 0, ties: Infinity };
+
+/** The bar that `most` of the touched items pass: counted, since sorting every row would take minutes. */
+function barOf(
+  touched: readonly number[],
+  line: Float64Array,
+  most: number,
+  histogram: Int32Array,
+): Bar {
+  let highest = 0;
+  for (const other of touched) {
+    const alike = Math.min(line[other]!, ALIKE_FROM);
+    histogram[alike]!++;
+    if (alike > highest) highest = alike;
+  }
+  let [count, above] = [highest, 0];
+  while (above + histogram[count]! < most) above += histogram[count--]!;
+  histogram.fill(0, 0, highest + 1);
+  return { count, ties: most - above };
 }
 
 /** Counts the pairs of items `first ..`, as many as `expected` has, in one pass. */
