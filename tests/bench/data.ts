@@ -66,10 +66,12 @@ const seconds = (sinceMs: number) => (performance.now() - sinceMs) / 1_000;
 
 const WINDOWS = { usersPerBatch: Number(flags.batch), maxLength: 50, windows: 'all' as const };
 
+/** Goes through one epoch; returns how many batches it has. */
 async function epoch(train: Histories): Promise<number> {
   const stream = openBatches(train, { ...WINDOWS, packedIn: 'this-thread' });
+  const batches = stream.epoch(createRandom(2))[Symbol.asyncIterator]();
   let count = 0;
-  for await (const _batch of stream.epoch(createRandom(2))) count++;
+  while ((await batches.next()).done !== true) count++;
   await stream.close();
   return count;
 }
@@ -82,17 +84,17 @@ function keepBusy(forMs: number): void {
 async function stepRate(train: Histories, packedIn: 'this-thread' | 'worker') {
   const openedMs = performance.now();
   const stream = openBatches(train, { ...WINDOWS, packedIn });
-  let [count, firstBatchMs, startedMs] = [0, 0, 0];
-  for await (const _batch of stream.epoch(createRandom(2))) {
-    if (count === 0) {
-      firstBatchMs = performance.now() - openedMs;
-      startedMs = performance.now();
-    }
-    if (count++ === MAX_STEPS) break;
+  const batches = stream.epoch(createRandom(2))[Symbol.asyncIterator]();
+  await batches.next();
+  const firstBatchMs = performance.now() - openedMs;
+  const startedMs = performance.now();
+  let steps = 0;
+  do {
     keepBusy(Number(flags['step-ms']));
     await nextTurn();
-  }
-  const perSecond = (count - 1) / seconds(startedMs);
+    steps++;
+  } while (steps < MAX_STEPS && (await batches.next()).done !== true);
+  const perSecond = steps / seconds(startedMs);
   await stream.close();
   return { perSecond, firstBatchMs };
 }

@@ -30,6 +30,9 @@ export function* madeUpRows(events: number, users: number, items: number): Gener
   yield batch;
 }
 
+/** Events of one statement: few enough for the limit that statements have. */
+const STATEMENT_EVENTS = 200_000;
+
 /** A new database with so many events, made by the server itself; returns its address. */
 export async function fillDatabase(
   serverUrl: string,
@@ -40,14 +43,15 @@ export async function fillDatabase(
   const { url } = await createTemplate(serverUrl);
   const db = await openPostgres({ url, max: 1, allowUnsafeDurability: true });
   try {
-    await db.query(
-      `INSERT INTO interactions (event_id, user_id, item_id, type, ts, value)
+    for (let from = 0; from < events; from += STATEMENT_EVENTS)
+      await db.query(
+        `INSERT INTO interactions (event_id, user_id, item_id, type, ts, value)
        SELECT 'event-' || e, 'user-' || lpad((e % $2)::text, 8, '0'),
               'item-' || floor($3 * random() ^ 3), 'view',
               timestamptz '2025-01-01' + random() * interval '2 years', NULL
-       FROM generate_series(0, $1::bigint - 1) e`,
-      [events, users, items],
-    );
+       FROM generate_series($1::bigint, $4::bigint - 1) e`,
+        [from, users, items, Math.min(events, from + STATEMENT_EVENTS)],
+      );
     await db.query('ANALYZE interactions');
   } finally {
     await db.close();
