@@ -64,4 +64,12 @@ describe('counted pairs', () => {
       expect(row.get(itemCount)).toBe(itemCount);
     }
   });
+
+  it('of equally frequent pairs keep those that were met first', () => {
+    const others = Array.from({ length: 100 }, (_, i) => 150 - i);
+    const histories = others.map((other) => Int32Array.of(1, other));
+    const next = { before: 0, after: 1, itself: true };
+    const counts = countPairs(histories, 150, next, { maxPairs: 0, bufferPairs: 2 ** 20 });
+    expect([...rowOf(counts, 1).keys()]).toEqual(others.slice(0, 64));
+  });
 });
