@@ -72,4 +72,12 @@ describe('counted pairs', () => {
     const counts = countPairs(histories, 150, next, { maxPairs: 0, bufferPairs: 2 ** 20 });
     expect([...rowOf(counts, 1).keys()]).toEqual(others.slice(0, 64));
   });
+
+  it('are all kept as long as all together are few, however many one item has', () => {
+    const histories = Array.from({ length: 100 }, (_, i) => Int32Array.of(1, i + 2));
+    const next = { before: 0, after: 1, itself: true };
+    const keptOf = (maxPairs: number) =>
+      rowOf(countPairs(histories, 1_000, next, { maxPairs, bufferPairs: 2 ** 20 }), 1).size;
+    expect([100, 99, 70, 10].map(keptOf)).toEqual([100, 99, 70, 64]);
+  });
 });

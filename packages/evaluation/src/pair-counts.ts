@@ -24,13 +24,13 @@ export interface Neighbourhood {
 }
 
 export interface PairLimits {
-  /** Pairs kept in all, shared out evenly over the items: each keeps its most frequent ones. */
+  /** Pairs kept in all: where there are more, items keep their most frequent ones, up to one same number. */
   readonly maxPairs: number;
   /** Pairs counted in one pass over the histories. */
   readonly bufferPairs: number;
 }
 
-/** 268 MB of pairs (no item of Amazon Beauty has to leave any out) and 67 MB of buffer at most. */
+/** 268 MB of pairs (Amazon Beauty has 16 MB of them) and 67 MB of buffer at most. */
 const LIMITS: PairLimits = { maxPairs: 2 ** 25, bufferPairs: 2 ** 24 };
 /** Kept per item however many items there are. */
 const LEAST_KEPT = 64;
@@ -42,8 +42,7 @@ export function countPairs(
   limits: PairLimits = LIMITS,
 ): PairCounts {
   const expected = pairsToCount(histories, itemCount, neighbourhood);
-  const kept = Math.max(LEAST_KEPT, Math.floor(limits.maxPairs / itemCount));
-  const rows = sparseRows(expected, itemCount, kept);
+  const rows = sparseRows(expected, itemCount, keptPerItem(expected, itemCount, limits.maxPairs));
   for (let first = 1, last = 1; first <= itemCount; first = ++last) {
     let total = expected[first]!;
     while (last < itemCount && total + expected[last + 1]! <= limits.bufferPairs)
@@ -69,6 +68,21 @@ function pairsToCount(
   return expected;
 }
 
+const pairsKept = (expected: Float64Array, most: number) =>
+  expected.reduce((sum, count) => sum + Math.min(count, most), 0);
+
+/** The most pairs that every item may keep so that all together are not too many. */
+function keptPerItem(expected: Float64Array, itemCount: number, maxPairs: number): number {
+  if (pairsKept(expected, itemCount) <= maxPairs) return itemCount;
+  let [kept, tooMany] = [LEAST_KEPT, itemCount];
+  while (tooMany - kept > 1) {
+    const middle = (kept + tooMany) >>> 1;
+    if (pairsKept(expected, middle) <= maxPairs) kept = middle;
+    else tooMany = middle;
+  }
+  return kept;
+}
+
 /** Rows in the making: `add` pairs of one item, then `endRow`; items come in order. */
 interface RowsInTheMaking {
   add(other: number): void;
@@ -76,9 +90,8 @@ interface RowsInTheMaking {
   finish(): PairCounts;
 }
 
-function sparseRows(expected: Float64Array, itemCount: number, kept: number): RowsInTheMaking {
-  const most = Math.min(itemCount, kept);
-  const capacity = expected.reduce((sum, count) => sum + Math.min(count, most), 0);
+function sparseRows(expected: Float64Array, itemCount: number, most: number): RowsInTheMaking {
+  const capacity = pairsKept(expected, most);
   // Memory that is never written to is never taken: a bound that is too high costs nothing.
   const columns = new Int32Array(capacity);
   const weights = new Float32Array(capacity);
