@@ -186,7 +186,7 @@ export const OutputNotWritable = defineError('output_not_writable', {
 export const StagingFailed = defineError('staging_failed', {
   status: 500,
   exitCode: 74,
-  publicMessage: 'The import could not use its temporary files.',
+  publicMessage: 'Temporary files could not be used.',
 });
 export const ModelNotFound = defineError('model_not_found', {
   status: 404,
@@ -281,4 +281,9 @@ export const EventLogGap = defineError('event_log_gap', {
   status: 500,
   exitCode: 70,
   publicMessage: 'The event log does not hold what follows the last applied event.',
+});
+export const WorkerFailed = defineError('worker_failed', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'A worker thread of nestrec ended before its work was done.',
 });

@@ -17,6 +17,7 @@ export {
 } from './train-model.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
+  fitBaselines,
   qualityRows,
   rankPart,
   reportQuality,

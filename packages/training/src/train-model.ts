@@ -8,7 +8,13 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
-import { countPackedBatches, packedBatches, type PackedBatch, type Split } from '@nestrec/dataset';
+import {
+  countPackedBatches,
+  openBatches,
+  type BatchStream,
+  type PackedBatch,
+  type Split,
+} from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
 import { createModel, type Model, type Parameters } from '@nestrec/model';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
@@ -76,6 +82,7 @@ interface Run {
   readonly model: Model;
   readonly parameters: Parameters;
   readonly optimizer: AdamW;
+  readonly batches: BatchStream;
   readonly evaluation: EarlyEvaluation;
   readonly totalSteps: number;
   readonly speed: ReturnType<typeof createSpeedometer>;
@@ -120,6 +127,8 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
+    // Last of all, since it may start a thread, and only what follows is sure to end it.
+    batches: openBatches(split.train, settings),
   };
   try {
     await runEpochs(run, state);
@@ -135,6 +144,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       resumedAtStep,
     };
   } finally {
+    await run.batches.close();
     optimizer.dispose();
     disposeTensors(parameters);
     model.dispose();
@@ -194,18 +204,13 @@ function createOptimizer(
 }
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {
-  const { settings, input } = run;
+  const { settings } = run;
   const goesOn = () =>
     state.epoch <= settings.maxEpochs && !shouldStop(state.stopping, settings.patience);
   while (goesOn()) {
-    const batches = packedBatches(input.split.train, {
-      ...settings,
-      random: run.random.fork(`batches/${state.epoch}`),
-    });
-    let index = 0;
-    for (const batch of batches) {
-      // A resumed epoch draws the same batches again and skips those that were done.
-      if (index++ < state.batchInEpoch) continue;
+    // A resumed epoch has the same batches in the same order; those that were done are left out.
+    const random = run.random.fork(`batches/${state.epoch}`);
+    for await (const batch of run.batches.epoch(random, state.batchInEpoch)) {
       takeStep(run, state, batch);
       await pause(run, state);
     }

@@ -101,6 +101,7 @@ async function train(
       db: platform.db,
       modelsDir: platform.folders.models,
       checkpointsDir: platform.folders.checkpoints,
+      eventsInMemory: context.config.eventsInMemory,
       version,
       continues: killed !== null,
       config: { ...modelSwitches(options.preset), sizes: options.sizes, blocks: options.blocks },
