@@ -13,7 +13,13 @@ export {
   type BackendOptions,
   type BackendReport,
 } from './backend.js';
-export { BACKENDS, findBackend, isBackendName, type BackendName } from './backend-list.js';
+export {
+  BACKENDS,
+  findBackend,
+  isBackendName,
+  LAST_RESORT,
+  type BackendName,
+} from './backend-list.js';
 export { measureBackend, type BackendMeasurement } from './backend-measurements.js';
 export {
   diagonalScan,
