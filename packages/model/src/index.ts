@@ -23,6 +23,8 @@ export {
   type LossSettings,
   type Model,
   type PackedInputs,
+  type RowGradients,
 } from './model.js';
+export type { BatchPart, StepMasks } from './step-masks.js';
 export type { Parameters } from './packed-tensors.js';
 export { compareGolden, type GoldenReport } from './golden.js';

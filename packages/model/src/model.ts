@@ -7,15 +7,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import { InternalError, InvalidConfig } from '@nestrec/errors';
-import type { Random } from '@nestrec/random';
 import {
   createSegmentMatrices,
-  dropoutMask,
   gatherRows,
   hostNumbers,
   nestedCrossEntropy,
   nestedMask,
-  requireRates,
   scatterAddRows,
   toNamedArrays,
   type NestedCrossEntropy,
@@ -27,12 +24,12 @@ import {
   blockForward,
   type BlockConstants,
   type BlockForward,
-  type BlockMasks,
   type RowLayout,
 } from './block.js';
 import { itemRows, itemRowsBackward } from './item-table.js';
 import { nestedShape, packArrays, unpackArrays } from '@nestrec/parameters';
 import { blockTensors, type Parameters } from './packed-tensors.js';
+import { drawMasks, NO_MASKS, type MaskSettings, type StepMasks } from './step-masks.js';
 import { blockPrefix, LOG_SCORE_SCALE } from '@nestrec/parameters';
 
 /** Packed rows with the item fed at each row; 0 = empty history: x = p and h stays 0. */
@@ -50,15 +47,9 @@ export interface HistoryRows extends PackedInputs {
   readonly lastRows: Int32Array;
 }
 
-export interface LossSettings {
+export interface LossSettings extends MaskSettings {
   /** Weight of each size, at any scale (normalised to sum 1). Default: all equal. */
   readonly lossWeights?: readonly number[];
-  /** Dropout rate of each segment, at all four sites. Default: none. */
-  readonly dropout?: readonly number[];
-  /** Rate at which R_i is dropped, by segment and item. Default: none. */
-  readonly residualDrop?: readonly number[];
-  /** Draws a few integers a call; required when a rate is above 0. */
-  readonly random?: Random;
   /** Items per chunk of the cross-entropy; 0 = by memory. */
   readonly itemChunk?: number;
 }
@@ -69,6 +60,11 @@ export interface LossAndGradients {
   readonly lossBySize: readonly number[];
   /** By packed name; `AdamW.step` disposes them. */
   readonly gradients: Map<string, tf.Tensor>;
+}
+
+export interface RowGradients extends LossAndGradients {
+  /** By the item rows that the loss was computed with, [N + 1, D]. */
+  readonly items: tf.Tensor2D;
 }
 
 /** All item vectors on the backend, as they stand for one set of parameters. */
@@ -89,6 +85,27 @@ export interface Model {
     batch: LabelledRows,
     settings?: LossSettings,
   ): LossAndGradients;
+  /**
+   * The parts that `lossAndGradients` is made of, for models that share a step: masks, item rows of this
+   * model's items (row 0 = padding), loss with any item rows, and back from the gradient of the own rows. The
+   * caller disposes all tensors.
+   */
+  readonly parts: {
+    drawMasks(rows: number, settings: LossSettings): StepMasks;
+    itemRows(parameters: TensorMap, masks: StepMasks): tf.Tensor2D;
+    rowGradients(
+      parameters: Parameters,
+      table: tf.Tensor2D,
+      batch: LabelledRows,
+      masks: StepMasks,
+      settings: LossSettings,
+    ): RowGradients;
+    itemGradients(
+      upstream: tf.Tensor2D,
+      parameters: TensorMap,
+      masks: StepMasks,
+    ): ReadonlyMap<string, tf.Tensor>;
+  };
   itemTable(parameters: TensorMap): ItemTable;
   /** z of every row, [rows, D]; the caller disposes it. */
   forward(parameters: TensorMap, table: ItemTable, batch: PackedInputs): tf.Tensor2D;
@@ -96,8 +113,6 @@ export interface Model {
   lastStates(parameters: TensorMap, table: ItemTable, histories: HistoryRows): Float32Array;
   dispose(): void;
 }
-
-const NO_MASKS: BlockMasks = { recurrence: null, inner: null, output: null };
 
 /** @param features N x F, row-major, of the items in the order of their ids. */
 export function createModel(config: ModelConfig, features: Float32Array): Model {
@@ -124,6 +139,23 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
     exportParameters: (packed) => unpackArrays(config, toNamedArrays(packed)),
     lossAndGradients: (parameters, batch, settings = {}) =>
       lossAndGradients(parts, parameters, batch, settings),
+    parts: {
+      drawMasks: (rows, settings) => drawMasks(config, constants.matrices, rows, settings),
+      itemRows: (parameters, masks) =>
+        tf.tidy(() => itemRows(parameters, featureRows, numItems, masks.residual)),
+      rowGradients: (parameters, table, batch, masks, settings) =>
+        rowGradients(parts, parameters, table, batch, masks, settings),
+      itemGradients: (upstream, parameters, masks) =>
+        new Map(
+          Object.entries(
+            tf.tidy(() =>
+              Object.fromEntries(
+                itemRowsBackward(upstream, parameters, featureRows, masks.residual),
+              ),
+            ),
+          ),
+        ),
+    },
     itemTable(parameters) {
       const rows = tf.tidy(() => itemRows(parameters, featureRows, numItems, null));
       return { rows, dispose: () => rows.dispose() };
@@ -198,62 +230,39 @@ function normalisedWeights(weights: readonly number[] | undefined, sizes: number
   return weights.map((weight) => weight / sum);
 }
 
-interface Masks {
-  readonly embedding: tf.Tensor2D | null;
-  readonly blocks: readonly BlockMasks[];
-  readonly residual: tf.Tensor2D | null;
-}
-
-/** All masks of one step, drawn in a fixed order. */
-function drawMasks({ config, constants }: Parts, rows: number, settings: LossSettings): Masks {
-  const { sizes, numItems, blocks } = config;
-  const none = sizes.map(() => 0);
-  const dropout = settings.dropout ?? none;
-  const residualDrop = settings.residualDrop ?? none;
-  requireRates('dropout', dropout, sizes.length);
-  requireRates('residualDrop', residualDrop, sizes.length);
-  if ([...dropout, ...residualDrop].every((rate) => rate === 0)) {
-    return {
-      embedding: null,
-      blocks: new Array<BlockMasks>(blocks).fill(NO_MASKS),
-      residual: null,
-    };
-  }
-  const { random } = settings;
-  if (random === undefined) throw new InternalError({ detail: 'dropout needs a random stream.' });
-  const draw = () => dropoutMask(rows, sizes, dropout, random);
-  const bySegment = config.itemResidual
-    ? dropoutMask(
-        numItems,
-        sizes.map((_, i) => i + 1),
-        residualDrop,
-        random,
-      )
-    : null;
-  return {
-    embedding: draw(),
-    blocks: Array.from({ length: blocks }, () => ({
-      recurrence: draw(),
-      inner: draw(),
-      output: draw(),
-    })),
-    residual: bySegment === null ? null : tf.matMul(bySegment, constants.matrices.spread),
-  };
-}
-
 function lossAndGradients(
   parts: Parts,
   parameters: Parameters,
   batch: LabelledRows,
   settings: LossSettings,
 ): LossAndGradients {
-  const { config, features, constants } = parts;
+  const { config, features } = parts;
+  let result: RowGradients | undefined;
+  const tensors = tf.tidy(() => {
+    const masks = drawMasks(config, parts.constants.matrices, batch.rows, settings);
+    const table = itemRows(parameters, features, config.numItems, masks.residual);
+    result = rowGradients(parts, parameters, table, batch, masks, settings);
+    const back = itemRowsBackward(result.items, parameters, features, masks.residual);
+    return Object.fromEntries([...result.gradients, ...back]);
+  });
+  const { loss, lossBySize } = result!;
+  return { loss, lossBySize, gradients: new Map(Object.entries(tensors)) };
+}
+
+/** Loss, and its gradients by the item rows and by all parameters that are not behind them. */
+function rowGradients(
+  parts: Parts,
+  parameters: Parameters,
+  table: tf.Tensor2D,
+  batch: LabelledRows,
+  masks: StepMasks,
+  settings: LossSettings,
+): RowGradients {
+  const { config, constants } = parts;
   const weights = normalisedWeights(settings.lossWeights, config.sizes.length);
   let result: NestedCrossEntropy | undefined;
-  const tensors = tf.tidy(() => {
+  const { items, ...tensors } = tf.tidy(() => {
     const layout = layoutOf(batch);
-    const masks = drawMasks(parts, batch.rows, settings);
-    const table = itemRows(parameters, features, config.numItems, masks.residual);
     const embedded = gatherRows(table, batch.inputs);
     let x =
       masks.embedding === null ? embedded : (tf.mul(embedded, masks.embedding) as tf.Tensor2D);
@@ -280,17 +289,16 @@ function lossAndGradients(
         gradients[`${blockPrefix(block)}.${name}`] = tensor;
     }
     if (masks.embedding !== null) dx = tf.mul(dx, masks.embedding);
-    const dTable = tf.add(result.gradients.items, scatterAddRows(batch.inputs, dx, table.shape[0]));
-    const back = itemRowsBackward(dTable as tf.Tensor2D, parameters, features, masks.residual);
-    for (const [name, tensor] of back) gradients[name] = tensor;
     const { logScales } = result.gradients;
     if (logScales !== null) gradients[LOG_SCORE_SCALE] = tf.tensor1d(logScales);
-    return gradients;
+    const fed = scatterAddRows(batch.inputs, dx, table.shape[0]);
+    return { ...gradients, items: tf.add(result.gradients.items, fed) };
   });
+  const { loss, lossBySize } = result!;
   return {
-    loss: result!.loss,
-    lossBySize: result!.lossBySize,
+    ...{ loss, lossBySize },
     gradients: new Map(Object.entries(tensors)),
+    items: items as tf.Tensor2D,
   };
 }
 

@@ -24,11 +24,13 @@ export interface AdamWOptions {
 export interface AdamW {
   /**
    * One step; updates the variables in place and disposes the gradients. A parameter without a gradient
-   * stays as it is. The norm returned is that before clipping.
+   * stays as it is. The norm returned is that before clipping; whoever steps only a part of the parameters
+   * hands over the norm of all gradients.
    */
   step(
     parameters: ReadonlyMap<string, tf.Variable>,
     gradients: TensorMap,
+    norm?: number,
   ): { readonly gradientNorm: number };
   /** Steps done so far. */
   steps(): number;
@@ -78,8 +80,7 @@ export function createAdamW(options: AdamWOptions): AdamW {
   };
 
   return {
-    step(parameters, gradients) {
-      const gradientNorm = globalNorm(gradients);
+    step(parameters, gradients, gradientNorm = globalNorm(gradients)) {
       steps++;
       const scale = Math.min(1, options.clipNorm / (gradientNorm + CLIP_EPSILON));
       for (const [name, gradient] of gradients) {

@@ -45,12 +45,16 @@ function fillColumns(
 /**
  * A mask [rows, D]; null where no segment drops anything. With sizes 1, 2, .. M it has one column per segment:
  * whole segments of a row drop together once it is spread over D.
+ *
+ * @param kept rows of it that are wanted, in order; default all. Drawn are always all of them, so that parts of a
+ *   batch together have the masks of the whole.
  */
 export function dropoutMask(
   rows: number,
   sizes: readonly number[],
   rates: readonly number[],
   random: Random,
+  kept?: Int32Array,
 ): tf.Tensor2D | null {
   if (rates.every((rate) => rate === 0) || rows === 0) return null;
   const width = sizes.at(-1)!;
@@ -61,5 +65,8 @@ export function dropoutMask(
     else
       for (let r = 0; r < mask.length; r += width) mask.fill(1, r + segment.begin, r + segment.end);
   });
-  return tf.tensor2d(mask, [rows, width]);
+  if (kept === undefined) return tf.tensor2d(mask, [rows, width]);
+  const part = new Float32Array(kept.length * width);
+  kept.forEach((row, i) => part.set(mask.subarray(row * width, (row + 1) * width), i * width));
+  return tf.tensor2d(part, [kept.length, width]);
 }

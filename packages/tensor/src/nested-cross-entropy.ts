@@ -69,10 +69,14 @@ function cutItems(
 ): ItemChunk[] {
   const total = columns.shape[1];
   const chunks: ItemChunk[] = [];
+  // Where one chunk holds all items a segment's columns stand together: read once, not once a slice.
+  const whole = total <= chunkItems ? (columns.dataSync() as Float32Array) : null;
   for (let from = 0; from < total; from += chunkItems) {
     const count = Math.min(chunkItems, total - from);
     const cut = segments.map(({ begin, width }) =>
-      tf.slice(columns, [begin, from], [width, count]),
+      whole === null
+        ? tf.slice(columns, [begin, from], [width, count])
+        : tf.tensor2d(whole.subarray(begin * total, (begin + width) * total), [width, total]),
     );
     chunks.push({
       count,
