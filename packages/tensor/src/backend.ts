@@ -48,6 +48,11 @@ async function quietly<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Name under which TensorFlow.js knows the backend at work: `tensorflow` stands for both native ones. */
+export function activeBackend(): string {
+  return tf.getBackend();
+}
+
 async function activate(name: string): Promise<void> {
   if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js refused backend ${name}`);
   await tf.ready();

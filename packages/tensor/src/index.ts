@@ -8,6 +8,7 @@ export {
   type TensorMap,
 } from './arrays.js';
 export {
+  activeBackend,
   BACKENDS,
   selectBackend,
   type BackendName,
