@@ -123,7 +123,8 @@ describe('nestrec, from files to answers', () => {
         '8',
         '--json',
       ],
-      { NESTREC_BACKEND: 'wasm' },
+      // Two, however small the set: threads start from dist/ too.
+      { NESTREC_BACKEND: 'wasm', NESTREC_TRAIN_WORKERS: '2' },
     );
     expect(trained, trained.output).toMatchObject({ code: 0 });
     expect(json<{ manifest: unknown }>(trained).manifest).toMatchObject({ version: 'v1' });

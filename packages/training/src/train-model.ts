@@ -42,7 +42,7 @@ export interface TrainModelInput {
    * Threads that share each step; the result is the same within rounding. Default: by the backend, the cores and
    * the size of the step.
    */
-  readonly workers?: number | undefined;
+  readonly workers?: number | null | undefined;
 }
 
 export interface CheckpointOptions {

@@ -1,6 +1,12 @@
 /** Settings of the command line and the all-in-one process; `.env.example` is made from them. */
 import { apiConfig } from '@nestrec/api';
-import { choiceSetting, LOG_LEVELS, textSetting, type Config } from '@nestrec/runtime';
+import {
+  choiceSetting,
+  integerSetting,
+  LOG_LEVELS,
+  textSetting,
+  type Config,
+} from '@nestrec/runtime';
 
 export const cliSettings = {
   dataDir: textSetting({
@@ -19,6 +25,14 @@ export const cliSettings = {
     choices: ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'],
     default: null,
     description: 'TensorFlow.js backend of training; unset takes the fastest that loads',
+  }),
+  trainWorkers: integerSetting({
+    env: 'NESTREC_TRAIN_WORKERS',
+    default: null,
+    min: 1,
+    max: 64,
+    description:
+      'Threads that share each training step on wasm and cpu; unset takes one per core where the step is large enough',
   }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({

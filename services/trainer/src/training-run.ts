@@ -44,6 +44,8 @@ export interface TrainingRunOptions {
   readonly onStage?: (stage: string) => void;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly signal?: AbortSignal;
+  /** Threads that share each training step; null: as fits the backend and the machine. */
+  readonly workers?: number | null;
 }
 
 const CHECKPOINT_EVERY_MS = 15_000;
@@ -81,6 +83,7 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
     },
     onProgress: options.onProgress,
     signal: options.signal,
+    workers: options.workers,
   });
   stage('Measuring quality beside the baselines');
   const model = createTrainedModel(config, trained.parameters, data.features);

@@ -25,7 +25,15 @@ const CONFIG: ModelConfig = {
 function histories(users: number): Ragged {
   const random = createRandom(5);
   const lengths = Array.from({ length: users }, () => 1 + random.int(9));
-  const offsets = Int32Array.from([0, ...lengths.map(((sum) => (n) => (sum += n))(0))]);
+  const offsets = Int32Array.from([
+    0,
+    ...lengths.map(
+      (
+        (sum) => (n) =>
+          (sum += n)
+      )(0),
+    ),
+  ]);
   const items = Int32Array.from({ length: offsets.at(-1)! }, () => 1 + random.int(ITEMS));
   return { offsets, items };
 }

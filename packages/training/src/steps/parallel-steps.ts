@@ -141,4 +141,3 @@ async function dissolve({
   await Promise.all(threads.map((thread) => thread.end()));
   first?.dispose();
 }
-

@@ -14,7 +14,7 @@ export interface ReplicaCountInput {
 /** Backends whose kernels keep to one core. */
 const ONE_CORE = ['wasm', 'cpu'];
 /** Items x dimensions x users of a step from which a second replica pays (docs/results.md). */
-const LEAST_WORK = 10_000_000;
+const LEAST_WORK = 4_000_000;
 
 export function replicaCount(input: ReplicaCountInput): {
   readonly replicas: number;

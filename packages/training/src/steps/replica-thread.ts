@@ -6,7 +6,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { InternalError } from '@nestrec/errors';
 import { selectBackend, type BackendName } from '@nestrec/tensor';
-import { answer, type ReplicaAnswer, type ReplicaCall, type ReplicaStart } from './replica-calls.js';
+import {
+  answer,
+  type ReplicaAnswer,
+  type ReplicaCall,
+  type ReplicaStart,
+} from './replica-calls.js';
 import { createReplica } from './replica.js';
 
 if (parentPort === null) throw new InternalError({ detail: 'a replica runs on a thread only.' });

@@ -90,6 +90,7 @@ export async function trainDemo(
     onStage: show.onStage,
     onProgress: show.onProgress,
     signal,
+    workers: platform.config.trainWorkers,
   });
 }
 
