@@ -264,7 +264,7 @@ function lossAndGradients(
   let result: RowGradients | undefined;
   const tensors = tf.tidy(() => {
     const masks = drawMasks(config, parts.constants.matrices, batch.rows, settings);
-    const table = itemRows(parameters, features, config.numItems, masks.residual);
+    const table = tf.tidy(() => itemRows(parameters, features, config.numItems, masks.residual));
     result = rowGradients(parts, parameters, table, batch, masks, settings);
     const back = itemRowsBackward(result.items, parameters, features, masks.residual);
     return Object.fromEntries([...result.gradients, ...back]);

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendUnavailable, excerpt } from '@nestrec/errors';
+import { guardHeap, type WasmModule } from './wasm-heap.js';
 
 export const BACKENDS = ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
@@ -73,6 +74,7 @@ async function loadWasm(): Promise<void> {
     wasm.setWasmPaths(`${dirname(manifest)}${sep}wasm-out${sep}`);
   }
   await activate('wasm');
+  guardHeap((tf.backend() as unknown as { wasm: WasmModule }).wasm);
 }
 
 async function loadCpu(): Promise<void> {

@@ -25,6 +25,7 @@ export {
 export { dropoutMask, requireRates } from './dropout.js';
 export {
   nestedCrossEntropy,
+  scoresAtOnce,
   type NestedCrossEntropy,
   type NestedCrossEntropyInput,
 } from './nested-cross-entropy.js';
@@ -52,3 +53,4 @@ export {
   spreadValues,
   type SegmentMatrices,
 } from './segments.js';
+export { WASM_HEAP_BYTES, WASM_HEAP_CURE } from './wasm-heap.js';

@@ -22,7 +22,7 @@ import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
 import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
-import { createSteps } from './steps/create-steps.js';
+import { createSteps, planSteps } from './steps/plan-steps.js';
 import type { TrainingSteps } from './steps/training-steps.js';
 import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
 
@@ -91,7 +91,8 @@ interface Run {
  * Trains one model.
  *
  * @throws InsufficientData when there is nothing to learn or to judge; InvalidConfig and
- *   InvalidModelConfig for settings that do not fit; TrainingDiverged when a loss or a gradient is not
+ *   InvalidModelConfig for settings that do not fit; InsufficientMemory for a model that does not fit the
+ *   backend; TrainingThreadFailed; TrainingDiverged when a loss or a gradient is not
  *   finite; Interrupted when `signal` is aborted; InvalidInput for a checkpoint that is refused.
  */
 export async function trainModel(input: TrainModelInput): Promise<TrainingResult> {
@@ -99,6 +100,8 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const settings = checkSettings(input.settings, config.sizes);
   const validation = split.cases('validation');
   checkData(config, split.train, validation, features);
+  const plan = planSteps(config, settings, split.train, input.workers ?? null);
+  if (plan.note !== null) input.onProgress?.({ kind: 'note', text: plan.note });
   const clock = input.clock ?? systemClock;
   const startedMs = clock.now();
   const fingerprint = fingerprintOf({
@@ -121,8 +124,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
       random: random.state(),
     },
-    input.workers ?? null,
-    (text) => input.onProgress?.({ kind: 'note', text }),
+    plan,
   );
   const run: Run = {
     ...{ input, settings, random, steps, totalSteps, clock, fingerprint },

@@ -3,9 +3,12 @@
  * its memory, an exit) ends the pending call and every later one with `TrainingThreadFailed`: nothing waits forever.
  */
 import type { Worker } from 'node:worker_threads';
-import { excerpt, TrainingThreadFailed } from '@nestrec/errors';
+import { TrainingThreadFailed } from '@nestrec/errors';
 import type { ReplicaAnswer, ReplicaCall, ReplicaStart } from './replica-calls.js';
 import { startThread } from './thread-file.js';
+
+/** Characters of a thread's own error text. */
+const LONGEST_MESSAGE = 300;
 
 type Value = number | string | null;
 
@@ -50,12 +53,12 @@ function answersOf(thread: Worker, rank: number) {
   thread.on('message', (answer: ReplicaAnswer) => {
     if ('failure' in answer) {
       const { message, stack } = answer.failure;
-      return fail(`failed (${excerpt(message)})`, stack ?? message);
+      return fail(`failed (${message.slice(0, LONGEST_MESSAGE)})`, stack ?? message);
     }
     waiting?.resolve(answer.value);
     waiting = null;
   });
-  thread.on('error', (error) => fail(`failed (${excerpt(error.message)})`, error));
+  thread.on('error', (error) => fail(`failed (${error.message.slice(0, LONGEST_MESSAGE)})`, error));
   thread.on('messageerror', (error) => fail(`gave no readable answer (${error.message})`, error));
   thread.on('exit', (code) => fail(`ended with code ${code}`));
   return {
