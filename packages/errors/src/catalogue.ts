@@ -163,6 +163,16 @@ export const TrainingDiverged = defineError('training_diverged', {
   exitCode: 1,
   publicMessage: 'Training produced numbers that are not finite.',
 });
+export const TrainingThreadFailed = defineError('training_thread_failed', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'A thread of the training failed.',
+});
+export const InsufficientMemory = defineError('insufficient_memory', {
+  status: 500,
+  exitCode: 78,
+  publicMessage: 'The training does not fit the memory.',
+});
 export const InvalidModelConfig = defineError('invalid_model_config', {
   status: 500,
   exitCode: 78,

@@ -23,7 +23,7 @@ export {
   type LossSettings,
   type Model,
   type PackedInputs,
-  type RowGradients,
+  type StepParts,
 } from './model.js';
 export type { BatchPart, StepMasks } from './step-masks.js';
 export type { Parameters } from './packed-tensors.js';

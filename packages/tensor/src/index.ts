@@ -14,6 +14,7 @@ export {
   type BackendReport,
 } from './backend.js';
 export {
+  activeBackend,
   BACKENDS,
   findBackend,
   isBackendName,
@@ -40,6 +41,7 @@ export { traceOperations, type TracedOperation } from './trace.js';
 export { dropoutMask, requireRates } from './dropout.js';
 export {
   nestedCrossEntropy,
+  scoresAtOnce,
   type NestedCrossEntropy,
   type NestedCrossEntropyInput,
 } from './nested-cross-entropy.js';
@@ -67,3 +69,4 @@ export {
   spreadValues,
   type SegmentMatrices,
 } from './segments.js';
+export { WASM_HEAP_BYTES, WASM_HEAP_CURE } from './wasm-heap.js';

@@ -97,6 +97,12 @@ function defaultChunk(items: number, sizes: number): number {
   return Math.min(items, Math.max(1_024, Math.floor(SCORES_AT_ONCE / (LEAST_ROWS * (sizes + 3)))));
 }
 
+/** Numbers that the scores of one block and chunk take, over all sizes: for estimates of memory. */
+export function scoresAtOnce(items: number, sizes: number, itemChunk: number): number {
+  const chunk = itemChunk === 0 ? defaultChunk(items, sizes) : Math.min(itemChunk, items);
+  return blockRows(chunk) * chunk * (sizes + 3);
+}
+
 /** Labels a block: an odd multiple of 8, since transposing 64 or 256 rows is up to six times slower on wasm. */
 function blockRows(items: number): number {
   const wanted = Math.min(MOST_ROWS, Math.max(LEAST_ROWS, BLOCK_SCORES / items));
@@ -194,6 +200,8 @@ function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntrop
         ? own
         : own.map((scores) => scores.map((score, row) => score + bias[targets[row]!]!));
     const byState = runBlocks(states, targets, chunks, call, totals, biased);
+    // Four copies of all items, packed ones included, make room for the gradient.
+    for (const { columns, rows } of chunks) tf.dispose([...columns, ...rows]);
     const byItem = chunks.map((chunk) => tf.concat(chunk.gradients, 1));
     chunks.forEach((chunk) => tf.dispose(chunk.gradients));
     if (call.withScaleGradient) {

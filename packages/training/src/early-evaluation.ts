@@ -2,16 +2,17 @@
 import type { Metrics } from '@nestrec/contracts';
 import type { EvaluationCases, Split } from '@nestrec/dataset';
 import { metricsOfRanks } from '@nestrec/evaluation';
-import type { Model, Parameters } from '@nestrec/model';
+import type { Parameters } from '@nestrec/model';
 import type { Random } from '@nestrec/random';
 import { rankWithModel } from './model-ranks.js';
 import { sampleCases, seenItems } from './seen-items.js';
 import type { TrainingSettings } from './settings.js';
+import type { ScoringModel } from './steps/training-steps.js';
 
 export interface EarlyEvaluation {
   readonly cases: EvaluationCases;
   /** `bySize['64']` = NDCG@10 at 64, seen masked; `primary` = their mean. */
-  evaluate(model: Model, parameters: Parameters): { primary: number; bySize: Metrics };
+  evaluate(model: ScoringModel, parameters: Parameters): { primary: number; bySize: Metrics };
 }
 
 export function createEarlyEvaluation(

@@ -3,16 +3,17 @@
  * is the state after its newest events, the items are all rows of the table.
  */
 import { historiesOf, packHistories, type EvaluationCases } from '@nestrec/dataset';
-import type { Model, Parameters } from '@nestrec/model';
+import type { Parameters } from '@nestrec/model';
 import { createRanker, type SizeRanks } from '@nestrec/tensor';
 import type { SeenItems } from './seen-items.js';
+import type { ScoringModel } from './steps/training-steps.js';
 
 /** Histories packed at once: bounds the activations of a forward pass. */
 const HISTORIES_AT_ONCE = 1_024;
 
 /** Query vectors of all cases, cases x D. */
 function queriesOf(
-  model: Model,
+  model: ScoringModel,
   parameters: Parameters,
   cases: EvaluationCases,
   maxLength: number,
@@ -37,7 +38,7 @@ function queriesOf(
 
 /** Ranks per size, among the whole catalogue and with seen items left out. */
 export function rankWithModel(
-  model: Model,
+  model: ScoringModel,
   parameters: Parameters,
   cases: EvaluationCases,
   seen: SeenItems,

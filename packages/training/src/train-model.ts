@@ -16,11 +16,9 @@ import {
   type Split,
 } from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
-import { createModel, type Model, type Parameters } from '@nestrec/model';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
-import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';
 import { checkData } from './check-data.js';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { createEarlyEvaluation, type EarlyEvaluation } from './early-evaluation.js';
@@ -30,6 +28,8 @@ import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
 import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
+import { createSteps, planSteps } from './steps/plan-steps.js';
+import type { TrainingSteps } from './steps/training-steps.js';
 import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
 
 export interface TrainModelInput {
@@ -44,6 +44,11 @@ export interface TrainModelInput {
   /** Aborted: the run writes its checkpoint and ends with `Interrupted`. */
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * Threads that share each step; the result is the same within rounding. Default: by the backend, the cores and
+   * the size of the step.
+   */
+  readonly workers?: number | null | undefined;
 }
 
 export interface CheckpointOptions {
@@ -79,9 +84,7 @@ interface Run {
   readonly input: TrainModelInput;
   readonly settings: TrainingSettings;
   readonly random: Random;
-  readonly model: Model;
-  readonly parameters: Parameters;
-  readonly optimizer: AdamW;
+  readonly steps: TrainingSteps;
   readonly batches: BatchStream;
   readonly evaluation: EarlyEvaluation;
   readonly totalSteps: number;
@@ -95,7 +98,8 @@ interface Run {
  * Trains one model.
  *
  * @throws InsufficientData when there is nothing to learn or to judge; InvalidConfig and
- *   InvalidModelConfig for settings that do not fit; TrainingDiverged when a loss or a gradient is not
+ *   InvalidModelConfig for settings that do not fit; InsufficientMemory for a model that does not fit the
+ *   backend; TrainingThreadFailed; TrainingDiverged when a loss or a gradient is not
  *   finite; Interrupted when `signal` is aborted; InvalidInput for a checkpoint that is refused.
  */
 export async function trainModel(input: TrainModelInput): Promise<TrainingResult> {
@@ -103,6 +107,8 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const settings = checkSettings(input.settings, config.sizes);
   const validation = split.cases('validation');
   checkData(config, split.train, validation, features);
+  const plan = planSteps(config, settings, split.train, input.workers ?? null);
+  if (plan.note !== null) input.onProgress?.({ kind: 'note', text: plan.note });
   const clock = input.clock ?? systemClock;
   const startedMs = clock.now();
   const fingerprint = fingerprintOf({
@@ -117,13 +123,18 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
   const state = resumed ?? startState(config, settings, random);
-  const model = createModel(config, whitening ? whiten(features, whitening) : features);
-  const parameters = model.createParameters(state.parameters);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
-  const optimizer = createOptimizer(settings, totalSteps, parameters);
-  if (resumed) optimizer.restore(resumed.optimizer, resumedAtStep);
+  const steps = await createSteps(
+    {
+      ...{ config, settings, totalSteps },
+      features: whitening ? whiten(features, whitening) : features,
+      ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
+      random: random.state(),
+    },
+    plan,
+  );
   const run: Run = {
-    ...{ input, settings, random, model, parameters, optimizer, totalSteps, clock, fingerprint },
+    ...{ input, settings, random, steps, totalSteps, clock, fingerprint },
     evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
@@ -145,9 +156,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     };
   } finally {
     await run.batches.close();
-    optimizer.dispose();
-    disposeTensors(parameters);
-    model.dispose();
+    await steps.dispose();
   }
 }
 
@@ -180,29 +189,6 @@ function startState(config: ModelConfig, settings: TrainingSettings, random: Ran
   };
 }
 
-function createOptimizer(
-  settings: TrainingSettings,
-  totalSteps: number,
-  parameters: Parameters,
-): AdamW {
-  // The recurrence's three rows of numbers are stacked, but no matrix.
-  const isMatrix = (name: string) =>
-    (parameters.get(name)?.rank ?? 0) >= 2 && !name.endsWith('params_log');
-  const rate = {
-    ...{ peak: settings.learningRate, finalShare: settings.finalLearningRateShare },
-    ...{ warmupSteps: settings.warmupSteps, totalSteps },
-  };
-  return createAdamW({
-    // The optimiser counts its steps from 1.
-    lr: (step) => learningRateAt(step - 1, rate),
-    betas: [settings.beta1, settings.beta2],
-    eps: settings.epsilon,
-    weightDecay: settings.weightDecay,
-    decays: (name) => settings.decays === 'all' || isMatrix(name),
-    clipNorm: settings.clipNorm,
-  });
-}
-
 async function runEpochs(run: Run, state: RunState): Promise<void> {
   const { settings } = run;
   const goesOn = () =>
@@ -211,25 +197,18 @@ async function runEpochs(run: Run, state: RunState): Promise<void> {
     // A resumed epoch has the same batches in the same order; those that were done are left out.
     const random = run.random.fork(`batches/${state.epoch}`);
     for await (const batch of run.batches.epoch(random, state.batchInEpoch)) {
-      takeStep(run, state, batch);
+      await takeStep(run, state, batch);
       await pause(run, state);
     }
-    endEpoch(run, state);
+    await endEpoch(run, state);
     await save(run, state);
   }
 }
 
-function takeStep(run: Run, state: RunState, batch: PackedBatch): void {
-  const { settings, model, parameters } = run;
+async function takeStep(run: Run, state: RunState, batch: PackedBatch): Promise<void> {
+  const { settings } = run;
   const startedMs = run.clock.now();
-  const { loss, gradients } = model.lossAndGradients(parameters, batch, {
-    lossWeights: settings.lossWeights,
-    dropout: settings.dropout,
-    residualDrop: settings.residualDropout,
-    itemChunk: settings.itemChunk,
-    random: run.random.fork(`dropout/${state.step}`),
-  });
-  const { gradientNorm } = run.optimizer.step(parameters, gradients);
+  const { loss, gradientNorm } = await run.steps.step(batch, state.step);
   state.step++;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
     throw new TrainingDiverged({
@@ -252,6 +231,7 @@ function takeStep(run: Run, state: RunState, batch: PackedBatch): void {
     loss,
     learningRate: learningRateOf(run, state.step - 1),
     usersPerSecond: run.speed.usersPerSecond(),
+    workers: run.steps.replicas,
     etaSeconds: run.speed.etaSeconds(state.step),
   });
 }
@@ -277,21 +257,21 @@ async function save(run: Run, state: RunState): Promise<void> {
   const { checkpoint } = run.input;
   if (!checkpoint) return;
   const startedMs = run.clock.now();
-  state.parameters = run.model.exportParameters(run.parameters);
-  state.optimizer = run.optimizer.state();
+  state.parameters = await run.steps.exportParameters();
+  state.optimizer = await run.steps.exportOptimizer();
   await saveCheckpoint(checkpoint.path, state, run.fingerprint);
   run.savedAtMs = run.clock.now();
   run.speed.aside(run.savedAtMs - startedMs);
 }
 
 /** Judges the epoch, keeps the parameters if they are the best, and turns to the next epoch. */
-function endEpoch(run: Run, state: RunState): void {
-  const { settings, model, parameters } = run;
+async function endEpoch(run: Run, state: RunState): Promise<void> {
+  const { settings } = run;
   const startedMs = run.clock.now();
   const due =
     state.epoch % settings.evaluateEveryEpochs === 0 || state.epoch === settings.maxEpochs;
-  const result = due ? run.evaluation.evaluate(model, parameters) : null;
-  const exported = model.exportParameters(parameters);
+  const result = due ? await evaluate(run) : null;
+  const exported = await run.steps.exportParameters();
   const record: EpochRecord = {
     epoch: state.epoch,
     step: state.step,
@@ -308,6 +288,11 @@ function endEpoch(run: Run, state: RunState): void {
   state.batchInEpoch = state.lossSum = state.labelSum = 0;
   run.speed.aside(run.clock.now() - startedMs);
   run.input.onProgress?.({ kind: 'epoch', record, best });
+}
+
+async function evaluate(run: Run): Promise<ReturnType<EarlyEvaluation['evaluate']>> {
+  const { model, parameters } = await run.steps.scoring();
+  return run.evaluation.evaluate(model, parameters);
 }
 
 function withRawProjector(parameters: NamedArrays, whitening: Whitening | null): NamedArrays {

@@ -37,6 +37,14 @@ export const cliSettings = {
       'Events that training keeps in memory, 12 bytes each; where there are more, all go to a file of that size in the data folder',
     unit: 'events',
   }),
+  trainWorkers: integerSetting({
+    env: 'NESTREC_TRAIN_WORKERS',
+    default: null,
+    min: 1,
+    max: 64,
+    description:
+      'Threads that share each training step on wasm and cpu; unset takes one per core where the step is large enough',
+  }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({
     env: 'NESTREC_LOG_LEVEL',

@@ -47,6 +47,8 @@ export interface TrainingRunOptions {
   readonly signal?: AbortSignal;
   /** More events than this are read from a file. Default: see `Spill`. */
   readonly eventsInMemory?: number;
+  /** Threads that share each training step; null: as fits the backend and the machine. */
+  readonly workers?: number | null;
 }
 
 const CHECKPOINT_EVERY_MS = 15_000;
@@ -94,6 +96,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     },
     onProgress: options.onProgress,
     signal: options.signal,
+    workers: options.workers,
   });
   stage('Measuring quality beside the baselines');
   const model = createTrainedModel(config, trained.parameters, data.features);

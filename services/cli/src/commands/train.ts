@@ -115,6 +115,7 @@ async function train(
       onStage: show.onStage,
       onProgress: show.onProgress,
       signal: interruption.signal,
+      workers: context.config.trainWorkers,
     });
     const table = renderQuality(manifest.quality, {
       part: 'test',

@@ -91,6 +91,7 @@ export async function trainDemo(
     onStage: show.onStage,
     onProgress: show.onProgress,
     signal,
+    workers: platform.config.trainWorkers,
   });
 }
 
