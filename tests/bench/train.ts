@@ -2,7 +2,8 @@
  * Times one training step, fused and straightforward, on a synthetic set shaped like Amazon Beauty.
  *
  * Run: npm run bench:train -- [--sizes 16,32,64,128] [--items 3025] [--users 32] [--features 384] [--blocks 1]
- *                             [--length 50] [--labels 6.9] [--steps 5] [--backend wasm] [--fused-only] [--json]
+ *                             [--length 50] [--labels 6.9] [--steps 5] [--backend wasm] [--fused-only] [--workers 2]
+ *                             [--json]
  *
  * Useful work counts multiply-adds as 2 and leaves out padding, recomputation and repeated projections:
  * projector 4 (N + 1) F D, blocks 42 K n nz, logits 6 n N D (docs: model, section 5). The peak is the best of the
@@ -27,6 +28,7 @@ import {
 } from '@nestrec/tensor';
 import { naiveLossAndGradients } from '../helpers/naive-model.js';
 import { packed, padded, type Sequence } from '../helpers/small-model.js';
+import { timeWorkers, workersLines } from './workers.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -39,6 +41,7 @@ const { values: flags } = parseArgs({
     labels: { type: 'string', default: '6.9' },
     steps: { type: 'string', default: '5' },
     backend: { type: 'string' },
+    workers: { type: 'string', default: '1' },
     'fused-only': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -114,7 +117,7 @@ const report = await selectBackend(
   flags.backend === undefined ? {} : { force: flags.backend as BackendName },
 );
 const number = (
-  name: 'items' | 'users' | 'features' | 'blocks' | 'length' | 'labels' | 'steps',
+  name: 'items' | 'users' | 'features' | 'blocks' | 'length' | 'labels' | 'steps' | 'workers',
 ) => {
   const value = Number(flags[name]);
   if (!(value > 0)) throw new Error(`--${name} is ${flags[name]}; wanted a number above 0`);
@@ -191,6 +194,11 @@ model.dispose();
 // Last, when the engine has compiled the product's kernel for speed.
 const peak = peakGflops(report.name);
 
+const counts = number('workers') > 1 ? [1, number('workers')] : [];
+const shared = await timeWorkers(
+  ...([config, features, start, rows, histories.length, counts, number('steps')] as const),
+);
+
 const result = {
   backend: report.name,
   sizes: config.sizes,
@@ -201,6 +209,7 @@ const result = {
   peakGflops: peak,
   fused,
   naive,
+  workers: shared,
   speedup: naive === null ? null : naive.busyMs / fused.busyMs,
 };
 if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -236,5 +245,5 @@ function printTable(): void {
       `fused is ${result.speedup!.toFixed(1)} times as fast`,
     );
   }
-  process.stdout.write(`${lines.join('\n')}\n`);
+  process.stdout.write(`${[...lines, ...workersLines(shared)].join('\n')}\n`);
 }

@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { DataFolderInUse, isError, NestrecError } from '@nestrec/errors';
 import { getPublished } from '@nestrec/storage';
 import { selectBackend } from '@nestrec/tensor';
+import { describeTraining } from '@nestrec/training';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { dataFolders, withPlatform } from '../platform.js';
@@ -32,7 +33,7 @@ export function addDoctor(program: Command, invocation: Invocation): void {
       finding('node', true, `Node ${process.versions.node}`),
       await diskSpace(context),
       memory(),
-      await tensorBackend(context),
+      ...(await tensorBackend(context)),
       ...(await database(context)),
     ];
     context.output.result(
@@ -75,12 +76,15 @@ function memory(): Finding {
   return finding('memory', total >= LEAST_MEMORY_BYTES, `${(total / 1e9).toFixed(1)} GB`);
 }
 
-async function tensorBackend({ config }: CommandContext): Promise<Finding> {
+async function tensorBackend({ config }: CommandContext): Promise<Finding[]> {
   try {
     const report = await selectBackend(config.backend === null ? {} : { force: config.backend });
-    return finding('tensor backend', report.faster === null, report.line);
+    return [
+      finding('tensor backend', report.faster === null, report.line),
+      finding('training', true, describeTraining(config.trainWorkers)),
+    ];
   } catch (error) {
-    return failure('tensor backend', error);
+    return [failure('tensor backend', error)];
   }
 }
 
