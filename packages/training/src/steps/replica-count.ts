@@ -11,8 +11,9 @@ export interface ReplicaCountInput {
   readonly usersPerBatch: number;
 }
 
-/** Backends whose kernels keep to one core. */
-const ONE_CORE = ['wasm', 'cpu'];
+/** Whether a backend's kernels keep to one core. */
+export const usesOneCore = (backend: string) => backend === 'wasm' || backend === 'cpu';
+
 /** Items x dimensions x users of a step from which a second replica pays (docs/results.md). */
 const LEAST_WORK = 4_000_000;
 
@@ -23,7 +24,7 @@ export function replicaCount(input: ReplicaCountInput): {
   const { backend, cores, asked, config, usersPerBatch } = input;
   // A replica without users or items has nothing to do.
   const most = Math.min(usersPerBatch, config.numItems);
-  if (!ONE_CORE.includes(backend)) {
+  if (!usesOneCore(backend)) {
     const note =
       (asked ?? 1) > 1
         ? `NESTREC_TRAIN_WORKERS is ${asked}, but backend ${backend} uses every core by itself: one worker`

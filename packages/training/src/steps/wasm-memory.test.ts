@@ -6,7 +6,7 @@ import { modelConfigSchema, type ModelConfig } from '@nestrec/contracts';
 import { InsufficientMemory, isError, type NestrecError } from '@nestrec/errors';
 import { createSettings } from '../settings.js';
 import { labelsPerStep } from './plan-steps.js';
-import { estimateHeapBytes, fitItemChunk } from './wasm-memory.js';
+import { estimateHeapBytes, fitItemChunk, mostItems } from './wasm-memory.js';
 
 const config = (numItems: number, width: number, rest: Partial<ModelConfig> = {}): ModelConfig =>
   modelConfigSchema.parse({
@@ -60,6 +60,14 @@ describe('fitItemChunk', () => {
   it('leaves the chunk as it is wherever the step fits, Beauty at 1,024 dimensions included', () => {
     expect(fitItemChunk({ ...shape, config: config(12_101, 1_024) })).toBe(0);
     expect(fitItemChunk({ ...shape, config: config(12_101, 64), itemChunk: 500 })).toBe(500);
+  });
+
+  it('agrees with the most items that are said to fit', () => {
+    const model = config(1, 128, { featureWidth: 384 });
+    const most = mostItems({ ...shape, config: model });
+    const fit = (numItems: number) => fitItemChunk({ ...shape, config: { ...model, numItems } });
+    expect(fit(most)).toBeGreaterThanOrEqual(0);
+    expect(refusalOf(() => fit(most + 2_000)).message).toContain('4 GiB');
   });
 
   it('cuts the items where only that makes the step fit, and more replicas take more items', () => {

@@ -49,6 +49,22 @@ export function estimateHeapBytes({ config, labels, replicas, itemChunk }: StepS
   return BASE_BYTES + 4 * numbers;
 }
 
+/** The most items that fit, to a thousand; the other parts of the shape as they are. */
+export function mostItems(shape: StepShape): number {
+  const fits = (numItems: number) =>
+    SMALLER_CHUNKS.some((itemChunk) => {
+      const config = { ...shape.config, numItems };
+      return estimateHeapBytes({ ...shape, config, itemChunk }) <= USABLE_BYTES;
+    });
+  let [most, tooMany] = [0, 2 ** 24];
+  while (tooMany - most > 1_000) {
+    const middle = Math.floor((most + tooMany) / 2);
+    if (fits(middle)) most = middle;
+    else tooMany = middle;
+  }
+  return Math.floor(most / 1_000) * 1_000;
+}
+
 /**
  * The item chunk with which the step fits the heap: the one asked for where that will do.
  * @throws InsufficientMemory where none does
