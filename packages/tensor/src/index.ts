@@ -41,7 +41,6 @@ export { traceOperations, type TracedOperation } from './trace.js';
 export { dropoutMask, requireRates } from './dropout.js';
 export {
   nestedCrossEntropy,
-  scoresAtOnce,
   type NestedCrossEntropy,
   type NestedCrossEntropyInput,
 } from './nested-cross-entropy.js';
@@ -70,3 +69,4 @@ export {
   type SegmentMatrices,
 } from './segments.js';
 export { WASM_HEAP_BYTES, WASM_HEAP_CURE } from './wasm-heap.js';
+export { scoresAtOnce } from './score-blocks.js';
