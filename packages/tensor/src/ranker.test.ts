@@ -61,6 +61,31 @@ describe.each(suiteBackends)('ranker on %s', (backend) => {
     );
   });
 
+  it('counts the target itself and a twin of it as not smaller, whatever is rounded', () => {
+    const random = createRandom(5);
+    const [sizes, width, items, count] = [[16, 96], 96, 45, 40];
+    const half = Float32Array.from({ length: items * width }, () => random.normal());
+    const vectors = new Float32Array([...half, ...half]);
+    const queries = Float32Array.from({ length: count * width }, () => random.normal());
+    const score = (c: number, item: number) =>
+      Array.from(
+        { length: width },
+        (_, d) => queries[c * width + d]! * vectors[item * width + d]!,
+      ).reduce((a, b) => a + b);
+    const best = Int32Array.from({ length: count }, (_, c) => {
+      const scores = Array.from({ length: items }, (_unused, i) => score(c, i));
+      return 1 + scores.indexOf(Math.max(...scores));
+    });
+    const ranker = createRanker(vectors, sizes);
+    const ranks = ranker.rank({
+      ...{ queries, targets: best, seenOffsets: new Int32Array(count + 1) },
+      seen: new Int32Array(0),
+    });
+    ranker.dispose();
+    expect([...ranks.all[1]!]).toEqual(new Array(count).fill(2));
+    expect(Math.min(...ranks.all[0]!)).toBeGreaterThanOrEqual(2);
+  });
+
   it('ranks a target last whose score is not a number', () => {
     const ranker = createRanker(Float32Array.of(1, 2, NaN), [1]);
     const ranks = ranker.rank({
