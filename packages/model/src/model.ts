@@ -54,6 +54,8 @@ export interface LossSettings extends MaskSettings {
   readonly lossWeights?: readonly number[];
   /** Items per chunk of the cross-entropy; 0 = by memory. */
   readonly itemChunk?: number;
+  /** Added to the scores of every row of the item table, padding row first: the correction of a sample. */
+  readonly itemBias?: Float32Array;
 }
 
 export interface LossAndGradients {
@@ -315,6 +317,7 @@ function labelLoss(
     sizes: config.sizes,
     weights,
     logScales: scale === undefined ? null : scale.dataSync(),
+    itemBias: settings.itemBias ?? null,
     itemChunk: settings.itemChunk ?? 0,
   });
   if (all) return result;

@@ -7,14 +7,12 @@
  * checkpoint takes the same steps as one that was not.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
+import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import { countPackedBatches, packedBatches, type PackedBatch, type Split } from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
-import { createModel, type Model, type Parameters } from '@nestrec/model';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
-import { createAdamW, disposeTensors, type AdamW } from '@nestrec/tensor';
 import { checkData } from './check-data.js';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { createEarlyEvaluation, type EarlyEvaluation } from './early-evaluation.js';
@@ -24,6 +22,8 @@ import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
 import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
+import { createSampledSteps, isSampled } from './steps/sampled-steps.js';
+import { createLocalSteps, type TrainingSteps } from './steps/training-steps.js';
 import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
 
 export interface TrainModelInput {
@@ -73,9 +73,7 @@ interface Run {
   readonly input: TrainModelInput;
   readonly settings: TrainingSettings;
   readonly random: Random;
-  readonly model: Model;
-  readonly parameters: Parameters;
-  readonly optimizer: AdamW;
+  readonly steps: TrainingSteps;
   readonly evaluation: EarlyEvaluation;
   readonly totalSteps: number;
   readonly speed: ReturnType<typeof createSpeedometer>;
@@ -110,14 +108,23 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
   const state = resumed ?? startState(config, settings, random);
-  const model = createModel(config, whitening ? whiten(features, whitening) : features);
-  const parameters = model.createParameters(state.parameters);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
-  const optimizer = createOptimizer(settings, totalSteps, parameters);
-  if (resumed) optimizer.restore(resumed.optimizer, resumedAtStep);
+  const stepsInput = {
+    ...{ config, settings, totalSteps, features },
+    ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
+    random: random.state(),
+  };
+  const steps = isSampled(config, settings)
+    ? createSampledSteps({ ...stepsInput, whitening, train: split.train })
+    : createLocalSteps({
+        ...stepsInput,
+        features: whitening ? whiten(features, whitening) : features,
+      });
+  // They are the steps' now: what is kept here too would stay in memory for nothing.
+  state.parameters = state.optimizer = new Map();
   const run: Run = {
-    ...{ input, settings, random, model, parameters, optimizer, totalSteps, clock, fingerprint },
-    evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
+    ...{ input, settings, random, steps, totalSteps, clock, fingerprint },
+    evaluation: createEarlyEvaluation(split, config, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
   };
@@ -135,9 +142,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       resumedAtStep,
     };
   } finally {
-    optimizer.dispose();
-    disposeTensors(parameters);
-    model.dispose();
+    await steps.dispose();
   }
 }
 
@@ -154,13 +159,16 @@ async function resume(input: TrainModelInput, fingerprint: string): Promise<RunS
 }
 
 function startState(config: ModelConfig, settings: TrainingSettings, random: Random): RunState {
-  const parameters = new Map(initParameters(config, random.fork('parameters')));
-  const residual = parameters.get(ITEM_RESIDUAL);
-  if (residual) {
+  // The residual starts from a stream and a scale of its own.
+  const others = { ...config, itemResidual: false };
+  const parameters = new Map(initParameters(others, random.fork('parameters')));
+  if (config.itemResidual) {
+    const width = config.sizes.at(-1)!;
     const draw = random.fork('residual');
-    const deviation = settings.residualStart / Math.sqrt(config.sizes.at(-1)!);
-    const data = residual.data.map(() => draw.normal() * deviation);
-    parameters.set(ITEM_RESIDUAL, { shape: residual.shape, data });
+    const deviation = settings.residualStart / Math.sqrt(width);
+    const data = new Float32Array(config.numItems * width);
+    for (let i = 0; i < data.length; i++) data[i] = draw.normal() * deviation;
+    parameters.set(ITEM_RESIDUAL, { shape: [config.numItems, width], data });
   }
   return {
     ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
@@ -168,29 +176,6 @@ function startState(config: ModelConfig, settings: TrainingSettings, random: Ran
     parameters,
     optimizer: new Map(),
   };
-}
-
-function createOptimizer(
-  settings: TrainingSettings,
-  totalSteps: number,
-  parameters: Parameters,
-): AdamW {
-  // The recurrence's three rows of numbers are stacked, but no matrix.
-  const isMatrix = (name: string) =>
-    (parameters.get(name)?.rank ?? 0) >= 2 && !name.endsWith('params_log');
-  const rate = {
-    ...{ peak: settings.learningRate, finalShare: settings.finalLearningRateShare },
-    ...{ warmupSteps: settings.warmupSteps, totalSteps },
-  };
-  return createAdamW({
-    // The optimiser counts its steps from 1.
-    lr: (step) => learningRateAt(step - 1, rate),
-    betas: [settings.beta1, settings.beta2],
-    eps: settings.epsilon,
-    weightDecay: settings.weightDecay,
-    decays: (name) => settings.decays === 'all' || isMatrix(name),
-    clipNorm: settings.clipNorm,
-  });
 }
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {
@@ -206,25 +191,18 @@ async function runEpochs(run: Run, state: RunState): Promise<void> {
     for (const batch of batches) {
       // A resumed epoch draws the same batches again and skips those that were done.
       if (index++ < state.batchInEpoch) continue;
-      takeStep(run, state, batch);
+      await takeStep(run, state, batch);
       await pause(run, state);
     }
-    endEpoch(run, state);
+    await endEpoch(run, state);
     await save(run, state);
   }
 }
 
-function takeStep(run: Run, state: RunState, batch: PackedBatch): void {
-  const { settings, model, parameters } = run;
+async function takeStep(run: Run, state: RunState, batch: PackedBatch): Promise<void> {
+  const { settings } = run;
   const startedMs = run.clock.now();
-  const { loss, gradients } = model.lossAndGradients(parameters, batch, {
-    lossWeights: settings.lossWeights,
-    dropout: settings.dropout,
-    residualDrop: settings.residualDropout,
-    itemChunk: settings.itemChunk,
-    random: run.random.fork(`dropout/${state.step}`),
-  });
-  const { gradientNorm } = run.optimizer.step(parameters, gradients);
+  const { loss, gradientNorm } = await run.steps.step(batch, state.step);
   state.step++;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
     throw new TrainingDiverged({
@@ -272,21 +250,21 @@ async function save(run: Run, state: RunState): Promise<void> {
   const { checkpoint } = run.input;
   if (!checkpoint) return;
   const startedMs = run.clock.now();
-  state.parameters = run.model.exportParameters(run.parameters);
-  state.optimizer = run.optimizer.state();
-  await saveCheckpoint(checkpoint.path, state, run.fingerprint);
+  const parameters = await run.steps.exportParameters();
+  const optimizer = await run.steps.exportOptimizer();
+  await saveCheckpoint(checkpoint.path, { ...state, parameters, optimizer }, run.fingerprint);
   run.savedAtMs = run.clock.now();
   run.speed.aside(run.savedAtMs - startedMs);
 }
 
 /** Judges the epoch, keeps the parameters if they are the best, and turns to the next epoch. */
-function endEpoch(run: Run, state: RunState): void {
-  const { settings, model, parameters } = run;
+async function endEpoch(run: Run, state: RunState): Promise<void> {
+  const { settings } = run;
   const startedMs = run.clock.now();
   const due =
     state.epoch % settings.evaluateEveryEpochs === 0 || state.epoch === settings.maxEpochs;
-  const result = due ? run.evaluation.evaluate(model, parameters) : null;
-  const exported = model.exportParameters(parameters);
+  const result = due ? await run.evaluation.evaluate(run.steps) : null;
+  const exported = await run.steps.exportParameters();
   const record: EpochRecord = {
     epoch: state.epoch,
     step: state.step,
@@ -297,12 +275,23 @@ function endEpoch(run: Run, state: RunState): void {
   };
   if (result) state.stopping = afterEvaluation(state.stopping, state.epoch, result.primary);
   const best = result !== null && state.stopping.bestEpoch === state.epoch;
-  if (best) state.best = exported;
+  if (best) state.best = kept(exported, state.best);
   state.epochs = [...state.epochs, record];
   state.epoch++;
   state.batchInEpoch = state.lossSum = state.labelSum = 0;
   run.speed.aside(run.clock.now() - startedMs);
   run.input.onProgress?.({ kind: 'epoch', record, best });
+}
+
+/** A copy that outlasts the next step, in the memory of an older one where there is one. */
+function kept(arrays: NamedArrays, older: NamedArrays | null): NamedArrays {
+  const copies = new Map<string, NamedArray>();
+  for (const [name, { shape, data }] of arrays) {
+    const copy = older?.get(name)?.data ?? new Float32Array(data.length);
+    copy.set(data);
+    copies.set(name, { shape, data: copy });
+  }
+  return copies;
 }
 
 function withRawProjector(parameters: NamedArrays, whitening: Whitening | null): NamedArrays {
