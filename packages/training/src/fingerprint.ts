@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { ModelConfig } from '@nestrec/contracts';
 import type { EvaluationCases, Ragged } from '@nestrec/dataset';
+import { hashBytes } from './hash-bytes.js';
 import type { TrainingSettings } from './settings.js';
 
 export interface RunIdentity {
@@ -14,10 +15,6 @@ export interface RunIdentity {
   readonly train: Ragged;
   readonly validation: EvaluationCases;
   readonly features: Float32Array;
-}
-
-function bytesOf(array: Int32Array | Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 export function fingerprintOf(run: RunIdentity): string {
@@ -31,7 +28,10 @@ export function fingerprintOf(run: RunIdentity): string {
     run.validation.target,
     run.features,
   ];
-  for (const array of arrays) hash.update(`|${array.length}|`).update(bytesOf(array));
+  for (const array of arrays) {
+    hash.update(`|${array.length}|`);
+    hashBytes(hash, array);
+  }
   return hash.digest('hex');
 }
 
