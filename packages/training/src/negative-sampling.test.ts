@@ -87,10 +87,7 @@ describe('gradients against samples', () => {
 
   const WIDTH = 8;
   /** Items that the batch does not have: often taken, and never. */
-  const GROUPS = [
-    [1, 3, 4, 5, 6, 8],
-    Array.from({ length: 19 }, (_, i) => 41 + i),
-  ];
+  const GROUPS = [[1, 3, 4, 5, 6, 8], Array.from({ length: 19 }, (_, i) => 41 + i)];
   const small = smallModel({ sizes: [4, WIDTH], numItems: ITEMS }, [1], 4);
   const rows = packed([
     { inputs: [0, 7], targets: [7, 2] },

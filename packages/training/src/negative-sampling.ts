@@ -10,9 +10,6 @@ import type { Ragged } from '@nestrec/dataset';
 import type { ItemSample } from '@nestrec/model';
 import type { Random } from '@nestrec/random';
 
-/** Draws by popularity follow (training events of the item)^this. */
-const POPULARITY_POWER = 0.75;
-
 export interface SamplingOptions {
   readonly numItems: number;
   readonly train: Ragged;
@@ -70,17 +67,11 @@ export function createNegativeSampler(options: SamplingOptions): NegativeSampler
   };
 }
 
-/** Probability of each item in one draw by popularity; null where nothing was ever taken. */
-function popularityShares(train: Ragged, numItems: number): Float64Array | null {
+/** Probability of each item in one draw by popularity: its share of the training events; null where there are none. */
+function popularityShares({ items }: Ragged, numItems: number): Float64Array | null {
+  if (items.length === 0) return null;
   const shares = new Float64Array(numItems);
-  for (const item of train.items) shares[item - 1]!++;
-  let sum = 0;
-  for (let i = 0; i < numItems; i++) {
-    shares[i] = shares[i]! ** POPULARITY_POWER;
-    sum += shares[i]!;
-  }
-  if (sum === 0) return null;
-  for (let i = 0; i < numItems; i++) shares[i]! /= sum;
+  for (const item of items) shares[item - 1]! += 1 / items.length;
   return shares;
 }
 
