@@ -3,10 +3,10 @@
  * evaluation, one checkpoint; prints step time, users a second and the peak of the process's memory.
  *
  * Run: npm run bench:large -- [--items 1000000] [--dims 256] [--features 384] [--steps 300] [--users 128]
- *                             [--uniform N] [--popular N] [--cases 1000] [--backend native] [--json]
+ *                             [--uniform N] [--popular N] [--cases 1000] [--backend native] [--full] [--json]
  *
  * Items are taken by a Zipf law over an order of their own; every user walks near a place of the catalogue, so that there
- * is something to learn. The checkpoint goes to a folder of its own, which is removed.
+ * is something to learn. `--full` takes the full softmax instead, for comparison where it fits. The checkpoint goes to a folder of its own, which is removed.
  */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,11 +34,12 @@ const { values: flags } = parseArgs({
     popular: { type: 'string' },
     cases: { type: 'string', default: '1000' },
     backend: { type: 'string', default: 'native' },
+    full: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
 
-type NumberFlag = Exclude<keyof typeof flags, 'backend' | 'json'>;
+type NumberFlag = Exclude<keyof typeof flags, 'backend' | 'full' | 'json'>;
 function number(name: NumberFlag): number {
   const value = Number(flags[name]);
   if (!Number.isInteger(value) || value < 1) {
@@ -105,7 +106,7 @@ const config = modelConfigSchema.parse({
 });
 const settings = createSettings('quality', sizes, {
   ...{ usersPerBatch, maxEpochs: 1, patience: 0, evaluationCases: number('cases') },
-  fullSoftmaxItems: 0,
+  fullSoftmaxItems: flags.full ? items : 0,
   ...(flags.uniform === undefined ? {} : { uniformNegatives: number('uniform') }),
   ...(flags.popular === undefined ? {} : { popularityNegatives: number('popular') }),
 });
@@ -117,10 +118,10 @@ const dataSeconds = (performance.now() - startedMs) / 1_000;
 const folder = await mkdtemp(join(tmpdir(), 'nestrec-large-'));
 const path = join(folder, 'run.safetensors');
 const stepMs: number[] = [];
-const moments: Record<string, number> = { features: process.memoryUsage().rss };
+const featuresBytes = process.memoryUsage().rss;
 let lastMs = 0;
-let loss = NaN;
-let firstStepSeconds = NaN;
+let [loss, firstStepSeconds, stepsPeakBytes, evaluationPeakBytes, evaluationSeconds] =
+  new Array<number>(5).fill(NaN) as [number, number, number, number, number];
 let primary: number | null = null;
 
 function onProgress(progress: TrainingProgress): void {
@@ -129,12 +130,12 @@ function onProgress(progress: TrainingProgress): void {
     if (progress.step === 1) firstStepSeconds = (now - startedMs) / 1_000 - dataSeconds;
     else stepMs.push(now - lastMs);
     loss = progress.loss;
-    if (progress.step === steps) moments['stepsPeak'] = peakBytes();
+    if (progress.step === steps) stepsPeakBytes = peakBytes();
   }
   if (progress.kind === 'epoch') {
     primary = progress.record.primary;
-    moments['evaluationPeak'] = peakBytes();
-    moments['evaluationSeconds'] = (now - lastMs) / 1_000;
+    evaluationPeakBytes = peakBytes();
+    evaluationSeconds = (now - lastMs) / 1_000;
   }
   lastMs = now;
 }
@@ -147,29 +148,30 @@ const checkpointBytes = (await stat(path)).size;
 const checkpointSeconds = (performance.now() - lastMs) / 1_000;
 await rm(folder, { recursive: true });
 
+const sample = flags.full
+  ? null
+  : { uniform: settings.uniformNegatives, popular: settings.popularityNegatives };
 const result = {
   ...{ backend: flags.backend, items, sizes, featureWidth: config.featureWidth, usersPerBatch },
-  uniformNegatives: settings.uniformNegatives,
-  popularityNegatives: settings.popularityNegatives,
-  steps: trained.steps,
-  stepMs: median(stepMs),
+  ...{ sample, steps: trained.steps, stepMs: median(stepMs) },
   usersPerSecond: (1_000 * usersPerBatch) / median(stepMs),
-  ...{ dataSeconds, startSeconds: firstStepSeconds, loss, primary },
-  ...{ evaluationSeconds: moments['evaluationSeconds'], checkpointSeconds, checkpointBytes },
-  seconds: trained.seconds,
-  peakBytes: peakBytes(),
-  peakAfterSteps: moments['stepsPeak'],
-  peakAfterEvaluation: moments['evaluationPeak'],
-  beforeTraining: moments['features'],
+  ...{ dataSeconds, firstStepSeconds, loss, primary, evaluationSeconds, checkpointSeconds },
+  ...{ checkpointBytes, featuresBytes, stepsPeakBytes, evaluationPeakBytes },
+  ...{ peakBytes: peakBytes(), seconds: trained.seconds },
 };
-const gigabytes = (bytes: number | undefined) => `${((bytes ?? NaN) / 1e9).toFixed(2)} GB`;
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+const seen =
+  sample === null
+    ? 'every item'
+    : `${sample.uniform} items drawn uniformly, ${sample.popular} by popularity`;
 const lines = [
-  `${items} items, sizes ${sizes.join(', ')}, ${config.featureWidth} features, backend ${flags.backend}; a step: ` +
-    `${usersPerBatch} users, ${settings.uniformNegatives} items drawn uniformly, ${settings.popularityNegatives} by popularity`,
-  `${trained.steps} steps: ${result.stepMs.toFixed(0)} ms each (median), ${result.usersPerSecond.toFixed(0)} users/s, loss ${loss.toFixed(3)}`,
-  `before the first step ${firstStepSeconds.toFixed(0)} s; evaluation of ${number('cases')} cases ${moments['evaluationSeconds']?.toFixed(0)} s; ` +
-    `checkpoint of ${gigabytes(checkpointBytes)} ${checkpointSeconds.toFixed(0)} s`,
-  `peak memory ${gigabytes(result.peakBytes)} (after the steps ${gigabytes(moments['stepsPeak'])}, after the evaluation ` +
-    `${gigabytes(moments['evaluationPeak'])}; features alone ${gigabytes(moments['features'])})`,
+  `${items} items, sizes ${sizes.join(', ')}, ${config.featureWidth} features, backend ${flags.backend}; ` +
+    `a step: ${usersPerBatch} users, ${seen}`,
+  `${trained.steps} steps: ${result.stepMs.toFixed(0)} ms each (median), ` +
+    `${result.usersPerSecond.toFixed(0)} users/s, loss ${loss.toFixed(3)}`,
+  `before the first step ${firstStepSeconds.toFixed(0)} s; evaluation of ${number('cases')} cases ` +
+    `${evaluationSeconds.toFixed(0)} s; checkpoint of ${gigabytes(checkpointBytes)} ${checkpointSeconds.toFixed(0)} s`,
+  `peak memory ${gigabytes(result.peakBytes)} (after the steps ${gigabytes(stepsPeakBytes)}, after the evaluation ` +
+    `${gigabytes(evaluationPeakBytes)}; features alone ${gigabytes(featuresBytes)})`,
 ];
 process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${lines.join('\n')}\n`);
