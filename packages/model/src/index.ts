@@ -25,6 +25,13 @@ export {
   type PackedInputs,
   type StepParts,
 } from './model.js';
+export {
+  createSampledModel,
+  type ItemSample,
+  type ItemStore,
+  type SampledLoss,
+  type SampledModel,
+} from './sampled-model.js';
 export type { BatchPart, StepMasks } from './step-masks.js';
 export type { Parameters } from './packed-tensors.js';
 export { compareGolden, type GoldenReport } from './golden.js';

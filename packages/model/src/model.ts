@@ -54,6 +54,8 @@ export interface LossSettings extends MaskSettings {
   readonly lossWeights?: readonly number[];
   /** Items per chunk of the cross-entropy; 0 = by memory. */
   readonly itemChunk?: number;
+  /** Added to the scores of every row of the item table, padding row first: the correction of a sample. */
+  readonly itemBias?: Float32Array;
 }
 
 export interface LossAndGradients {
@@ -65,8 +67,8 @@ export interface LossAndGradients {
 }
 
 /**
- * What `lossAndGradients` is made of, for models that share a step. Item rows and their gradients are plain
- * numbers, rows x D, since they come from and go to other models.
+ * What `lossAndGradients` is made of, for models that share a step or see only some of the items. Item rows that come from
+ * or go to other models are plain numbers, rows x D.
  */
 export interface StepParts {
   /** The caller disposes them (`disposeMasks`). */
@@ -79,11 +81,11 @@ export interface StepParts {
   /** Loss and gradients against any item rows, this model's or not; what lies behind the rows is left out. */
   rowGradients(
     parameters: Parameters,
-    items: Float32Array,
+    table: tf.Tensor2D,
     batch: LabelledRows,
     masks: StepMasks,
     settings: LossSettings,
-  ): LossAndGradients & { readonly items: Float32Array };
+  ): RowGradients;
   /** From the gradient by this model's item rows to those by what makes them. */
   itemGradients(
     upstream: Float32Array,
@@ -92,7 +94,8 @@ export interface StepParts {
   ): Map<string, tf.Tensor>;
 }
 
-interface RowGradients extends LossAndGradients {
+export interface RowGradients extends LossAndGradients {
+  /** By the item rows that the loss was computed with; the caller disposes it. */
   readonly items: tf.Tensor2D;
 }
 
@@ -242,12 +245,8 @@ function stepParts(parts: Parts): StepParts {
       const rows = rowsOf(items);
       return { rows, dispose: () => rows.dispose() };
     },
-    rowGradients(parameters, items, batch, masks, settings) {
-      const table = rowsOf(items);
-      const result = rowGradients(parts, parameters, table, batch, masks, settings);
-      table.dispose();
-      return { ...result, items: hostNumbers(() => result.items) };
-    },
+    rowGradients: (parameters, table, batch, masks, settings) =>
+      rowGradients(parts, parameters, table, batch, masks, settings),
     itemGradients(upstream, parameters, masks) {
       const rows = rowsOf(upstream);
       const gradients = itemRowsBackward(rows, side, parameters, masks.residual);
@@ -347,6 +346,7 @@ function labelLoss(
     sizes: config.sizes,
     weights,
     logScales: scale === undefined ? null : scale.dataSync(),
+    itemBias: settings.itemBias ?? null,
     itemChunk: settings.itemChunk ?? 0,
   });
   if (all) return result;

@@ -17,6 +17,20 @@ describe('atomic files', () => {
     expect(await readdir(folder)).toEqual(['a.json']);
   });
 
+  it('writes a file part by part, and keeps the old one where a part fails', async () => {
+    const path = join(folder, 'a.bin');
+    const parts = (...texts: string[]) => texts.map((text) => new TextEncoder().encode(text));
+    await writeFileAtomic(path, parts('ab', 'c'));
+    expect(await readFile(path, 'utf8')).toBe('abc');
+    function* failing() {
+      yield* parts('x');
+      throw new Error('no more');
+    }
+    await expect(writeFileAtomic(path, failing())).rejects.toThrow('no more');
+    expect(await readFile(path, 'utf8')).toBe('abc');
+    expect(await readdir(folder)).toEqual(['a.bin']);
+  });
+
   it('makes a folder appear only when its filling succeeded', async () => {
     const failing = writeFolderAtomic(join(folder, 'v1'), async (temporary) => {
       await writeFile(join(temporary, 'part'), 'x');

@@ -5,7 +5,7 @@
  * those at the next start.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 const TEMPORARY = /^\..+\.[0-9a-f]{12}\.tmp$/;
@@ -23,10 +23,10 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** Writes `data` to `target`, replacing what stood there in one step. */
+/** Writes `data`, whole or part by part, to `target`, replacing what stood there in one step. */
 export async function writeFileAtomic(
   target: string,
-  data: Uint8Array | string,
+  data: Uint8Array | string | Iterable<Uint8Array>,
   options: { mode?: number } = {},
 ): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
@@ -34,7 +34,7 @@ export async function writeFileAtomic(
   try {
     const handle = await open(temporary, 'wx', options.mode ?? 0o644);
     try {
-      await handle.writeFile(data);
+      await writeFile(handle, data);
       await handle.sync();
     } finally {
       await handle.close();

@@ -3,7 +3,9 @@ export {
   decodeSafetensors,
   encodeSafetensors,
   MAX_HEADER_BYTES,
+  safetensorsParts,
   type SafetensorsContent,
 } from './safetensors.js';
+export { readSafetensors, type ByteSource } from './safetensors-source.js';
 export { decodeNpy, encodeNpy } from './npy.js';
 export { foreignFormat } from './refuse.js';

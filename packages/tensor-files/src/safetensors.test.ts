@@ -2,7 +2,8 @@ import { createRandom } from '@nestrec/random';
 import type { NamedArray } from '@nestrec/contracts';
 import { InvalidTensorFile, isError } from '@nestrec/errors';
 import { describe, expect, it } from 'vitest';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+import { decodeSafetensors, encodeSafetensors, safetensorsParts } from './safetensors.js';
+import { readSafetensors } from './safetensors-source.js';
 
 const array = (shape: number[], values: number[]): NamedArray => ({
   shape,
@@ -47,6 +48,28 @@ describe('safetensors', () => {
     const { arrays, metadata } = decodeSafetensors(encodeSafetensors(sample, { made: 'here ✓' }));
     expect([...arrays]).toEqual([...sample]);
     expect(metadata).toEqual({ made: 'here ✓' });
+  });
+
+  it('reads from a source what it reads from memory, and refuses the same', async () => {
+    const bytes = encodeSafetensors(sample, { made: 'here' });
+    const source = (part: Uint8Array) => ({
+      size: part.length,
+      read: async (into: Uint8Array, position: number) =>
+        into.set(part.subarray(position, position + into.length)),
+    });
+    expect(await readSafetensors(source(bytes))).toEqual(decodeSafetensors(bytes));
+    for (const length of [0, 8, 20, bytes.length - 1]) {
+      const cut = bytes.slice(0, length);
+      const reason = reasonOf(cut);
+      expect(reason).not.toBe('accepted');
+      await expect(readSafetensors(source(cut))).rejects.toMatchObject({ detail: reason });
+    }
+  });
+
+  it('writes parts that are the file, without copies of the numbers', () => {
+    const parts = [...safetensorsParts(sample)];
+    expect(Buffer.concat(parts)).toEqual(Buffer.from(encodeSafetensors(sample)));
+    expect(parts[1]!.buffer).toBe(sample.get('weight')!.data.buffer);
   });
 
   it('writes the same bytes for the same input, data at a multiple of 8', () => {

@@ -19,6 +19,7 @@ import {
   I16,
   I32,
   I64,
+  littleEndianBytes,
   U16,
   U32,
   U64,
@@ -30,6 +31,8 @@ export const MAX_HEADER_BYTES = 100_000_000;
 const HEADER_LIMITS = { depth: 3, keyLength: 1_024, keys: 200_000 };
 const MAX_RANK = 8;
 const METADATA = '__metadata__';
+/** Numbers in a part: 64 MB. */
+const PART_NUMBERS = 2 ** 24;
 
 const TYPES: ReadonlyMap<string, NumberType> = new Map([
   ['F64', F64],
@@ -50,7 +53,7 @@ export interface SafetensorsContent {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-interface TensorEntry {
+export interface TensorEntry {
   readonly name: string;
   readonly type: NumberType;
   readonly shape: readonly number[];
@@ -59,18 +62,17 @@ interface TensorEntry {
   readonly end: number;
 }
 
+/** Where the tensors of a file stand. */
+export interface SafetensorsLayout {
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order of the data. */
+  readonly entries: readonly TensorEntry[];
+  readonly dataStart: number;
+}
+
 /** Throws `InvalidTensorFile`; the reason names the tensor or the byte. */
 export function decodeSafetensors(bytes: Uint8Array): SafetensorsContent {
-  const headerBytes = readHeaderLength(bytes);
-  const header = parseHeader(bytes.subarray(8, 8 + headerBytes));
-  const metadata = readMetadata(header.get(METADATA));
-  const entries: TensorEntry[] = [];
-  for (const [name, value] of header) {
-    if (name !== METADATA) entries.push(readEntry(name, value));
-  }
-  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  const dataStart = 8 + headerBytes;
-  checkTiling(entries, bytes.length - dataStart, dataStart);
+  const { metadata, entries, dataStart } = readLayout(bytes, bytes.length);
   const arrays = new Map<string, NamedArray>();
   for (const { name, type, shape, count, begin } of entries) {
     const data = widen(bytes, dataStart + begin, count, type, true, `tensor ${excerpt(name)}`);
@@ -79,17 +81,33 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsContent {
   return { arrays, metadata };
 }
 
-function readHeaderLength(bytes: Uint8Array): number {
-  if (bytes.length < 8) {
-    refuse(`file has ${bytes.length} bytes; a safetensors file has at least 8 (truncated?)`);
+/** The checked layout of a file of `size` bytes from its beginning, which has at least the whole header. */
+export function readLayout(bytes: Uint8Array, size: number): SafetensorsLayout {
+  const headerBytes = readHeaderLength(bytes, size);
+  const header = parseHeader(bytes.subarray(8, 8 + headerBytes));
+  const metadata = readMetadata(header.get(METADATA));
+  const entries: TensorEntry[] = [];
+  for (const [name, value] of header) {
+    if (name !== METADATA) entries.push(readEntry(name, value));
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  const dataStart = 8 + headerBytes;
+  checkTiling(entries, size - dataStart, dataStart);
+  return { metadata, entries, dataStart };
+}
+
+/** Bytes of the header of a file of `size` bytes, from its first 9. */
+export function readHeaderLength(bytes: Uint8Array, size: number): number {
+  if (size < 8) {
+    refuse(`file has ${size} bytes; a safetensors file has at least 8 (truncated?)`);
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   const announced = `bytes 0-7 announce a header of ${length} bytes`;
   if (length > BigInt(MAX_HEADER_BYTES)) {
     refuseStart(bytes, `${announced}; at most ${MAX_HEADER_BYTES} are allowed`);
   }
-  if (length > BigInt(bytes.length - 8)) {
-    refuseStart(bytes, `${announced}, but only ${bytes.length - 8} follow (truncated?)`);
+  if (length > BigInt(size - 8)) {
+    refuseStart(bytes, `${announced}, but only ${size - 8} follow (truncated?)`);
   }
   if (length < 2n || bytes[8] !== 0x7b) {
     refuseStart(bytes, 'byte 8 must be "{", the start of the header');
@@ -211,6 +229,33 @@ export function encodeSafetensors(
   arrays: NamedArrays,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  const parts = [...safetensorsParts(arrays, metadata)];
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/**
+ * The same bytes one part after the other, without a copy of the arrays: parts are views of them, to be used up
+ * before they change.
+ */
+export function* safetensorsParts(
+  arrays: NamedArrays,
+  metadata: Readonly<Record<string, string>> = {},
+): Generator<Uint8Array, void, undefined> {
+  yield headerOf(arrays, metadata);
+  for (const { data } of arrays.values()) {
+    for (let from = 0; from < data.length; from += PART_NUMBERS) {
+      yield littleEndianBytes(data.subarray(from, from + PART_NUMBERS));
+    }
+  }
+}
+
+function headerOf(arrays: NamedArrays, metadata: Readonly<Record<string, string>>): Uint8Array {
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push([METADATA, metadata]);
   let offset = 0;
@@ -223,15 +268,9 @@ export function encodeSafetensors(
   const json = `{${header.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
   const unpadded = new TextEncoder().encode(json);
   const headerBytes = Math.ceil(unpadded.length / 8) * 8;
-  const bytes = new Uint8Array(8 + headerBytes + offset);
+  const bytes = new Uint8Array(8 + headerBytes).fill(0x20, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.fill(0x20, 8, 8 + headerBytes);
   bytes.set(unpadded, 8);
-  let at = 8 + headerBytes;
-  for (const { data } of arrays.values()) {
-    writeFloats(bytes, at, data);
-    at += data.length * 4;
-  }
   return bytes;
 }
 
@@ -242,9 +281,4 @@ function checkWritable(name: string, shape: readonly number[], data: Float32Arra
   if (shape.length > MAX_RANK || elementCount(shape) !== data.length) {
     refuse(`tensor ${excerpt(name)}: shape ${excerpt(shape)} does not fit ${data.length} numbers`);
   }
-}
-
-function writeFloats(bytes: Uint8Array, at: number, data: Float32Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, data.length * 4);
-  for (let i = 0; i < data.length; i++) view.setFloat32(i * 4, data[i]!, true);
 }

@@ -122,6 +122,17 @@ function refuseInexactIntegers(
   }
 }
 
+/** The numbers as bytes: a view of them where the machine stores them so, otherwise a copy. */
+export function littleEndianBytes(numbers: Float32Array): Uint8Array {
+  if (PLATFORM_IS_LITTLE_ENDIAN) {
+    return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  }
+  const bytes = new Uint8Array(numbers.byteLength);
+  const view = new DataView(bytes.buffer);
+  numbers.forEach((value, i) => view.setFloat32(4 * i, value, true));
+  return bytes;
+}
+
 /** Number of elements of a shape, or null when it is no list of sizes whose product is countable. */
 export function elementCount(shape: readonly number[]): number | null {
   let count = 1;

@@ -9,7 +9,7 @@ import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InternalError } from '@nestrec/errors';
 import { hostNumbers, type TensorMap } from './arrays.js';
 import { activeNative } from './native/native-backend.js';
-import { nativeAdamW, nativeSumSquares } from './native/native-tables.js';
+import { nativeAdamW, nativeSumSquares, type AdamWUpdate } from './native/native-tables.js';
 
 export interface AdamWOptions {
   /** Learning rate of step 1, 2, ... */
@@ -89,19 +89,13 @@ export function createAdamW(options: AdamWOptions): AdamW {
   return {
     step(parameters, gradients, gradientNorm = globalNorm(gradients)) {
       steps++;
-      const scale = Math.min(1, options.clipNorm / (gradientNorm + CLIP_EPSILON));
       for (const [name, gradient] of gradients) {
         const parameter = parameters.get(name);
         if (parameter === undefined) {
           throw new InternalError({ detail: `a gradient has no parameter: ${name}` });
         }
-        update(parameter, gradient, momentsOf(name, parameter), {
-          ...options,
-          scale,
-          lr: options.lr(steps),
-          decay: options.decays(name) ? options.weightDecay : 0,
-          step: steps,
-        });
+        const change = adamWUpdate(options, name, steps, gradientNorm);
+        update(parameter, gradient, momentsOf(name, parameter), change);
         gradient.dispose();
       }
       return { gradientNorm };
@@ -142,28 +136,34 @@ export function createAdamW(options: AdamWOptions): AdamW {
   };
 }
 
-interface Update {
-  readonly scale: number;
-  readonly lr: number;
-  readonly betas: readonly [number, number];
-  readonly eps: number;
-  readonly decay: number;
-  readonly step: number;
+/** What step number `step`, counted from 1, does to the parameter `name`. */
+export function adamWUpdate(
+  options: AdamWOptions,
+  name: string,
+  step: number,
+  gradientNorm: number,
+): AdamWUpdate {
+  const [beta1, beta2] = options.betas;
+  const lr = options.lr(step);
+  return {
+    scale: Math.min(1, options.clipNorm / (gradientNorm + CLIP_EPSILON)),
+    shrink: options.decays(name) ? 1 - lr * options.weightDecay : 1,
+    betas: options.betas,
+    eps: options.eps,
+    rate: lr / (1 - beta1 ** step),
+    deviation: 1 / Math.sqrt(1 - beta2 ** step),
+  };
 }
 
-function update(parameter: tf.Variable, gradient: tf.Tensor, moments: Moments, u: Update): void {
-  const [beta1, beta2] = u.betas;
-  const correction1 = 1 - beta1 ** u.step;
-  const correction2 = 1 - beta2 ** u.step;
+function update(
+  parameter: tf.Variable,
+  gradient: tf.Tensor,
+  moments: Moments,
+  u: AdamWUpdate,
+): void {
   const native = activeNative();
-  if (native !== null) {
-    return nativeAdamW(native, parameter, moments, gradient, null, {
-      ...u,
-      shrink: 1 - u.lr * u.decay,
-      rate: u.lr / correction1,
-      deviation: 1 / Math.sqrt(correction2),
-    });
-  }
+  if (native !== null) return nativeAdamW(native, parameter, moments, gradient, u);
+  const [beta1, beta2] = u.betas;
   const { m, v } = moments;
   // Each tidy frees what it no longer needs before the next begins: the peak of a wide model's memory is here.
   tf.tidy(() => {
@@ -176,12 +176,10 @@ function update(parameter: tf.Variable, gradient: tf.Tensor, moments: Moments, u
       }),
     );
     const change = tf.tidy(() => {
-      const deviation = tf.tidy(() =>
-        tf.add(tf.mul(tf.sqrt(v), 1 / Math.sqrt(correction2)), u.eps),
-      );
-      return tf.mul(tf.div(m, deviation), u.lr / correction1);
+      const deviation = tf.tidy(() => tf.add(tf.mul(tf.sqrt(v), u.deviation), u.eps));
+      return tf.mul(tf.div(m, deviation), u.rate);
     });
-    const shrunk = u.decay === 0 ? parameter : tf.mul(parameter, 1 - u.lr * u.decay);
+    const shrunk = u.shrink === 1 ? parameter : tf.mul(parameter, u.shrink);
     parameter.assign(tf.sub(shrunk, change));
   });
 }

@@ -1,5 +1,5 @@
 /** Chooses the TensorFlow.js backend and holds the fused operations with their gradients. */
-export { createAdamW, globalNorm, type AdamW, type AdamWOptions } from './adamw.js';
+export { adamWUpdate, createAdamW, globalNorm, type AdamW, type AdamWOptions } from './adamw.js';
 export {
   disposeTensors,
   fromNamedArrays,
@@ -53,6 +53,7 @@ export {
 } from './nested-linear.js';
 export { layOutRows, type PackedRows } from './packed-rows.js';
 export { createRanker, type RankCases, type Ranker, type SizeRanks } from './ranker.js';
+export { gatherTableRows, stepTableRows, type RowTable } from './row-table.js';
 export { addRows, gatherRows, rowDots, scaleRows, scatterAddRows } from './rows.js';
 export {
   columnSums,

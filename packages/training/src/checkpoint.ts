@@ -1,16 +1,18 @@
 /**
- * A run's state as one safetensors file, written whole or not at all.
+ * A run's state as one safetensors file, written whole or not at all, a tensor at a time in both directions: nothing of
+ * it is ever copied as a whole.
  *
  * The file carries a fingerprint of everything that decides the result (settings, model, seed, data):
  * a checkpoint of another run is never continued by mistake.
  */
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InvalidInput } from '@nestrec/errors';
 import { writeFileAtomic } from '@nestrec/runtime';
-import { decodeSafetensors, encodeSafetensors } from '@nestrec/tensor-files';
+import { readSafetensors, safetensorsParts, type ByteSource } from '@nestrec/tensor-files';
+import { hashBytes } from './hash-bytes.js';
 import type { RunState } from './run-state.js';
 
 const FORMAT = 'nestrec-training-checkpoint-1';
@@ -46,20 +48,20 @@ export function hashArrays(arrays: NamedArrays): string {
   for (const name of [...arrays.keys()].sort()) {
     const { shape, data } = arrays.get(name)!;
     hash.update(`${name}\n${shape.join('x')}\n`);
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hashBytes(hash, data);
   }
   return hash.digest('hex');
 }
 
-/** The state as bytes; `fingerprint` names the run that it belongs to. */
-export function encodeCheckpoint(state: RunState, fingerprint: string): Uint8Array {
+/** The state as bytes, part by part; `fingerprint` names the run that it belongs to. */
+export function encodeCheckpoint(state: RunState, fingerprint: string): Iterable<Uint8Array> {
   const arrays = new Map<string, NamedArray>();
   for (const group of GROUPS) {
     for (const [name, array] of state[group] ?? []) arrays.set(`${group}/${name}`, array);
   }
   const { step, epoch, batchInEpoch, lossSum, labelSum, stopping, epochs } = state;
   const head = { step, epoch, batchInEpoch, lossSum, labelSum, stopping, epochs };
-  return encodeSafetensors(arrays, {
+  return safetensorsParts(arrays, {
     format: FORMAT,
     fingerprint,
     head: JSON.stringify(head),
@@ -70,8 +72,8 @@ export function encodeCheckpoint(state: RunState, fingerprint: string): Uint8Arr
 /**
  * @throws InvalidInput when the bytes are no checkpoint, are damaged, or belong to another run.
  */
-export function decodeCheckpoint(bytes: Uint8Array, fingerprint: string): RunState {
-  const { arrays, metadata } = decodeSafetensors(bytes);
+export async function decodeCheckpoint(source: ByteSource, fingerprint: string): Promise<RunState> {
+  const { arrays, metadata } = await readSafetensors(source);
   if (metadata['format'] !== FORMAT) {
     throw new InvalidInput({ detail: `not a training checkpoint of this version (${FORMAT})` });
   }
@@ -110,14 +112,32 @@ export async function saveCheckpoint(
 
 /** The state at `path`, or null when there is no such file. */
 export async function loadCheckpoint(path: string, fingerprint: string): Promise<RunState | null> {
-  let bytes: Uint8Array;
+  let file: FileHandle;
   try {
-    bytes = await readFile(path);
+    file = await open(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  return decodeCheckpoint(bytes, fingerprint);
+  try {
+    return await decodeCheckpoint(await sourceOf(file), fingerprint);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sourceOf(file: FileHandle): Promise<ByteSource> {
+  const { size } = await file.stat();
+  return {
+    size,
+    async read(into, position) {
+      for (let done = 0; done < into.length;) {
+        const { bytesRead } = await file.read(into, done, into.length - done, position + done);
+        if (bytesRead === 0) throw new InvalidInput({ detail: 'the checkpoint is cut off' });
+        done += bytesRead;
+      }
+    },
+  };
 }
 
 /** Removes a checkpoint that has served its purpose. */

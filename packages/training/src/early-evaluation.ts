@@ -1,23 +1,21 @@
 /** The evaluation that steers training: NDCG@10 by size on (a sample of) the validation cases. */
-import type { Metrics } from '@nestrec/contracts';
+import type { Metrics, ModelConfig } from '@nestrec/contracts';
 import type { EvaluationCases, Split } from '@nestrec/dataset';
 import { metricsOfRanks } from '@nestrec/evaluation';
-import type { Parameters } from '@nestrec/model';
 import type { Random } from '@nestrec/random';
-import { rankWithModel } from './model-ranks.js';
 import { sampleCases, seenItems } from './seen-items.js';
 import type { TrainingSettings } from './settings.js';
-import type { ScoringModel } from './steps/training-steps.js';
+import type { TrainingSteps } from './steps/training-steps.js';
 
 export interface EarlyEvaluation {
   readonly cases: EvaluationCases;
   /** `bySize['64']` = NDCG@10 at 64, seen masked; `primary` = their mean. */
-  evaluate(model: ScoringModel, parameters: Parameters): { primary: number; bySize: Metrics };
+  evaluate(steps: TrainingSteps): Promise<{ primary: number; bySize: Metrics }>;
 }
 
 export function createEarlyEvaluation(
   split: Split,
-  numItems: number,
+  { numItems, sizes }: ModelConfig,
   settings: TrainingSettings,
   random: Random,
 ): EarlyEvaluation {
@@ -27,12 +25,12 @@ export function createEarlyEvaluation(
   const seen = seenItems(cases, numItems);
   return {
     cases,
-    evaluate(model, parameters) {
-      const { masked } = rankWithModel(model, parameters, cases, seen, settings.maxLength);
+    async evaluate(steps) {
+      const { masked } = await steps.rank(cases, seen);
       const values = masked.map((ranks) => metricsOfRanks(ranks, [10])['ndcg@10']!);
       return {
         primary: values.reduce((sum, v) => sum + v, 0) / values.length,
-        bySize: Object.fromEntries(model.config.sizes.map((size, k) => [String(size), values[k]!])),
+        bySize: Object.fromEntries(sizes.map((size, k) => [String(size), values[k]!])),
       };
     },
   };

@@ -5,6 +5,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { ModelConfig } from '@nestrec/contracts';
 import type { EvaluationCases, Histories } from '@nestrec/dataset';
+import { hashBytes } from './hash-bytes.js';
 import type { TrainingSettings } from './settings.js';
 
 export interface RunIdentity {
@@ -14,10 +15,6 @@ export interface RunIdentity {
   readonly train: Histories;
   readonly validation: EvaluationCases;
   readonly features: Float32Array;
-}
-
-function bytesOf(array: Int32Array | Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 export function fingerprintOf(run: RunIdentity): string {
@@ -30,7 +27,10 @@ export function fingerprintOf(run: RunIdentity): string {
     run.validation.target,
     run.features,
   ];
-  for (const array of arrays) hash.update(`|${array.length}|`).update(bytesOf(array));
+  for (const array of arrays) {
+    hash.update(`|${array.length}|`);
+    hashBytes(hash, array);
+  }
   return hash.digest('hex');
 }
 
@@ -39,8 +39,10 @@ function hashHistories(hash: Hash, histories: Histories): void {
   const offsets = new Int32Array(histories.rows + 1);
   for (let row = 0; row < histories.rows; row++)
     offsets[row + 1] = offsets[row]! + histories.end[row]! - histories.begin[row]!;
-  hash.update(`|${offsets.length}|`).update(bytesOf(offsets)).update(`|${histories.events}|`);
-  for (const items of histories) hash.update(bytesOf(items));
+  hash.update(`|${offsets.length}|`);
+  hashBytes(hash, offsets);
+  hash.update(`|${histories.events}|`);
+  for (const items of histories) hashBytes(hash, items);
 }
 
 /** Entries in order of name: the order in which a record was written must not matter. */

@@ -3,10 +3,12 @@
  * is the state after its newest events, the items are all rows of the table.
  */
 import { historiesOf, packHistories, type EvaluationCases } from '@nestrec/dataset';
-import type { Parameters } from '@nestrec/model';
+import type { Model, Parameters } from '@nestrec/model';
 import { createRanker, type SizeRanks } from '@nestrec/tensor';
 import type { SeenItems } from './seen-items.js';
-import type { ScoringModel } from './steps/training-steps.js';
+
+/** What ranking needs of a model. */
+export type ScoringModel = Pick<Model, 'config' | 'itemTable' | 'lastStates'>;
 
 /** Histories packed at once: bounds the activations of a forward pass. */
 const HISTORIES_AT_ONCE = 1_024;

@@ -89,7 +89,7 @@ describe('the recipe', () => {
   it('never looks at test cases to choose an epoch', () => {
     const settings = createSettings('fast', SIZES, {});
     const make = (part: EvaluationPart) =>
-      createEarlyEvaluation(without(part), ITEMS, settings, createRandom(1));
+      createEarlyEvaluation(without(part), CONFIG, settings, createRandom(1));
     expect(make('test').cases.target).toEqual(walks().cases('validation').target);
     expect(() => make('validation')).toThrow('looked at validation');
   });

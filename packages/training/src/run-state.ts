@@ -34,7 +34,9 @@ export interface RunState {
   labelSum: number;
   stopping: EarlyStoppingState;
   epochs: EpochRecord[];
+  /** At the start of a run and in a checkpoint; in between the steps have them. */
   parameters: NamedArrays;
   best: NamedArrays | null;
+  /** As `parameters`. */
   optimizer: NamedArrays;
 }

@@ -44,6 +44,9 @@ describe('training settings', () => {
     [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
     [{ lossWeights: [0, 0, 0, 0] }, 'at least one must be > 0'],
     [{ usersPerBatch: 1.5 }, 'usersPerBatch'],
+    [{ fullSoftmaxItems: -1 }, 'fullSoftmaxItems'],
+    [{ uniformNegatives: 0 }, 'uniformNegatives'],
+    [{ popularityNegatives: 0.5 }, 'popularityNegatives'],
     [{ unheardOf: 1 }, 'unheardOf'],
   ])('refuses %j and names the setting', (overrides, said) => {
     const attempt = () => createSettings('quality', SIZES, overrides as object);

@@ -54,6 +54,15 @@ export const trainingSettingsSchema = z.strictObject({
   whitenFeatures: z.boolean(),
   /** Items per chunk of the fused cross-entropy; memory is labels x this. 0 = chosen by the backend. */
   itemChunk: z.number().int().min(0),
+  /** Above this many items a step sees a sample of them instead of all; 0 = always. */
+  fullSoftmaxItems: z.number().int().min(0),
+  /**
+   * Items drawn uniformly for a step's sample, with replacement. At least 1, or items that were never taken would
+   * be pushed away by nothing.
+   */
+  uniformNegatives: z.number().int().min(1).max(1_000_000),
+  /** Items drawn by popularity for a step's sample, with replacement, beside the batch's own. */
+  popularityNegatives: z.number().int().min(0).max(1_000_000),
 });
 export type TrainingSettings = z.infer<typeof trainingSettingsSchema>;
 
@@ -124,6 +133,9 @@ const quality: Preset = (sizes) => ({
   residualStart: 0.5,
   whitenFeatures: true,
   itemChunk: 0,
+  fullSoftmaxItems: 200_000,
+  uniformNegatives: 4_096,
+  popularityNegatives: 4_096,
 });
 
 /** The paper's recipe (model.md section 2), for comparison; its model by `modelSwitches('paper')`. */

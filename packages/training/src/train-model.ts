@@ -7,7 +7,7 @@
  * checkpoint takes the same steps as one that was not.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
+import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import {
   countPackedBatches,
   openBatches,
@@ -30,7 +30,7 @@ import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
 import { createSteps, planSteps } from './steps/plan-steps.js';
 import type { TrainingSteps } from './steps/training-steps.js';
-import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
+import { fitWhitening, foldProjector, type Whitening } from './whitening.js';
 
 export interface TrainModelInput {
   readonly config: ModelConfig;
@@ -126,16 +126,17 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const steps = await createSteps(
     {
-      ...{ config, settings, totalSteps },
-      features: whitening ? whiten(features, whitening) : features,
+      ...{ config, settings, totalSteps, features, whitening, train: split.train },
       ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
       random: random.state(),
     },
     plan,
   );
+  // They are the steps' now: what is kept here too would stay in memory for nothing.
+  state.parameters = state.optimizer = new Map();
   const run: Run = {
     ...{ input, settings, random, steps, totalSteps, clock, fingerprint },
-    evaluation: createEarlyEvaluation(split, config.numItems, settings, random.fork('cases')),
+    evaluation: createEarlyEvaluation(split, config, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
     // Last of all, since it may start a thread, and only what follows is sure to end it.
@@ -173,13 +174,16 @@ async function resume(input: TrainModelInput, fingerprint: string): Promise<RunS
 }
 
 function startState(config: ModelConfig, settings: TrainingSettings, random: Random): RunState {
-  const parameters = new Map(initParameters(config, random.fork('parameters')));
-  const residual = parameters.get(ITEM_RESIDUAL);
-  if (residual) {
+  // The residual starts from a stream and a scale of its own.
+  const others = { ...config, itemResidual: false };
+  const parameters = new Map(initParameters(others, random.fork('parameters')));
+  if (config.itemResidual) {
+    const width = config.sizes.at(-1)!;
     const draw = random.fork('residual');
-    const deviation = settings.residualStart / Math.sqrt(config.sizes.at(-1)!);
-    const data = residual.data.map(() => draw.normal() * deviation);
-    parameters.set(ITEM_RESIDUAL, { shape: residual.shape, data });
+    const deviation = settings.residualStart / Math.sqrt(width);
+    const data = new Float32Array(config.numItems * width);
+    for (let i = 0; i < data.length; i++) data[i] = draw.normal() * deviation;
+    parameters.set(ITEM_RESIDUAL, { shape: [config.numItems, width], data });
   }
   return {
     ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
@@ -257,9 +261,9 @@ async function save(run: Run, state: RunState): Promise<void> {
   const { checkpoint } = run.input;
   if (!checkpoint) return;
   const startedMs = run.clock.now();
-  state.parameters = await run.steps.exportParameters();
-  state.optimizer = await run.steps.exportOptimizer();
-  await saveCheckpoint(checkpoint.path, state, run.fingerprint);
+  const parameters = await run.steps.exportParameters();
+  const optimizer = await run.steps.exportOptimizer();
+  await saveCheckpoint(checkpoint.path, { ...state, parameters, optimizer }, run.fingerprint);
   run.savedAtMs = run.clock.now();
   run.speed.aside(run.savedAtMs - startedMs);
 }
@@ -270,7 +274,7 @@ async function endEpoch(run: Run, state: RunState): Promise<void> {
   const startedMs = run.clock.now();
   const due =
     state.epoch % settings.evaluateEveryEpochs === 0 || state.epoch === settings.maxEpochs;
-  const result = due ? await evaluate(run) : null;
+  const result = due ? await run.evaluation.evaluate(run.steps) : null;
   const exported = await run.steps.exportParameters();
   const record: EpochRecord = {
     epoch: state.epoch,
@@ -282,7 +286,7 @@ async function endEpoch(run: Run, state: RunState): Promise<void> {
   };
   if (result) state.stopping = afterEvaluation(state.stopping, state.epoch, result.primary);
   const best = result !== null && state.stopping.bestEpoch === state.epoch;
-  if (best) state.best = exported;
+  if (best) state.best = kept(exported, state.best);
   state.epochs = [...state.epochs, record];
   state.epoch++;
   state.batchInEpoch = state.lossSum = state.labelSum = 0;
@@ -290,9 +294,15 @@ async function endEpoch(run: Run, state: RunState): Promise<void> {
   run.input.onProgress?.({ kind: 'epoch', record, best });
 }
 
-async function evaluate(run: Run): Promise<ReturnType<EarlyEvaluation['evaluate']>> {
-  const { model, parameters } = await run.steps.scoring();
-  return run.evaluation.evaluate(model, parameters);
+/** A copy that outlasts the next step, in the memory of an older one where there is one. */
+function kept(arrays: NamedArrays, older: NamedArrays | null): NamedArrays {
+  const copies = new Map<string, NamedArray>();
+  for (const [name, { shape, data }] of arrays) {
+    const copy = older?.get(name)?.data ?? new Float32Array(data.length);
+    copy.set(data);
+    copies.set(name, { shape, data: copy });
+  }
+  return copies;
 }
 
 function withRawProjector(parameters: NamedArrays, whitening: Whitening | null): NamedArrays {

@@ -4,8 +4,10 @@
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { EvaluationCases } from '@nestrec/dataset';
-import { createModel } from '@nestrec/model';
+import { createModel, createSampledModel } from '@nestrec/model';
+import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import { disposeTensors, type SizeRanks } from '@nestrec/tensor';
+import { ITEMS_AT_ONCE, rankInChunks } from './chunked-ranks.js';
 import { rankWithModel } from './model-ranks.js';
 import type { SeenItems } from './seen-items.js';
 
@@ -15,17 +17,42 @@ export interface TrainedModel {
   dispose(): void;
 }
 
-/** @param features N x F, as the artifact holds them. */
+/**
+ * @param features N x F, as the artifact holds them.
+ * @param itemsAtOnce above this many items, their vectors are computed a chunk at a time.
+ */
 export function createTrainedModel(
   config: ModelConfig,
   parameters: NamedArrays,
   features: Float32Array,
+  itemsAtOnce = ITEMS_AT_ONCE,
 ): TrainedModel {
+  if (config.numItems > itemsAtOnce) return inChunks(config, parameters, features, itemsAtOnce);
   const model = createModel(config, features);
   const variables = model.createParameters(parameters);
   return {
     config,
     rank: (cases, seen, maxLength) => rankWithModel(model, variables, cases, seen, maxLength),
+    dispose() {
+      disposeTensors(variables);
+      model.dispose();
+    },
+  };
+}
+
+function inChunks(
+  config: ModelConfig,
+  parameters: NamedArrays,
+  features: Float32Array,
+  itemsAtOnce: number,
+): TrainedModel {
+  const residual = config.itemResidual ? parameters.get(ITEM_RESIDUAL)!.data : null;
+  const model = createSampledModel(config, { features, featureMap: null, residual });
+  const variables = model.createParameters(parameters);
+  return {
+    config,
+    rank: (cases, seen, maxLength) =>
+      rankInChunks(model, variables, cases, seen, maxLength, itemsAtOnce),
     dispose() {
       disposeTensors(variables);
       model.dispose();

@@ -30,6 +30,7 @@ FOLDER) and prints the quality table of every size beside the baselines.
   --blocks 1                  recurrent blocks
   --preset NAME               ${PRESET_NAMES.join(', ')} (default quality)
   --epochs N                  most epochs (default: the preset's)
+  --sampled                   sampled softmax, however few items there are (fullSoftmaxItems = 0)
   --set NAME=JSON             replaces one training setting; may be repeated
   --seed N                    default 1
   --backend NAME              tensorflow-gpu, tensorflow, wasm or cpu (default: the first that loads)
@@ -78,6 +79,7 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
       blocks: { type: 'string', default: '1' },
       preset: { type: 'string', default: 'quality' },
       epochs: { type: 'string' },
+      sampled: { type: 'boolean', default: false },
       set: { type: 'string', multiple: true, default: [] },
       seed: { type: 'string', default: '1' },
       backend: { type: 'string' },
@@ -100,6 +102,7 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
     blocks: integer('blocks', values.blocks),
     preset: choice('preset', values.preset, PRESET_NAMES),
     overrides: {
+      ...(values.sampled ? { fullSoftmaxItems: 0 } : {}),
       ...overrides,
       ...(values.epochs === undefined ? {} : { maxEpochs: integer('epochs', values.epochs) }),
     },

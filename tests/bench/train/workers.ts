@@ -6,7 +6,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
-import type { PackedBatch } from '@nestrec/dataset';
+import { Histories, type PackedBatch } from '@nestrec/dataset';
 import type { LabelledRows } from '@nestrec/model';
 import { createRandom } from '@nestrec/random';
 import { createSettings } from '@nestrec/training';
@@ -68,6 +68,10 @@ export async function timeWorkers(
   const batch: PackedBatch = { ...rows, users: new Int32Array(users), labels: rows.rows };
   const start = {
     ...{ config, features, parameters, optimizer: new Map(), stepsDone: 0, totalSteps: 1_000 },
+    ...{
+      whitening: null,
+      train: Histories.of({ offsets: Int32Array.of(0), items: new Int32Array(0) }),
+    },
     settings: createSettings('quality', config.sizes),
     random: createRandom(1).state(),
   };

@@ -6,6 +6,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { ItemTableInput } from '../item-table.js';
 import type { NestedCrossEntropy, NestedCrossEntropyInput } from '../nested-cross-entropy.js';
 import type { RankCases, SizeRanks } from '../ranker.js';
+import type { RowTable } from '../row-table.js';
 import { traced } from '../trace.js';
 import type { NativeBackend } from './native-backend.js';
 
@@ -118,14 +119,15 @@ export interface AdamWUpdate {
   readonly deviation: number;
 }
 
-/** @param rows rows of the parameter that those of the gradient belong to, ascending; null = all. */
+const optionsOf = ({ scale, shrink, betas, eps, rate, deviation }: AdamWUpdate) =>
+  Float32Array.of(scale, shrink, ...betas, eps, rate, deviation);
+
 export function nativeAdamW(
   native: NativeBackend,
   parameter: tf.Variable,
   moments: { readonly m: tf.Variable; readonly v: tf.Variable },
   gradient: tf.Tensor,
-  rows: Int32Array | null,
-  { scale, shrink, betas, eps, rate, deviation }: AdamWUpdate,
+  update: AdamWUpdate,
 ): void {
   traced('adamw', () =>
     native.operations.adamw(
@@ -134,10 +136,40 @@ export function nativeAdamW(
         Float32Array,
         Float32Array,
       ]),
-      ...([native.numbersOf(gradient), rows === null ? 1 : gradient.shape[1]!, rows] as const),
-      Float32Array.of(scale, shrink, ...betas, eps, rate, deviation),
+      ...([native.numbersOf(gradient), 1, null, optionsOf(update)] as const),
     ),
   );
+}
+
+/** @param rows rows of the table that those of the gradient belong to, ascending. */
+export function nativeAdamWRows(
+  native: NativeBackend,
+  { values, m, v, width }: RowTable,
+  rows: Int32Array,
+  gradient: tf.Tensor2D,
+  update: AdamWUpdate,
+): void {
+  traced('adamw', () =>
+    native.operations.adamw(
+      ...([values, m, v, native.numbersOf(gradient), width, rows, optionsOf(update)] as const),
+    ),
+  );
+}
+
+/** Rows of a table in main memory, after `zeros` rows of zeros. */
+export function nativeGatherTable(
+  native: NativeBackend,
+  table: Float32Array,
+  width: number,
+  rows: Int32Array,
+  zeros: number,
+): tf.Tensor2D {
+  const out = native.output<tf.Tensor2D>([zeros + rows.length, width]);
+  out.numbers.fill(0, 0, zeros * width);
+  traced('gatherRows', () =>
+    native.operations.gatherRows(table, width, rows, out.numbers.subarray(zeros * width)),
+  );
+  return out.tensor;
 }
 
 export function nativeSumSquares(native: NativeBackend, x: tf.Tensor): number {

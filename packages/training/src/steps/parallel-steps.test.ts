@@ -7,6 +7,7 @@ import { initParameters } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { selectBackend } from '@nestrec/tensor';
 import { hashArrays } from '../checkpoint.js';
+import { seenItems } from '../seen-items.js';
 import { createSettings } from '../settings.js';
 import { splitBatch } from './batch-parts.js';
 import { createParallelSteps } from './parallel-steps.js';
@@ -134,24 +135,21 @@ describe('steps shared by replicas', () => {
     for (const other of [alone, three]) close(other.losses, unbroken.losses.slice(5), 1e-5);
   });
 
-  it('hand out the item table and the states of a single model with the same parameters', async () => {
+  it('rank cases as a single model with the same parameters does', async () => {
     const steps = await createParallelSteps(input(), 2);
     await take(steps, batches(3));
     const parameters = await steps.exportParameters();
     const alone = createLocalSteps(input({ parameters }));
-    const history = { ...batches(1)[0]!, lastRows: Int32Array.of(3, 1) };
-    const [got, wanted] = await Promise.all(
-      [steps, alone].map(async (one) => {
-        const scoring = await one.scoring();
-        const table = scoring.model.itemTable(scoring.parameters);
-        const states = scoring.model.lastStates(scoring.parameters, table, history);
-        const items = Float32Array.from(table.rows.dataSync());
-        table.dispose();
-        return { states, items };
-      }),
-    );
-    close(got!.items, wanted!.items, 1e-6);
-    close(got!.states, wanted!.states, 1e-6);
+    const cases = {
+      user: Int32Array.of(0, 1, 2),
+      historyOffsets: Int32Array.of(0, 3, 5, 6),
+      history: Int32Array.of(1, 4, 2, 7, 7, 3),
+      target: Int32Array.of(5, 1, ITEMS),
+    };
+    const seen = seenItems(cases, ITEMS);
+    const got = await steps.rank(cases, seen);
+    expect(got).toEqual(await alone.rank(cases, seen));
+    expect(Math.max(...got.all[0]!)).toBeGreaterThan(1);
     await steps.dispose();
     await alone.dispose();
   });

@@ -9,6 +9,7 @@ import { InternalError } from '@nestrec/errors';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import { activeBackend } from '@nestrec/tensor';
 import { splitBatch } from './batch-parts.js';
+import { rankWithModel } from '../model-ranks.js';
 import { answer, type ReplicaCall } from './replica-calls.js';
 import { createReplica, gradientNumbers, type Replica, type ResidualPart } from './replica.js';
 import { startReplica, type ReplicaThread } from './replica-threads.js';
@@ -52,11 +53,12 @@ export async function createParallelSteps(
       const loss = parts.reduce((sum, { share }, rank) => sum + share * Number(losses[rank]), 0);
       return { loss, gradientNorm: Number(gradientNorm) };
     },
-    async scoring() {
+    async rank(cases, seen) {
       await all(team, { do: 'table' });
       const { model, parameters } = team.first;
       const itemTable = () => model.parts.tableOf(team.shared.items);
-      return { model: { ...model, config, itemTable }, parameters };
+      const whole = { ...model, config, itemTable };
+      return rankWithModel(whole, parameters, cases, seen, input.settings.maxLength);
     },
     async exportParameters() {
       await requireEqual(team);

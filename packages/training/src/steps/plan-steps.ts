@@ -6,8 +6,10 @@ import { activeBackend } from '@nestrec/tensor';
 import type { TrainingSettings } from '../settings.js';
 import { createParallelSteps } from './parallel-steps.js';
 import { replicaCount } from './replica-count.js';
-import { createLocalSteps, type StepsInput, type TrainingSteps } from './training-steps.js';
+import { createSampledSteps, isSampled, type SampledStepsInput } from './sampled-steps.js';
+import { createLocalSteps, type TrainingSteps } from './training-steps.js';
 import { fitItemChunk } from './wasm-memory.js';
+import { whiten } from '../whitening.js';
 
 export interface StepsPlan {
   readonly replicas: number;
@@ -33,15 +35,24 @@ export function planSteps(
   });
   const labels = labelsPerStep(train, settings);
   const { itemChunk } = settings;
+  // A step that sees a sample of the items is small, and one thread takes it.
+  if (isSampled(config, settings)) return { replicas: 1, itemChunk, note };
   if (backend !== 'wasm') return { replicas, itemChunk, note };
   return { replicas, itemChunk: fitItemChunk({ config, labels, replicas, itemChunk }), note };
 }
 
+/** @param input features are raw; whitening is laid over them here. */
 export async function createSteps(
-  input: StepsInput,
+  input: SampledStepsInput,
   { replicas, itemChunk }: StepsPlan,
 ): Promise<TrainingSteps> {
-  const planned = { ...input, settings: { ...input.settings, itemChunk } };
+  if (isSampled(input.config, input.settings)) return createSampledSteps(input);
+  const { whitening, features } = input;
+  const planned = {
+    ...input,
+    features: whitening === null ? features : whiten(features, whitening),
+    settings: { ...input.settings, itemChunk },
+  };
   return replicas === 1 ? createLocalSteps(planned) : createParallelSteps(planned, replicas);
 }
 

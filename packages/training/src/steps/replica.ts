@@ -144,9 +144,13 @@ export function createReplica(input: ReplicaInput, shared: SharedMemory): Replic
         shared.itemGradients[rank]!.fill(0);
         return 0;
       }
-      const result = model.parts.rowGradients(parameters, shared.items, batch, masks, loss);
+      const table = model.parts.tableOf(shared.items);
+      const result = model.parts.rowGradients(parameters, table.rows, batch, masks, loss);
+      table.dispose();
       writeGradients(result.gradients, share);
-      writeScaled(shared.itemGradients[rank]!, 0, result.items, share);
+      const byItem = result.items.dataSync() as Float32Array;
+      result.items.dispose();
+      writeScaled(shared.itemGradients[rank]!, 0, byItem, share);
       disposeTensors(result.gradients);
       return result.loss;
     },

@@ -1,15 +1,17 @@
 /**
- * How a training run takes its steps: on this thread alone (here), or on several at once (`parallel-steps.ts`).
+ * How a training run takes its steps: on this thread alone (here), on several at once (`parallel-steps.ts`), or against a
+ * sample of the items (`sampled-steps.ts`).
  *
- * The results are equal within rounding; which one it is is no part of a run's settings. Knows nothing about
- * epochs, early stopping or checkpoint files.
+ * Knows nothing about epochs, early stopping or checkpoint files.
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
-import type { PackedBatch } from '@nestrec/dataset';
-import { createModel, type LossSettings, type Model, type Parameters } from '@nestrec/model';
+import type { EvaluationCases, PackedBatch } from '@nestrec/dataset';
+import { createModel, type LossSettings } from '@nestrec/model';
 import { restoreRandom, type RandomState } from '@nestrec/random';
-import { disposeTensors } from '@nestrec/tensor';
+import { disposeTensors, type SizeRanks } from '@nestrec/tensor';
+import { rankWithModel } from '../model-ranks.js';
 import { createOptimizer } from '../optimizer.js';
+import type { SeenItems } from '../seen-items.js';
 import type { TrainingSettings } from '../settings.js';
 
 export interface StepsInput {
@@ -33,17 +35,16 @@ export interface StepResult {
   readonly gradientNorm: number;
 }
 
-/** What ranking needs of a model. */
-export type ScoringModel = Pick<Model, 'config' | 'itemTable' | 'lastStates'>;
-
 export interface TrainingSteps {
   /** Threads that share each step. */
   readonly replicas: number;
   /** @param index steps done before this one */
   step(batch: PackedBatch, index: number): Promise<StepResult>;
-  /** The model as it stands; to be used up before the next step. */
-  scoring(): Promise<{ readonly model: ScoringModel; readonly parameters: Parameters }>;
+  /** Ranks of evaluation cases under the model as it stands. */
+  rank(cases: EvaluationCases, seen: SeenItems): Promise<SizeRanks>;
+  /** May be the memory that the next step changes: copy what is to last longer. */
   exportParameters(): Promise<NamedArrays>;
+  /** As `exportParameters`. */
   exportOptimizer(): Promise<NamedArrays>;
   dispose(): Promise<void>;
 }
@@ -80,7 +81,7 @@ export function createLocalSteps(input: StepsInput): TrainingSteps {
       );
       return { loss, ...optimizer.step(parameters, gradients) };
     },
-    scoring: async () => ({ model, parameters }),
+    rank: async (cases, seen) => rankWithModel(model, parameters, cases, seen, settings.maxLength),
     exportParameters: async () => model.exportParameters(parameters),
     exportOptimizer: async () => optimizer.state(),
     async dispose() {
