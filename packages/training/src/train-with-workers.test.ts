@@ -116,7 +116,7 @@ describe('trainModel with workers', () => {
     const sizes = [128, 256];
     const tooLarge = {
       ...{ config: config(items, 0, sizes), features: new Float32Array(0) },
-      settings: createSettings('fast', sizes),
+      settings: createSettings('fast', sizes, { fullSoftmaxItems: items }),
       split: splitLeaveOneOut(walks(items)),
     };
     const error = await failureOf(trainModel(input(tooLarge)));

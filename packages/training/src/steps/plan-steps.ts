@@ -28,6 +28,7 @@ export function planSteps(
   train: Histories,
   workers: number | null,
 ): StepsPlan {
+  if (isSampled(config, settings)) return sampledPlan(settings, workers);
   const backend = activeBackend();
   const { replicas, note } = replicaCount({
     ...{ backend, cores: availableParallelism(), asked: workers },
@@ -35,10 +36,17 @@ export function planSteps(
   });
   const labels = labelsPerStep(train, settings);
   const { itemChunk } = settings;
-  // A step that sees a sample of the items is small, and one thread takes it.
-  if (isSampled(config, settings)) return { replicas: 1, itemChunk, note };
   if (backend !== 'wasm') return { replicas, itemChunk, note };
   return { replicas, itemChunk: fitItemChunk({ config, labels, replicas, itemChunk }), note };
+}
+
+/** Such a step is small wherever the catalogue ends: nothing to share, and nothing that would not fit. */
+function sampledPlan({ itemChunk }: TrainingSettings, workers: number | null): StepsPlan {
+  const note =
+    (workers ?? 1) > 1
+      ? `NESTREC_TRAIN_WORKERS is ${workers}, but steps against a sample of the items take one worker`
+      : null;
+  return { replicas: 1, itemChunk, note };
 }
 
 /** @param input features are raw; whitening is laid over them here. */
