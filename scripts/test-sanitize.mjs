@@ -17,7 +17,7 @@ const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import
 const suites = ['packages/tensor-native/', 'packages/tensor/', 'packages/model/'];
 const result = spawnSync(
   process.execPath,
-  [vitest, 'run', '--project', 'unit', ...suites, '--testTimeout=600000'],
+  [vitest, 'run', '--project', 'unit', ...suites, '--testTimeout=600000', ...process.argv.slice(2)],
   {
     cwd: rootFolder,
     stdio: 'inherit',

@@ -71,7 +71,6 @@ function walks(users: number, items: number, random: Random): SequenceDataset {
     }
   }
   return {
-    userIds: Array.from({ length: users }, (_, u) => `u${u}`),
     // Training reads how many there are, and no name.
     itemIds: new Array<string>(items).fill('item'),
     offsets: Int32Array.from({ length: users + 1 }, (_, u) => u * EVENTS),

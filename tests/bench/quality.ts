@@ -96,8 +96,8 @@ async function run(args: QualityArguments): Promise<void> {
   note(backend.line);
   const started = new Date();
   const data = await readBeauty(args.data, args.features, args.seed);
-  const { userIds, itemIds, items } = data.dataset;
-  note(`${userIds.length} users, ${itemIds.length} items, ${items.length} events`);
+  const { offsets, itemIds, items } = data.dataset;
+  note(`${offsets.length - 1} users, ${itemIds.length} items, ${items.length} events`);
   const results: ProtocolResult[] = [];
   for (const protocol of args.protocols) {
     note(`training: ${protocol}`);

@@ -1,242 +1,130 @@
 /**
- * Times one training step, fused and straightforward, on a synthetic set shaped like Amazon Beauty.
+ * Times one training step against the machine's best product and against the reference's arithmetic.
  *
- * Run: npm run bench:train -- [--sizes 16,32,64,128] [--items 3025] [--users 32] [--features 384] [--blocks 1]
- *                             [--length 50] [--labels 6.9] [--steps 5] [--backend wasm] [--fused-only] [--json]
+ * Run: npm run bench:train [-- --json]                      the claims: shares of the peak, backends, naive arithmetic
+ *      npm run bench:train -- --sizes 32,64,128,256 [--items 12101] [--users 128] [--features 384] [--blocks 1]
+ *           [--length 50] [--labels 6.9] [--steps 7] [--backends native,wasm] [--computations fused,naive-arithmetic]
  *
- * Useful work counts multiply-adds as 2 and leaves out padding, recomputation and repeated projections:
- * projector 4 (N + 1) F D, blocks 42 K n nz, logits 6 n N D (docs: model, section 5). The peak is the best of the
- * backend's own square products in the same run. Rates are by busy time, the smaller of wall and CPU time: on a
- * machine that others use too, wall time says little. The straightforward step holds all logits of all sizes at once:
- * at the full size of Beauty it does not fit wasm's memory, so the default is a quarter of its items.
- * Much of its time on wasm is the tape's: its gradients ask for transposed products, which wasm has no fast kernel
- * for; `--backend cpu --items 600 --users 8` compares without that.
+ * Every measurement is a process of its own, with its own peak memory. Times are wall times of the fastest step; the peak
+ * is the best product of 1,024^3 of any backend here, measured before and after. On a machine that others use too only
+ * ratios within one run count. "naive-arithmetic" does the work of the released code (padded positions, a product and a
+ * softmax per size, sequences projected again) with this project's kernels; "tape" is that with TensorFlow.js' own
+ * operations and gradients. Catalogues of 200,000 items and more: npm run bench:large.
  */
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import * as tf from '@tensorflow/tfjs-core';
-import { modelConfigSchema, type ModelConfig } from '@nestrec/contracts';
-import { createModel } from '@nestrec/model';
-import { initParameters } from '@nestrec/parameters';
-import { createRandom } from '@nestrec/random';
-import {
-  createAdamW,
-  disposeTensors,
-  hostNumbers,
-  selectBackend,
-  type BackendName,
-} from '@nestrec/tensor';
-import { naiveLossAndGradients } from '../helpers/naive-model.js';
-import { packed, padded, type Sequence } from '../helpers/small-model.js';
+import { parseArgs, promisify } from 'node:util';
+import { BACKENDS, findBackend, LAST_RESORT } from '@nestrec/tensor';
+import { workloadSchema, type Measurement, type Workload } from './train/workload.js';
 
 const { values: flags } = parseArgs({
   options: {
-    sizes: { type: 'string', default: '16,32,64,128' },
-    items: { type: 'string', default: '3025' },
-    users: { type: 'string', default: '32' },
+    sizes: { type: 'string' },
+    items: { type: 'string', default: '12101' },
+    users: { type: 'string', default: '128' },
     features: { type: 'string', default: '384' },
     blocks: { type: 'string', default: '1' },
     length: { type: 'string', default: '50' },
     labels: { type: 'string', default: '6.9' },
-    steps: { type: 'string', default: '5' },
-    backend: { type: 'string' },
-    'fused-only': { type: 'boolean', default: false },
+    steps: { type: 'string', default: '7' },
+    backends: { type: 'string' },
+    computations: { type: 'string', default: 'fused' },
     json: { type: 'boolean', default: false },
   },
 });
 
-interface Timing {
-  /** Wall time. */
-  readonly stepMs: number;
-  /** The smaller of wall and CPU time; rates are by it. */
-  readonly busyMs: number;
-  readonly usersPerSecond: number;
-  readonly usefulGflops: number;
-  readonly loss: number;
+const CHILD = fileURLToPath(new URL('./train/step-child.ts', import.meta.url));
+const here = BACKENDS.filter((name) => name !== LAST_RESORT && !('reason' in findBackend(name)));
+
+async function inChild<T>(argument: string): Promise<T> {
+  const args = ['--conditions=@nestrec/source', '--import', 'tsx', CHILD, argument];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1e7 });
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as T;
 }
 
-/** Steps that compile kernels and grow memory, and are not counted. */
-const WARM_UP = 2;
+const BASE = {
+  ...{ items: 12_101, users: 128, features: 384, blocks: 1, length: 50, labels: 6.9, steps: 7 },
+  computation: 'fused',
+} as const;
+const ladder = (width: number) =>
+  Array.from({ length: Math.log2(width) - 2 }, (_, i) => 8 * 2 ** i);
 
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-/** Runs `work` and returns its wall time and its busy time, in milliseconds. */
-function clocked(work: () => void): { wallMs: number; busyMs: number } {
-  const startedMs = performance.now();
-  const usage = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(usage);
-  const wallMs = performance.now() - startedMs;
-  return { wallMs, busyMs: Math.min(wallMs, (user + system) / 1_000) };
-}
-
-/** Best rate of square products, in GFLOP/s. */
-function peakGflops(backend: string): number {
-  const edges = backend === 'cpu' ? [128, 256] : [256, 512, 1024];
-  let best = 0;
-  for (const edge of edges) {
-    const [a, b] = [tf.randomUniform([edge, edge]), tf.randomUniform([edge, edge])];
-    for (let i = 0; i < 8; i++) {
-      const { busyMs } = clocked(() => void hostNumbers(() => tf.matMul(a, b)));
-      if (i > 0) best = Math.max(best, (2 * edge ** 3) / busyMs / 1e6);
-    }
-    tf.dispose([a, b]);
-  }
-  return best;
-}
-
-/** Useful operations of one step. */
-function usefulFlop(config: ModelConfig, labels: number): number {
-  const width = config.sizes.at(-1)!;
-  const nonZero = config.sizes.reduce((sum, end, i) => {
-    return sum + (end - (i === 0 ? 0 : config.sizes[i - 1]!)) * end;
-  }, 0);
-  const projector = 4 * (config.numItems + 1) * config.featureWidth * width;
-  const blocks = 42 * config.blocks * labels * nonZero;
-  return projector + blocks + 6 * labels * config.numItems * width;
-}
-
-/** Histories with geometric lengths, longest first, each beginning with the empty history. */
-function sequences(users: number, items: number, meanLabels: number, longest: number): Sequence[] {
-  const random = createRandom(1);
-  const lengths = Array.from({ length: users }, () =>
-    Math.min(longest, 1 + Math.floor(-Math.log(1 - random.uniform()) * (meanLabels - 0.5))),
-  );
-  return lengths
-    .sort((a, b) => b - a)
-    .map((length) => {
-      const targets = Array.from({ length }, () => 1 + random.int(items));
-      return { inputs: [0, ...targets.slice(0, -1)], targets };
-    });
-}
-
-const report = await selectBackend({
-  force: flags.backend as BackendName | undefined,
-  cacheFolder: fileURLToPath(new URL('../../.cache/', import.meta.url)),
-});
-const number = (
-  name: 'items' | 'users' | 'features' | 'blocks' | 'length' | 'labels' | 'steps',
-) => {
-  const value = Number(flags[name]);
-  if (!(value > 0)) throw new Error(`--${name} is ${flags[name]}; wanted a number above 0`);
-  return value;
-};
-const config = modelConfigSchema.parse({
-  sizes: flags.sizes.split(',').map(Number),
-  blocks: number('blocks'),
-  featureWidth: number('features'),
-  numItems: number('items'),
-});
-const random = createRandom(2);
-const features = Float32Array.from(
-  { length: config.numItems * config.featureWidth },
-  () => random.normal() / Math.sqrt(config.featureWidth),
-);
-const start = initParameters(config, random);
-const histories = sequences(number('users'), config.numItems, number('labels'), number('length'));
-const rows = packed(histories);
-const labels = rows.rows;
-const model = createModel(config, features);
-const weights = config.sizes.map(() => 1 / config.sizes.length);
-
-type Step = (parameters: Map<string, tf.Variable>) => {
-  loss: number;
-  gradients: Map<string, tf.Tensor>;
-};
-
-function time(step: Step): Timing {
-  const parameters = new Map(model.createParameters(start));
-  const optimizer = createAdamW({
-    ...{ lr: () => 1e-3, betas: [0.9, 0.999], eps: 1e-9, weightDecay: 0.01, clipNorm: 5 },
-    decays: () => true,
+/** What docs/results.md states, each line with a word on what it is for. */
+function claims(): readonly (readonly [string, Workload])[] {
+  const native = here.includes('native') ? 'native' : here[0]!;
+  const work = (input: Partial<Workload> & Pick<Workload, 'backend' | 'sizes'>): Workload => ({
+    ...BASE,
+    ...input,
   });
-  const [wall, busy]: [number[], number[]] = [[], []];
-  let firstLoss = 0;
-  for (let i = 0; i < WARM_UP + number('steps'); i++) {
-    const { wallMs, busyMs } = clocked(() => {
-      const { loss, gradients } = step(parameters);
-      optimizer.step(parameters, gradients);
-      if (i === 0) firstLoss = loss;
-    });
-    if (i < WARM_UP) continue;
-    wall.push(wallMs);
-    busy.push(busyMs);
-  }
-  optimizer.dispose();
-  disposeTensors(parameters);
-  const busyMs = median(busy);
-  const usefulGflops = usefulFlop(config, labels) / busyMs / 1e6;
-  return {
-    stepMs: median(wall),
-    busyMs,
-    usersPerSecond: (1_000 * histories.length) / busyMs,
-    usefulGflops,
-    loss: firstLoss,
-  };
-}
-
-const fused = time((parameters) => model.lossAndGradients(parameters, rows));
-let naive: Timing | null = null;
-if (!flags['fused-only']) {
-  const paddedRows = padded(histories, number('length'));
-  const none: [number, number] = [0, 0];
-  const featureRows = tf.tidy(() =>
-    tf.pad(tf.tensor2d(features, [config.numItems, config.featureWidth]), [[1, 0], none]),
-  ) as tf.Tensor2D;
-  naive = time((parameters) =>
-    naiveLossAndGradients(config, parameters, featureRows, paddedRows, weights),
-  );
-  featureRows.dispose();
-}
-model.dispose();
-// Last, when the engine has compiled the product's kernel for speed.
-const peak = peakGflops(report.name);
-
-const result = {
-  backend: report.name,
-  sizes: config.sizes,
-  items: config.numItems,
-  users: histories.length,
-  labels,
-  usefulGflop: usefulFlop(config, labels) / 1e9,
-  peakGflops: peak,
-  fused,
-  naive,
-  speedup: naive === null ? null : naive.busyMs / fused.busyMs,
-};
-if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-else printTable();
-
-function printTable(): void {
-  const line = (name: string, t: Timing) =>
-    [
-      name.padEnd(16),
-      `${t.stepMs.toFixed(1)} ms`.padStart(12),
-      `${t.busyMs.toFixed(1)} ms`.padStart(12),
-      t.usersPerSecond.toFixed(0).padStart(10),
-      t.usefulGflops.toFixed(2).padStart(16),
-      `${((100 * t.usefulGflops) / peak).toFixed(1)} %`.padStart(14),
-      t.loss.toFixed(5).padStart(10),
-    ].join('');
-  const lines = [
-    report.line,
-    `${config.numItems} items, sizes ${config.sizes.join(', ')}, ${histories.length} users, ${labels} labels a step; ` +
-      `useful work ${result.usefulGflop.toFixed(2)} GFLOP a step; peak of the backend's product ${peak.toFixed(1)} GFLOP/s`,
-    [
-      'computation'.padEnd(16),
-      'wall'.padStart(12),
-      'busy'.padStart(12),
-      'users/s'.padStart(10),
-    ].join('') +
-      ['useful GFLOP/s'.padStart(16), 'of the peak'.padStart(14), 'loss'.padStart(10)].join(''),
-    line('fused', fused),
+  const wide = { sizes: ladder(1_024), features: 2_048, steps: 3 };
+  const naive = { computation: 'naive-arithmetic' } as const;
+  const small = { sizes: [16, 32, 64, 128], items: 3_025, users: 32, steps: 3 };
+  return [
+    ...[64, 256, 1_024].map(
+      (d) => [`width ${d}`, work({ backend: native, sizes: ladder(d), users: 256 })] as const,
+    ),
+    ...here.map((backend) => ['backends', work({ backend, sizes: ladder(256) })] as const),
+    ['naive, batch 32', work({ ...wide, backend: native, users: 32 })],
+    ['naive, batch 32', work({ ...wide, ...naive, backend: native, users: 32 })],
+    ['naive, batch 256', work({ ...wide, backend: native, users: 256 })],
+    ['naive, batch 256', work({ ...wide, ...naive, backend: native, users: 256 })],
+    ['tape on wasm', work({ ...small, backend: 'wasm' })],
+    ['tape on wasm', work({ ...small, backend: 'wasm', computation: 'tape' })],
   ];
-  if (naive !== null) {
-    lines.push(
-      line('straightforward', naive),
-      `fused is ${result.speedup!.toFixed(1)} times as fast`,
-    );
-  }
-  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** The workloads that the flags name: every backend with every computation. */
+function chosen(sizes: string): readonly (readonly [string, Workload])[] {
+  const backends = flags.backends?.split(',') ?? here;
+  const numbers = ['items', 'users', 'features', 'blocks', 'length', 'labels', 'steps'] as const;
+  const shape = Object.fromEntries(numbers.map((name) => [name, Number(flags[name])]));
+  return backends.flatMap((backend) =>
+    flags.computations.split(',').map((computation) => {
+      const ends = sizes.split(',').map(Number);
+      return ['', workloadSchema.parse({ ...shape, backend, computation, sizes: ends })] as const;
+    }),
+  );
+}
+
+async function measurePeaks(): Promise<Record<string, number>> {
+  const peaks: Record<string, number> = {};
+  for (const name of here) peaks[name] = await inChild<number>(name);
+  return peaks;
+}
+
+const before = await measurePeaks();
+const measured: { purpose: string; result: Measurement }[] = [];
+for (const [purpose, workload] of flags.sizes === undefined ? claims() : chosen(flags.sizes)) {
+  measured.push({ purpose, result: await inChild<Measurement>(JSON.stringify(workload)) });
+}
+const after = await measurePeaks();
+const peaks = Object.fromEntries(
+  here.map((name) => [name, Math.max(before[name]!, after[name]!)] as const),
+);
+const peak = Math.max(...Object.values(peaks));
+
+if (flags.json) {
+  process.stdout.write(`${JSON.stringify({ peaks, measured })}\n`);
+} else {
+  const head = ['purpose', 'backend', 'computation', 'D', 'F', 'users', 'labels', 'ms'].concat([
+    ...['users/s', 'GFLOP/s', 'of the peak', 'MB', 'users/s against the line above'],
+  ]);
+  const rows = measured.map(({ purpose, result }, i) => {
+    const { workload: w } = result;
+    const above = measured[i - 1];
+    const ratio =
+      above?.purpose === purpose ? result.usersPerSecond / above.result.usersPerSecond : 0;
+    return [
+      ...[purpose, w.backend, w.computation, w.sizes.at(-1)!, w.features, w.users, result.labels],
+      ...[result.fastestMs.toFixed(1), result.usersPerSecond.toFixed(0)],
+      ...[result.usefulGflops.toFixed(1), `${((100 * result.usefulGflops) / peak).toFixed(1)} %`],
+      ...[result.peakMegabytes.toFixed(0), ratio === 0 ? '' : `x ${ratio.toFixed(3)}`],
+    ].map(String);
+  });
+  const widths = head.map((_, c) => Math.max(...[head, ...rows].map((row) => row[c]!.length)));
+  const line = (row: readonly string[]) => row.map((cell, c) => cell.padEnd(widths[c]!)).join('  ');
+  const best = Object.entries(peaks).map(([name, gflops]) => `${name} ${gflops.toFixed(0)}`);
+  process.stdout.write(
+    `product of 1,024^3 in GFLOP/s: ${best.join(', ')}\n${[head, ...rows].map(line).join('\n')}\n`,
+  );
 }

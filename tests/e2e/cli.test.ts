@@ -2,7 +2,7 @@
  * The command line as people call it: exit codes, faults all at once, one JSON document, and files going
  * all the way to answers. Runs the built command in processes of its own.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -110,25 +110,25 @@ describe('nestrec, from files to answers', () => {
       code: 0,
     });
 
-    const trained = await nestrec(
-      [
-        'train',
-        '--sizes',
-        '8,16',
-        '--epochs',
-        '2',
-        '--model-version',
-        'v1',
-        '--text-width',
-        '8',
-        '--json',
-      ],
-      { NESTREC_BACKEND: 'wasm' },
-    );
+    const train = (version: string, env: Record<string, string> = {}) => {
+      const shape = ['--sizes', '8,16', '--epochs', '2', '--text-width', '8'];
+      return nestrec(['train', ...shape, '--model-version', version, '--json'], {
+        // Two, however small the set: threads start from dist/ too.
+        ...{ NESTREC_BACKEND: 'wasm', NESTREC_TRAIN_WORKERS: '2' },
+        ...env,
+      });
+    };
+    const trained = await train('v1');
     expect(trained, trained.output).toMatchObject({ code: 0 });
     expect(json<{ manifest: unknown }>(trained).manifest).toMatchObject({ version: 'v1' });
 
-    const model = join(folder, 'data', 'models', 'v1');
+    const models = join(folder, 'data', 'models');
+    const model = join(models, 'v1');
+    // Events in a file, batches from a thread of the built package: the same weights, bit by bit.
+    const fromFile = await train('v1_file', { NESTREC_EVENTS_IN_MEMORY: '0' });
+    expect(fromFile, fromFile.output).toMatchObject({ code: 0 });
+    const weights = (version: string) => readFile(join(models, version, 'weights.safetensors'));
+    expect((await weights('v1_file')).equals(await weights('v1'))).toBe(true);
     expect(json(await nestrec(['model', 'verify', model, '--json']))).toMatchObject({
       accepted: true,
     });

@@ -126,12 +126,18 @@ describeDatabases('training run', (database) => {
     const artifact = await loadArtifact(join(modelsDir, version));
     expect(artifact.manifest).toEqual(manifest);
     expect(manifest.data).toMatchObject({ users: USERS, items: ITEMS, interactions: USERS * 6 });
-    const { quality } = await runEvaluation(db, artifact, 'leave-one-out');
+    const { quality } = await runEvaluation(db, artifact, 'leave-one-out', {
+      folder: modelsDir,
+    });
     const ndcg = (rows: typeof quality) =>
       rows
         .filter((row) => row.part === 'test' && row.seenMasked)
         .map((row) => [row.scorer, row.metrics['ndcg@10']!.toFixed(6)]);
     expect(ndcg(quality)).toEqual(ndcg(manifest.quality));
+    // Where the events lie, and in which thread batches are packed, changes nothing.
+    const fromFile = await runTraining({ ...run, version: `${version}_file`, eventsInMemory: 0 });
+    expect(fromFile.quality).toEqual(manifest.quality);
+    expect(fromFile.lambdaMax).toBe(manifest.lambdaMax);
     // Said before the training, not after it.
     const stages: string[] = [];
     const again = { ...run, onStage: (stage: string) => stages.push(stage) };

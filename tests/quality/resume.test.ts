@@ -17,11 +17,15 @@ interface Outcome {
 }
 
 /** Runs the child; kills it with SIGKILL as soon as it says that `killAtStep` is done. */
-function train(checkpoint: string | null, killAtStep: number | null): Promise<Outcome> {
+function train(
+  workers: number,
+  checkpoint: string | null,
+  killAtStep: number | null,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(
       process.execPath,
-      [...ARGUMENTS, 'wasm', ...(checkpoint === null ? [] : [checkpoint])],
+      [...ARGUMENTS, 'wasm', String(workers), ...(checkpoint === null ? [] : [checkpoint])],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     let text = '';
@@ -50,25 +54,28 @@ describe('a killed training run', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('continues from its checkpoint to the same SHA-256 of weights as an unbroken run', async () => {
-    const unbroken = await train(null, null);
-    expect(unbroken.weights).toMatch(/^[0-9a-f]{64}$/);
-    expect((await train(null, null)).weights).toBe(unbroken.weights);
+  it.each([1, 2])(
+    'with %i workers continues from its checkpoint to the same SHA-256 of weights as an unbroken run',
+    async (workers) => {
+      const unbroken = await train(workers, null, null);
+      expect(unbroken.weights).toMatch(/^[0-9a-f]{64}$/);
+      expect((await train(workers, null, null)).weights).toBe(unbroken.weights);
 
-    const checkpoint = join(folder, 'run.safetensors');
-    // Once inside the first epoch, once inside a later one (8 steps an epoch).
-    for (const step of [3, 19]) {
-      const killed = await train(checkpoint, step);
-      expect(killed.signal).toBe('SIGKILL');
-      expect(killed.weights).toBeNull();
-    }
-    const resumed = await train(checkpoint, null);
-    expect(resumed.resumedAt).toBeGreaterThan(8);
-    expect(resumed.resumedAt).toBeLessThan(unbroken.lastStep);
-    expect(resumed.weights).toBe(unbroken.weights);
+      const checkpoint = join(folder, `run-${workers}.safetensors`);
+      // Once inside the first epoch, once inside a later one (8 steps an epoch).
+      for (const step of [3, 19]) {
+        const killed = await train(workers, checkpoint, step);
+        expect(killed.signal).toBe('SIGKILL');
+        expect(killed.weights).toBeNull();
+      }
+      const resumed = await train(workers, checkpoint, null);
+      expect(resumed.resumedAt).toBeGreaterThan(8);
+      expect(resumed.resumedAt).toBeLessThan(unbroken.lastStep);
+      expect(resumed.weights).toBe(unbroken.weights);
 
-    // Killed after training but before its result was safe: nothing is trained again.
-    const again = await train(checkpoint, null);
-    expect(again).toEqual({ ...resumed, resumedAt: unbroken.lastStep, lastStep: 0 });
-  });
+      // Killed after training but before its result was safe: nothing is trained again.
+      const again = await train(workers, checkpoint, null);
+      expect(again).toEqual({ ...resumed, resumedAt: unbroken.lastStep, lastStep: 0 });
+    },
+  );
 });

@@ -38,7 +38,6 @@ export function smallSet(items: number, users: number, seed: number): SmallSet {
   }
   return {
     dataset: {
-      userIds: Array.from({ length: users }, (_, u) => `u${u}`),
       itemIds: Array.from({ length: items }, (_, i) => `i${i + 1}`),
       offsets,
       items: Int32Array.from(events),

@@ -1,12 +1,14 @@
 /**
  * Turns sorted interaction rows into one compact `SequenceDataset`.
  *
- * Knows nothing of where rows come from (PostgreSQL cursor or an import). Rows must come sorted by user,
+ * Knows nothing of where rows come from (pages of a table or an import). Rows must come sorted by user,
  * then time, then event id, the order of events everywhere: a row out of order is an error, since sorting
  * here would need the whole data in memory and hide a wrong query.
  */
 import { compareEvents } from '@nestrec/contracts';
 import { excerpt, InsufficientData, InvalidInput } from '@nestrec/errors';
+import { NumberList, NumberSpool } from './number-list.js';
+import type { Spill } from './spill.js';
 import type { SequenceDataset } from './types.js';
 
 export interface DatasetRow {
@@ -21,38 +23,19 @@ export interface BuildDatasetOptions {
   readonly catalogue?: readonly string[];
   /** False when the times were made up from the file's order: `times` is null then. */
   readonly realTimes?: boolean;
+  /** Where events go that are too many for memory; without it all stay there. */
+  readonly spill?: Spill;
 }
 
-/** A growing typed array: rows arrive in unknown number and plain arrays cost several times the memory. */
-class Growing<T extends Int32Array | Float64Array> {
-  private length = 0;
-  constructor(
-    private data: T,
-    private readonly make: (length: number) => T,
-  ) {}
-
-  push(value: number): void {
-    if (this.length === this.data.length) {
-      const wider = this.make(this.data.length * 2);
-      wider.set(this.data);
-      this.data = wider;
-    }
-    this.data[this.length++] = value;
-  }
-
-  get size(): number {
-    return this.length;
-  }
-
-  finish(): T {
-    return this.data.slice(0, this.length) as T;
-  }
-}
+/** Positions are 32-bit integers. */
+const MAX_EVENTS = 2 ** 31 - 1;
 
 /**
- * Reads all rows. Items get internal ids in catalogue order, further ones in order of first appearance.
+ * Reads all rows. Items get internal ids in catalogue order, further ones in order of first appearance. User
+ * ids are compared, not kept.
  *
- * @throws InvalidInput for a row out of order; InsufficientData when there is no row at all.
+ * @throws InvalidInput for a row out of order; InsufficientData when there is no row at all; StagingFailed
+ *   when events cannot be written to the spill.
  */
 export async function buildDataset(
   rows: AsyncIterable<readonly DatasetRow[]> | Iterable<readonly DatasetRow[]>,
@@ -62,18 +45,15 @@ export async function buildDataset(
   const internal = new Map(itemIds.map((id, row) => [id, row + 1]));
   if (internal.size !== itemIds.length)
     throw new InvalidInput({ detail: 'The catalogue names an item twice; wanted each id once.' });
-  const userIds: string[] = [];
-  const offsets: number[] = [0];
-  const items = new Growing(new Int32Array(1024), (n) => new Int32Array(n));
-  const times = new Growing(new Float64Array(1024), (n) => new Float64Array(n));
+  const spill = options.spill ?? null;
+  const offsets = new NumberList(Int32Array);
+  const items = new NumberSpool(Int32Array, spill);
+  const times = options.realTimes === false ? null : new NumberSpool(Float64Array, spill);
   let previous: DatasetRow | null = null;
   for await (const batch of rows) {
     for (const row of batch) {
-      if (previous === null || previous.userId !== row.userId) {
-        if (previous !== null) offsets.push(items.size);
-        requireSorted(previous, row);
-        userIds.push(row.userId);
-      } else requireSorted(previous, row);
+      requireSorted(previous, row);
+      if (previous?.userId !== row.userId) offsets.push(items.length);
       let item = internal.get(row.itemId);
       if (item === undefined) {
         itemIds.push(row.itemId);
@@ -81,19 +61,22 @@ export async function buildDataset(
         internal.set(row.itemId, item);
       }
       items.push(item);
-      times.push(row.timestampMs);
+      times?.push(row.timestampMs);
       previous = row;
     }
   }
   if (previous === null)
     throw new InsufficientData({ detail: 'There are no interactions; import some first.' });
-  offsets.push(items.size);
+  if (items.length > MAX_EVENTS)
+    throw new InvalidInput({
+      detail: `There are ${items.length} events; wanted at most ${MAX_EVENTS}. Leave out the oldest.`,
+    });
+  offsets.push(items.length);
   return {
-    userIds,
     itemIds,
-    offsets: Int32Array.from(offsets),
+    offsets: offsets.finish(),
     items: items.finish(),
-    times: options.realTimes === false ? null : times.finish(),
+    times: times?.finish() ?? null,
   };
 }
 

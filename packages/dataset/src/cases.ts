@@ -1,7 +1,10 @@
 /** Parts that both splits share: training prefixes, the seeded sample of cases, the case arrays. */
 import { InvalidConfig } from '@nestrec/errors';
-import { createRandom } from '@nestrec/random';
-import type { EvaluationCases, EvaluationPart, Ragged, SequenceDataset } from './types.js';
+import { createRandom, type Random } from '@nestrec/random';
+import { Histories, rowOf } from './histories.js';
+import { NumberList, sharedArray } from './number-list.js';
+import { inOrder } from './numbers.js';
+import type { EvaluationCases, EvaluationPart, SequenceDataset } from './types.js';
 
 /** Asks at most `maxCases` questions per part, drawn uniformly with `seed`, kept in data order. */
 export interface CaseSampling {
@@ -9,71 +12,87 @@ export interface CaseSampling {
   readonly seed?: number;
 }
 
-/** The first `keptOf(user)` events of every user. */
-export function trainPrefixes(dataset: SequenceDataset, keptOf: (user: number) => number): Ragged {
-  const users = dataset.offsets.length - 1;
-  const offsets = new Int32Array(users + 1);
-  for (let u = 0; u < users; u++) offsets[u + 1] = offsets[u]! + keptOf(u);
-  const items = new Int32Array(offsets[users]!);
-  for (let u = 0; u < users; u++) {
-    const begin = dataset.offsets[u]!;
-    items.set(dataset.items.subarray(begin, begin + keptOf(u)), offsets[u]!);
-  }
-  return { offsets, items };
+/** The first `keptOf(user)` events of every user: a view that copies no event. */
+export function trainPrefixes(
+  dataset: SequenceDataset,
+  keptOf: (user: number) => number,
+): Histories {
+  const begin = dataset.offsets.subarray(0, -1);
+  const end = sharedArray(Int32Array, begin.length);
+  for (let u = 0; u < begin.length; u++) end[u] = begin[u]! + keptOf(u);
+  return new Histories(dataset.items, begin, end);
 }
 
-/** The same sample for the same candidates, part, size and seed. */
-export function sampleCases(
-  candidates: Int32Array,
-  part: EvaluationPart,
-  { maxCases, seed = 0 }: CaseSampling,
-): Int32Array {
-  if (maxCases === undefined) return candidates;
-  if (!Number.isInteger(maxCases) || maxCases < 1)
-    throw new InvalidConfig({ detail: `maxCases is ${maxCases}; wanted a whole number from 1.` });
-  if (candidates.length <= maxCases) return candidates;
-  const shuffled = createRandom(seed).fork(`cases/${part}`).shuffle(Int32Array.from(candidates));
-  return shuffled.slice(0, maxCases).sort();
-}
-
-// 2^28 history entries are 1 GiB: past this, a machine of ordinary size would be killed without a word.
+// A sample's histories take 256 MiB at most, cases that are all wanted 1 GiB: past this, a machine of
+// ordinary size would be killed without a word.
+const MAX_SAMPLED_ENTRIES = 2 ** 26;
 const MAX_HISTORY_ENTRIES = 2 ** 28;
 
-export interface CaseBuilder {
-  add(user: number, history: Int32Array, target: number): void;
-  finish(): EvaluationCases;
+/**
+ * The events that are asked about, out of all candidates in data order. With `maxCases` a uniform sample is
+ * kept as candidates come (a reservoir), so that memory grows with the sample alone; it gets smaller where
+ * its histories would not fit.
+ */
+export class CaseSample {
+  candidates = 0;
+  private readonly all = new NumberList(Int32Array);
+  private readonly reservoir: number[] = [];
+  private readonly random: Random;
+  private readonly maxCases: number | undefined;
+
+  constructor(part: EvaluationPart, { maxCases, seed = 0 }: CaseSampling) {
+    if (maxCases !== undefined && (!Number.isInteger(maxCases) || maxCases < 1))
+      throw new InvalidConfig({ detail: `maxCases is ${maxCases}; wanted a whole number from 1.` });
+    this.maxCases = maxCases;
+    this.random = createRandom(seed).fork(`cases/${part}`);
+  }
+
+  /** Offers the event at `position` as a case. */
+  add(position: number): void {
+    this.candidates++;
+    if (this.maxCases === undefined) this.all.push(position);
+    else if (this.reservoir.length < this.maxCases) this.reservoir.push(position);
+    else {
+      const place = this.random.int(this.candidates);
+      if (place < this.maxCases) this.reservoir[place] = position;
+    }
+  }
+
+  /** Positions of the chosen events, in data order. */
+  finish({ offsets }: SequenceDataset): Int32Array {
+    if (this.maxCases === undefined) return this.all.finish();
+    const shuffled = this.random.shuffle(Int32Array.from(this.reservoir));
+    let entries = 0;
+    const first = shuffled.findIndex((position) => {
+      entries += position - offsets[rowOf(offsets, position)]!;
+      return entries > MAX_SAMPLED_ENTRIES;
+    });
+    return shuffled.slice(0, first < 0 ? undefined : first).sort();
+  }
 }
 
-/** Collects cases; histories are copied once, at the end. */
-export function caseBuilder(): CaseBuilder {
-  const user: number[] = [];
-  const histories: Int32Array[] = [];
-  const target: number[] = [];
-  let entries = 0;
-  return {
-    add(caseUser, history, caseTarget) {
-      entries += history.length;
-      if (entries > MAX_HISTORY_ENTRIES)
-        throw new InvalidConfig({
-          detail: `The cases' histories exceed ${MAX_HISTORY_ENTRIES} events; set maxCases to sample.`,
-        });
-      user.push(caseUser);
-      histories.push(history);
-      target.push(caseTarget);
-    },
-    finish() {
-      const historyOffsets = new Int32Array(histories.length + 1);
-      const history = new Int32Array(entries);
-      histories.forEach((part, c) => {
-        history.set(part, historyOffsets[c]!);
-        historyOffsets[c + 1] = historyOffsets[c]! + part.length;
+/** The case of every event at `positions` (in data order), its history without the items not kept. */
+export function casesAt(
+  dataset: SequenceDataset,
+  positions: Int32Array,
+  keep: ((item: number) => boolean) | null = null,
+): EvaluationCases {
+  const items = inOrder(dataset.items);
+  const user = new Int32Array(positions.length);
+  const historyOffsets = new Int32Array(positions.length + 1);
+  const history = new NumberList(Int32Array);
+  const target = new Int32Array(positions.length);
+  positions.forEach((position, c) => {
+    user[c] = rowOf(dataset.offsets, position);
+    const events = items.subarray(dataset.offsets[user[c]!]!, position + 1);
+    for (let e = 0; e < events.length - 1; e++)
+      if (keep === null || keep(events[e]!)) history.push(events[e]!);
+    if (history.length > MAX_HISTORY_ENTRIES)
+      throw new InvalidConfig({
+        detail: `The cases' histories exceed ${MAX_HISTORY_ENTRIES} events; set maxCases to sample.`,
       });
-      return {
-        user: Int32Array.from(user),
-        historyOffsets,
-        history,
-        target: Int32Array.from(target),
-      };
-    },
-  };
+    historyOffsets[c + 1] = history.length;
+    target[c] = events[events.length - 1]!;
+  });
+  return { user, historyOffsets, history: history.finish(), target };
 }

@@ -1,6 +1,6 @@
 /**
  * Drops rare items and short users before a split, and says how many: a figure without its filter is not
- * comparable with anyone's.
+ * comparable with anyone's. Holds all events in memory, as benchmarks may.
  */
 import { InsufficientData } from '@nestrec/errors';
 import type { SequenceDataset } from './types.js';
@@ -25,11 +25,12 @@ export interface FilteredDataset {
 export function filterDataset(dataset: SequenceDataset, filter: DatasetFilter): FilteredDataset {
   const minUser = filter.minUserEvents ?? 1;
   const minItem = filter.minItemEvents ?? 1;
-  const users = dataset.userIds.length;
+  const users = dataset.offsets.length - 1;
+  const items = dataset.items.subarray(0, dataset.items.length);
   const counts = new Int32Array(dataset.itemIds.length + 1);
-  for (const item of dataset.items) counts[item]!++;
+  for (const item of items) counts[item]!++;
   const itemsBefore = counts.reduce((n, count) => n + (count > 0 ? 1 : 0), 0);
-  const kept = new Uint8Array(dataset.items.length).fill(1);
+  const kept = new Uint8Array(items.length).fill(1);
   let rounds = 0;
   for (let changed = true; changed; rounds++) {
     changed = false;
@@ -38,7 +39,7 @@ export function filterDataset(dataset: SequenceDataset, filter: DatasetFilter): 
       for (let e = dataset.offsets[u]!; e < dataset.offsets[u + 1]!; e++) length += kept[e]!;
       const dropUser = length > 0 && length < minUser;
       for (let e = dataset.offsets[u]!; e < dataset.offsets[u + 1]!; e++) {
-        const item = dataset.items[e]!;
+        const item = items[e]!;
         if (kept[e] === 0 || (!dropUser && counts[item]! >= minItem)) continue;
         kept[e] = 0;
         counts[item]!--;
@@ -53,7 +54,7 @@ export function filterDataset(dataset: SequenceDataset, filter: DatasetFilter): 
     });
   return {
     dataset: filtered,
-    droppedUsers: users - filtered.userIds.length,
+    droppedUsers: users - (filtered.offsets.length - 1),
     droppedItems: itemsBefore - counts.reduce((n, count) => n + (count > 0 ? 1 : 0), 0),
     droppedEvents: dataset.items.length - filtered.items.length,
     rounds,
@@ -61,20 +62,17 @@ export function filterDataset(dataset: SequenceDataset, filter: DatasetFilter): 
 }
 
 function compact(dataset: SequenceDataset, kept: Uint8Array): SequenceDataset {
-  const userIds: string[] = [];
   const offsets = [0];
   const events: number[] = [];
-  dataset.userIds.forEach((id, u) => {
+  for (let u = 0; u + 1 < dataset.offsets.length; u++) {
     const before = events.length;
     for (let e = dataset.offsets[u]!; e < dataset.offsets[u + 1]!; e++)
       if (kept[e] === 1) events.push(e);
-    if (events.length === before) return;
-    userIds.push(id);
-    offsets.push(events.length);
-  });
-  const { items, times } = dataset;
+    if (events.length > before) offsets.push(events.length);
+  }
+  const items = dataset.items.subarray(0, kept.length);
+  const times = dataset.times?.subarray(0, kept.length) ?? null;
   return {
-    userIds,
     itemIds: dataset.itemIds,
     offsets: Int32Array.from(offsets),
     items: Int32Array.from(events, (e) => items[e]!),

@@ -1,6 +1,7 @@
 import { createRandom } from '@nestrec/random';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Histories } from './histories.js';
 import { historiesOf, packHistories } from './pack-histories.js';
 import { countPackedBatches, packedBatches } from './packed-batches.js';
 import type { PackedBatch, Ragged } from './types.js';
@@ -55,7 +56,11 @@ describe('packed batches', () => {
         const labels: number[] = [];
         const random = createRandom(seed);
         let count = 0;
-        for (const batch of packedBatches(ragged(rows), { ...options, windows: 'all', random })) {
+        for (const batch of packedBatches(Histories.of(ragged(rows)), {
+          ...options,
+          windows: 'all',
+          random,
+        })) {
           count++;
           expectConsistentLayout(batch);
           expect(batch.labels).toBe(batch.rows);
@@ -71,7 +76,9 @@ describe('packed batches', () => {
           });
         }
         expect(labels.sort((a, b) => a - b)).toEqual(rows.flat());
-        expect(count).toBe(countPackedBatches(ragged(rows), { ...options, windows: 'all' }));
+        expect(count).toBe(
+          countPackedBatches(Histories.of(ragged(rows)), { ...options, windows: 'all' }),
+        );
       }),
     );
   });
@@ -81,7 +88,11 @@ describe('packed batches', () => {
       fc.property(histories, settings, (rows, { seed, ...options }) => {
         const random = createRandom(seed);
         const seen = new Map<number, number[]>();
-        for (const batch of packedBatches(ragged(rows), { ...options, windows: 'last', random }))
+        for (const batch of packedBatches(Histories.of(ragged(rows)), {
+          ...options,
+          windows: 'last',
+          random,
+        }))
           batch.users.forEach((user, slot) => {
             expect(seen.has(user)).toBe(false);
             seen.set(
@@ -97,7 +108,7 @@ describe('packed batches', () => {
   });
 
   it('come in the same order for the same stream of random numbers, and in another for another', () => {
-    const train = ragged(Array.from({ length: 50 }, (_, u) => [u + 1, u + 2]));
+    const train = Histories.of(ragged(Array.from({ length: 50 }, (_, u) => [u + 1, u + 2])));
     const epoch = (seed: number) =>
       [
         ...packedBatches(train, {
@@ -114,7 +125,9 @@ describe('packed batches', () => {
   it('refuse settings that could not work', () => {
     const random = createRandom(1);
     const options = { usersPerBatch: 0, maxLength: 4, windows: 'all' as const, random };
-    expect(() => [...packedBatches(ragged([[1]]), options)]).toThrow(/usersPerBatch is 0/);
+    expect(() => [...packedBatches(Histories.of(ragged([[1]])), options)]).toThrow(
+      /usersPerBatch is 0/,
+    );
   });
 });
 

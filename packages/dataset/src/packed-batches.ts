@@ -8,24 +8,23 @@
  */
 import { InvalidConfig } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
-import type { PackedBatch, Ragged } from './types.js';
+import { rowOf, type Histories } from './histories.js';
+import { readRanges } from './numbers.js';
+import type { PackedBatch } from './types.js';
 
-export interface PackedBatchOptions {
+export interface WindowOptions {
   /** Slots (windows) per batch. */
   readonly usersPerBatch: number;
   /** Most steps of one window. */
   readonly maxLength: number;
   readonly windows: 'last' | 'all';
-  /** Shuffles the windows; hand over the same stream state to get the same epoch. */
-  readonly random: Random;
 }
 
-/** Targets `items[from .. to)`, a part of user `user`'s history that begins at `first`. */
-interface Windows {
-  readonly user: Int32Array;
-  readonly first: Int32Array;
-  readonly from: Int32Array;
-  readonly to: Int32Array;
+export interface PackedBatchOptions extends WindowOptions {
+  /** Shuffles the windows; hand over the same stream state to get the same epoch. */
+  readonly random: Random;
+  /** Batches at the beginning of the epoch to leave out; they are not read. */
+  readonly skip?: number;
 }
 
 function requirePositive(name: string, value: number): void {
@@ -35,70 +34,69 @@ function requirePositive(name: string, value: number): void {
     });
 }
 
-function windowsOf(ragged: Ragged, maxLength: number, windows: 'last' | 'all'): Windows {
-  const user: number[] = [];
-  const first: number[] = [];
-  const from: number[] = [];
-  const to: number[] = [];
-  for (let u = 0; u + 1 < ragged.offsets.length; u++) {
-    const begin = ragged.offsets[u]!;
-    let end = ragged.offsets[u + 1]!;
-    while (end > begin) {
-      const cut = Math.max(begin, end - maxLength);
-      user.push(u);
-      first.push(begin);
-      from.push(cut);
-      to.push(end);
-      end = windows === 'all' ? cut : begin;
-    }
+/**
+ * Windows are numbered user by user, a user's newest first: user u has the windows `offsets[u]` to
+ * `offsets[u + 1]`. One number per user is all that is kept of them.
+ */
+function windowOffsets(train: Histories, { maxLength, windows }: WindowOptions): Int32Array {
+  const offsets = new Int32Array(train.rows + 1);
+  for (let u = 0; u < train.rows; u++) {
+    const count = Math.ceil((train.end[u]! - train.begin[u]!) / maxLength);
+    offsets[u + 1] = offsets[u]! + (windows === 'all' ? count : Math.min(1, count));
   }
-  return {
-    user: Int32Array.from(user),
-    first: Int32Array.from(first),
-    from: Int32Array.from(from),
-    to: Int32Array.from(to),
-  };
+  return offsets;
 }
 
 /** How many batches one epoch of `packedBatches` has: for progress bars and learning-rate schedules. */
-export function countPackedBatches(
-  train: Ragged,
-  options: Omit<PackedBatchOptions, 'random'>,
-): number {
-  return Math.ceil(
-    windowsOf(train, options.maxLength, options.windows).user.length / options.usersPerBatch,
-  );
+export function countPackedBatches(train: Histories, options: WindowOptions): number {
+  return Math.ceil(windowOffsets(train, options)[train.rows]! / options.usersPerBatch);
 }
 
 /** One epoch: every window once, in an order drawn from `random`. Users without events are skipped. */
 export function* packedBatches(
-  train: Ragged,
+  train: Histories,
   options: PackedBatchOptions,
 ): Generator<PackedBatch, void, undefined> {
-  requirePositive('usersPerBatch', options.usersPerBatch);
-  requirePositive('maxLength', options.maxLength);
-  const windows = windowsOf(train, options.maxLength, options.windows);
-  const order = options.random.shuffle(Int32Array.from(windows.user.keys()));
-  for (let at = 0; at < order.length; at += options.usersPerBatch)
-    yield packWindows(train, windows, order.subarray(at, at + options.usersPerBatch));
+  const { usersPerBatch, maxLength, random, skip = 0 } = options;
+  requirePositive('usersPerBatch', usersPerBatch);
+  requirePositive('maxLength', maxLength);
+  const offsets = windowOffsets(train, options);
+  const order = random.shuffle(new Int32Array(offsets[train.rows]!).map((_, w) => w));
+  for (let at = skip * usersPerBatch; at < order.length; at += usersPerBatch)
+    yield packWindows(train, offsets, maxLength, order.subarray(at, at + usersPerBatch));
 }
 
-function packWindows(ragged: Ragged, windows: Windows, chosen: Int32Array): PackedBatch {
-  const lengthOf = (w: number) => windows.to[w]! - windows.from[w]!;
-  const slots = longestFirst(chosen, lengthOf);
+function packWindows(
+  train: Histories,
+  offsets: Int32Array,
+  maxLength: number,
+  chosen: Int32Array,
+): PackedBatch {
+  const userOf = chosen.map((w) => rowOf(offsets, w));
+  // Window i is [from[i], to[i]); the item before it, where there is one, is its first input.
+  const to = chosen.map((w, i) => train.end[userOf[i]!]! - maxLength * (w - offsets[userOf[i]!]!));
+  const from = to.map((end, i) => Math.max(train.begin[userOf[i]!]!, end - maxLength));
+  const lead = from.map((start, i) => Math.max(train.begin[userOf[i]!]!, start - 1));
+  const parts = readRanges(train.items, lead, to);
+  const lengthOf = (i: number) => to[i]! - from[i]!;
+  const slots = longestFirst(
+    chosen.map((_, i) => i),
+    lengthOf,
+  );
   const layout = layOut(slots.map(lengthOf));
   const inputs = new Int32Array(layout.rows);
   const targets = new Int32Array(layout.rows);
-  slots.forEach((w, slot) => {
-    const from = windows.from[w]!;
-    for (let t = 0; t < lengthOf(w); t++) {
+  slots.forEach((i, slot) => {
+    const items = parts[i]!;
+    const leading = from[i]! - lead[i]!;
+    for (let t = 0; t < lengthOf(i); t++) {
       const row = layout.start[t]! + slot;
-      inputs[row] = from + t === windows.first[w] ? 0 : ragged.items[from + t - 1]!;
-      targets[row] = ragged.items[from + t]!;
+      inputs[row] = t + leading === 0 ? 0 : items[t + leading - 1]!;
+      targets[row] = items[t + leading]!;
     }
   });
   return {
-    users: slots.map((w) => windows.user[w]!),
+    users: slots.map((i) => userOf[i]!),
     ...layout,
     inputs,
     targets,

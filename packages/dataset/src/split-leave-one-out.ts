@@ -3,8 +3,8 @@
  * target, the rest training. The protocol of published comparisons; it lets training see other users'
  * future, so the temporal split is the honest figure for real use.
  */
-import { caseBuilder, sampleCases, trainPrefixes, type CaseSampling } from './cases.js';
-import type { EvaluationPart, SequenceDataset, Split } from './types.js';
+import { casesAt, CaseSample, trainPrefixes, type CaseSampling } from './cases.js';
+import type { SequenceDataset, Split } from './types.js';
 
 const MIN_EVENTS = 3;
 
@@ -15,36 +15,31 @@ const MIN_EVENTS = 3;
 export function splitLeaveOneOut(dataset: SequenceDataset, sampling: CaseSampling = {}): Split {
   const users = dataset.offsets.length - 1;
   const lengthOf = (u: number) => dataset.offsets[u + 1]! - dataset.offsets[u]!;
-  const asked: number[] = [];
-  for (let u = 0; u < users; u++) if (lengthOf(u) >= MIN_EVENTS) asked.push(u);
-  const train = trainPrefixes(dataset, (u) => lengthOf(u) - (lengthOf(u) >= MIN_EVENTS ? 2 : 0));
-  const sampled = {
-    validation: sampleCases(Int32Array.from(asked), 'validation', sampling),
-    test: sampleCases(Int32Array.from(asked), 'test', sampling),
-  };
-  const cases = (part: EvaluationPart) => {
-    const builder = caseBuilder();
-    for (const u of sampled[part]) {
-      const target = dataset.offsets[u + 1]! - (part === 'test' ? 1 : 2);
-      builder.add(u, dataset.items.subarray(dataset.offsets[u]!, target), dataset.items[target]!);
-    }
-    return builder.finish();
-  };
+  const isAsked = (u: number) => lengthOf(u) >= MIN_EVENTS;
+  const train = trainPrefixes(dataset, (u) => lengthOf(u) - (isAsked(u) ? 2 : 0));
+  const validation = new CaseSample('validation', sampling);
+  const test = new CaseSample('test', sampling);
+  for (let u = 0; u < users; u++) {
+    if (!isAsked(u)) continue;
+    validation.add(dataset.offsets[u + 1]! - 2);
+    test.add(dataset.offsets[u + 1]! - 1);
+  }
+  const sampled = { validation: validation.finish(dataset), test: test.finish(dataset) };
   return {
     protocol: 'leave-one-out',
     train,
-    cases,
+    cases: (part) => casesAt(dataset, sampled[part]),
     report: {
       protocol: 'leave-one-out',
       users,
-      trainEvents: train.items.length,
+      trainEvents: train.events,
       validationCases: sampled.validation.length,
       testCases: sampled.test.length,
-      usersOnlyInTraining: users - asked.length,
+      usersOnlyInTraining: users - test.candidates,
       unknownItems: new Int32Array(0),
       droppedUnknownEvents: 0,
       droppedShortHistory: 0,
-      droppedBySample: 2 * asked.length - sampled.validation.length - sampled.test.length,
+      droppedBySample: 2 * test.candidates - sampled.validation.length - sampled.test.length,
       validationFromMs: null,
       testFromMs: null,
     },

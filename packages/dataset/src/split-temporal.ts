@@ -4,8 +4,11 @@
  * as history. The headline figure for real use.
  */
 import { InsufficientData, InvalidConfig } from '@nestrec/errors';
-import { caseBuilder, sampleCases, trainPrefixes, type CaseSampling } from './cases.js';
-import type { EvaluationPart, SequenceDataset, Split } from './types.js';
+import { casesAt, CaseSample, trainPrefixes, type CaseSampling } from './cases.js';
+import type { Histories } from './histories.js';
+import { inOrder, type Numbers } from './numbers.js';
+import { numberAtRank } from './order-statistics.js';
+import type { EvaluationPart, SequenceDataset, Split, SplitReport } from './types.js';
 
 export type TemporalCuts =
   /** Epoch milliseconds: validation is [validationFromMs, testFromMs), test everything from testFromMs. */
@@ -35,82 +38,95 @@ export function splitTemporal(
     throw new InsufficientData({
       detail: 'The data have no real times, only an order; use the leave-one-out split.',
     });
-  const { validationFromMs, testFromMs } = resolveCuts(times, cuts);
-  const trainLengths = prefixLengths(dataset, times, validationFromMs);
-  const train = trainPrefixes(dataset, (u) => trainLengths[u]!);
-  if (train.items.length === 0)
+  const resolved = resolveCuts(times, cuts);
+  const timesInOrder = inOrder(times);
+  const train = trainPrefixes(dataset, (u) =>
+    countBefore(
+      timesInOrder.subarray(dataset.offsets[u]!, dataset.offsets[u + 1]!),
+      resolved.validationFromMs,
+    ),
+  );
+  if (train.events === 0)
     throw new InsufficientData({
-      detail: `No event lies before the validation cut ${new Date(validationFromMs).toISOString()}.`,
+      detail: `No event lies before the validation cut ${new Date(resolved.validationFromMs).toISOString()}.`,
     });
-  const known = new Uint8Array(dataset.itemIds.length + 1);
-  for (const item of train.items) known[item] = 1;
-  const keep = options.unknownItems === 'keep' ? () => true : (item: number) => known[item] === 1;
-  const minHistory = options.minHistory ?? 1;
-
-  const found: Record<EvaluationPart, number[]> = { validation: [], test: [] };
-  const userOf = userOfEvent(dataset);
-  let droppedUnknownEvents = 0;
-  let droppedShortHistory = 0;
-  for (let u = 0; u < dataset.offsets.length - 1; u++) {
-    let usable = 0;
-    for (let e = dataset.offsets[u]!; e < dataset.offsets[u + 1]!; e++) {
-      const item = dataset.items[e]!;
-      if (times[e]! >= validationFromMs) {
-        if (!keep(item)) droppedUnknownEvents++;
-        else if (usable < minHistory) droppedShortHistory++;
-        else found[times[e]! >= testFromMs ? 'test' : 'validation'].push(e);
-      }
-      if (keep(item)) usable++;
-    }
-  }
-  const sampled = {
-    validation: sampleCases(Int32Array.from(found.validation), 'validation', options),
-    test: sampleCases(Int32Array.from(found.test), 'test', options),
-  };
-  for (const part of ['validation', 'test'] as const)
-    if (sampled[part].length === 0)
-      throw new InsufficientData({
-        detail: `The temporal split has no ${part} case; move the cuts, or import more events.`,
-      });
-  const cases = (part: EvaluationPart) => {
-    const builder = caseBuilder();
-    for (const e of sampled[part]) {
-      const u = userOf(e);
-      builder.add(
-        u,
-        dataset.items.subarray(dataset.offsets[u]!, e).filter(keep),
-        dataset.items[e]!,
-      );
-    }
-    return builder.finish();
-  };
+  const known = itemsOf(train, dataset.itemIds.length);
+  const keep = options.unknownItems === 'keep' ? null : (item: number) => known[item] === 1;
+  const held = heldOut(dataset, times, resolved.testFromMs, { train, known, keep, options });
   return {
     protocol: 'temporal',
     train,
-    cases,
+    cases: (part) => casesAt(dataset, held.sampled[part], keep),
     report: {
       protocol: 'temporal',
-      users: dataset.userIds.length,
-      trainEvents: train.items.length,
-      validationCases: sampled.validation.length,
-      testCases: sampled.test.length,
-      usersOnlyInTraining: countUsersOnlyInTraining(dataset, trainLengths),
-      unknownItems: unknownItemsOf(dataset, known),
-      droppedUnknownEvents,
-      droppedShortHistory,
-      droppedBySample:
-        found.validation.length +
-        found.test.length -
-        sampled.validation.length -
-        sampled.test.length,
-      validationFromMs,
-      testFromMs,
+      users: train.rows,
+      trainEvents: train.events,
+      ...held.report,
+      ...resolved,
     },
   };
 }
 
+interface TrainingPart {
+  readonly train: Histories;
+  /** 1 for items of a training event. */
+  readonly known: Uint8Array;
+  /** Which items are asked about and stay in histories; null: all. */
+  readonly keep: ((item: number) => boolean) | null;
+  readonly options: TemporalSplitOptions;
+}
+
+/** Goes through the events behind the cut once: which are asked about, and what became of the others. */
+function heldOut(
+  dataset: SequenceDataset,
+  times: Numbers<Float64Array>,
+  testFromMs: number,
+  { train, known, keep, options }: TrainingPart,
+) {
+  const minHistory = options.minHistory ?? 1;
+  const samples = {
+    validation: new CaseSample('validation', options),
+    test: new CaseSample('test', options),
+  };
+  const unknown = new Set<number>();
+  let [droppedUnknownEvents, droppedShortHistory, usersOnlyInTraining] = [0, 0, 0];
+  const [itemsInOrder, timesInOrder] = [inOrder(dataset.items), inOrder(times)];
+  for (let u = 0; u < train.rows; u++) {
+    const [from, to] = [train.end[u]!, dataset.offsets[u + 1]!];
+    if (from === to) usersOnlyInTraining++;
+    const items = itemsInOrder.subarray(from, to);
+    const itemTimes = timesInOrder.subarray(from, to);
+    // Everything before the cut is known, and thus kept.
+    let usable = from - train.begin[u]!;
+    items.forEach((item, e) => {
+      if (known[item] === 0) unknown.add(item);
+      if (keep !== null && !keep(item)) return void droppedUnknownEvents++;
+      if (usable < minHistory) droppedShortHistory++;
+      else samples[itemTimes[e]! >= testFromMs ? 'test' : 'validation'].add(from + e);
+      usable++;
+    });
+  }
+  const finish = (part: EvaluationPart) => {
+    const positions = samples[part].finish(dataset);
+    if (positions.length > 0) return positions;
+    throw new InsufficientData({
+      detail: `The temporal split has no ${part} case; move the cuts, or import more events.`,
+    });
+  };
+  const sampled = { validation: finish('validation'), test: finish('test') };
+  const [validationCases, testCases] = [sampled.validation.length, sampled.test.length];
+  const candidates = samples.validation.candidates + samples.test.candidates;
+  const report = {
+    ...{ validationCases, testCases, usersOnlyInTraining },
+    unknownItems: Int32Array.from(unknown).sort(),
+    ...{ droppedUnknownEvents, droppedShortHistory },
+    droppedBySample: candidates - validationCases - testCases,
+  } satisfies Partial<SplitReport>;
+  return { sampled, report };
+}
+
 function resolveCuts(
-  times: Float64Array,
+  times: Numbers<Float64Array>,
   cuts: TemporalCuts,
 ): { validationFromMs: number; testFromMs: number } {
   if ('validationFromMs' in cuts) {
@@ -125,47 +141,27 @@ function resolveCuts(
     throw new InvalidConfig({
       detail: `Fractions are ${v} and ${t}; wanted both above 0 and together below 1.`,
     });
-  const sorted = Float64Array.from(times).sort();
   const at = (fraction: number) =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))]!;
+    numberAtRank(times, Math.min(times.length - 1, Math.floor(times.length * fraction)));
   const validationFromMs = at(1 - v - t);
   const testFromMs = at(1 - t);
-  if (validationFromMs === testFromMs || validationFromMs === sorted[0])
+  if (validationFromMs === testFromMs || validationFromMs === at(0))
     throw new InsufficientData({
       detail: 'Too many events share one time for cuts at these fractions; give the cuts as times.',
     });
   return { validationFromMs, testFromMs };
 }
 
-/** A user's events are ordered by time, so training is a prefix of each. */
-function prefixLengths(dataset: SequenceDataset, times: Float64Array, cutMs: number): Int32Array {
-  const lengths = new Int32Array(dataset.offsets.length - 1);
-  for (let u = 0; u < lengths.length; u++) {
-    let e = dataset.offsets[u]!;
-    while (e < dataset.offsets[u + 1]! && times[e]! < cutMs) e++;
-    lengths[u] = e - dataset.offsets[u]!;
-  }
-  return lengths;
-}
-
-function userOfEvent(dataset: SequenceDataset): (event: number) => number {
-  const users = new Int32Array(dataset.items.length);
-  for (let u = 0; u < dataset.offsets.length - 1; u++)
-    users.fill(u, dataset.offsets[u], dataset.offsets[u + 1]);
-  return (event) => users[event]!;
-}
-
-function countUsersOnlyInTraining(dataset: SequenceDataset, trainLengths: Int32Array): number {
+/** How many of these ascending times lie before the cut: a user's events are ordered by time. */
+function countBefore(times: Float64Array, cutMs: number): number {
   let count = 0;
-  trainLengths.forEach((length, u) => {
-    if (length === dataset.offsets[u + 1]! - dataset.offsets[u]!) count++;
-  });
+  while (count < times.length && times[count]! < cutMs) count++;
   return count;
 }
 
-/** Items that occur in the data, but in no training event. */
-function unknownItemsOf(dataset: SequenceDataset, known: Uint8Array): Int32Array {
-  const unknown = new Set<number>();
-  for (const item of dataset.items) if (known[item] === 0) unknown.add(item);
-  return Int32Array.from(unknown).sort();
+/** 1 for every item that occurs. */
+function itemsOf(histories: Histories, itemCount: number): Uint8Array {
+  const occurs = new Uint8Array(itemCount + 1);
+  for (const items of histories) for (const item of items) occurs[item] = 1;
+  return occurs;
 }

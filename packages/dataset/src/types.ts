@@ -2,21 +2,28 @@
  * The shapes that this package hands to training and evaluation.
  *
  * Items are internal ids 1..N (0 = padding / empty history); `itemIds[id - 1]` is the outer id. Users are
- * 0-based indexes into `userIds`.
+ * 0-based, in the order of their ids, which are not kept.
  */
+import type { Random } from '@nestrec/random';
+import type { Histories } from './histories.js';
+import type { Numbers } from './numbers.js';
 
-/** Rows of different lengths: row r is `items[offsets[r] .. offsets[r + 1])`. */
+/** Rows of different lengths, in memory: row r is `items[offsets[r] .. offsets[r + 1])`. */
 export interface Ragged {
   readonly offsets: Int32Array;
   readonly items: Int32Array;
 }
 
-/** Every user's events, oldest first; user u is `items[offsets[u] .. offsets[u + 1])`. */
-export interface SequenceDataset extends Ragged {
-  readonly userIds: readonly string[];
+/**
+ * Every user's events, oldest first; user u is `items[offsets[u] .. offsets[u + 1])`. Items and times are
+ * read by range, since they may lie in a file: memory grows with users and items, not with events.
+ */
+export interface SequenceDataset {
   readonly itemIds: readonly string[];
+  readonly offsets: Int32Array;
+  readonly items: Numbers<Int32Array>;
   /** Epoch milliseconds beside `items`; null when the source has no real times. */
-  readonly times: Float64Array | null;
+  readonly times: Numbers<Float64Array> | null;
 }
 
 /** One ranking question per case: given the history, where does the target stand? */
@@ -55,8 +62,8 @@ export interface SplitReport {
 
 export interface Split {
   readonly protocol: SplitReport['protocol'];
-  /** One row per user of the data set (may be empty). */
-  readonly train: Ragged;
+  /** One row per user of the data set (may be empty): the beginning of what the user did. */
+  readonly train: Histories;
   cases(part: EvaluationPart): EvaluationCases;
   readonly report: SplitReport;
 }
@@ -67,7 +74,7 @@ export interface Split {
  * `h_t = lambda * h_(t-1)[0:active[t]] + v_t` works on contiguous rows.
  */
 export interface PackedBatch {
-  /** Slot -> user (training: row of `Ragged`; histories: index of the case). */
+  /** Slot -> user (training: row of the histories; cases: index of the case). */
   readonly users: Int32Array;
   readonly active: Int32Array;
   readonly start: Int32Array;
@@ -77,4 +84,15 @@ export interface PackedBatch {
   readonly targets: Int32Array;
   readonly rows: number;
   readonly labels: number;
+}
+
+/** The batches of a training run. */
+export interface BatchStream {
+  /**
+   * One epoch in an order drawn from `random`, without its first `skip` batches (they cost nothing). One
+   * epoch at a time; leaving it early is fine. @throws WorkerFailed
+   */
+  epoch(random: Random, skip?: number): AsyncIterable<PackedBatch>;
+  /** Ends the worker thread, whatever it is doing. */
+  close(): Promise<void>;
 }

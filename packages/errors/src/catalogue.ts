@@ -163,6 +163,16 @@ export const TrainingDiverged = defineError('training_diverged', {
   exitCode: 1,
   publicMessage: 'Training produced numbers that are not finite.',
 });
+export const TrainingThreadFailed = defineError('training_thread_failed', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'A thread of the training failed.',
+});
+export const InsufficientMemory = defineError('insufficient_memory', {
+  status: 500,
+  exitCode: 78,
+  publicMessage: 'The training does not fit the memory.',
+});
 export const InvalidModelConfig = defineError('invalid_model_config', {
   status: 500,
   exitCode: 78,
@@ -186,7 +196,7 @@ export const OutputNotWritable = defineError('output_not_writable', {
 export const StagingFailed = defineError('staging_failed', {
   status: 500,
   exitCode: 74,
-  publicMessage: 'The import could not use its temporary files.',
+  publicMessage: 'Temporary files could not be used.',
 });
 export const ModelNotFound = defineError('model_not_found', {
   status: 404,
@@ -281,4 +291,9 @@ export const EventLogGap = defineError('event_log_gap', {
   status: 500,
   exitCode: 70,
   publicMessage: 'The event log does not hold what follows the last applied event.',
+});
+export const WorkerFailed = defineError('worker_failed', {
+  status: 500,
+  exitCode: 70,
+  publicMessage: 'A worker thread of nestrec ended before its work was done.',
 });

@@ -1,13 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { fitCooccurrence, fitMarkov, fitPopularity } from './counting-baselines.js';
 import { createTextCosine } from './text-cosine.js';
-import type { Histories, Scorer } from './types.js';
+import type { Scorer } from './types.js';
 
-function histories(rows: readonly (readonly number[])[]): Histories {
-  const offsets = new Int32Array(rows.length + 1);
-  rows.forEach((row, r) => (offsets[r + 1] = offsets[r]! + row.length));
-  return { offsets, items: Int32Array.from(rows.flat()) };
-}
+const histories = (rows: readonly (readonly number[])[]) => rows.map((row) => Int32Array.from(row));
 
 function scoresOf(scorer: Scorer, itemCount: number, history: readonly number[]): number[] {
   const out = new Float32Array(itemCount + 1).fill(123);

@@ -4,58 +4,39 @@
  * The latter two know nothing of most items for a given history; those are ordered by popularity behind
  * the known ones (worth .01 count at most), since a baseline beaten for want of that would flatter us.
  */
-import { addRow, boundsOf, buildSparseRows, occurrencesOf, type SparseRows } from './sparse.js';
-import type { Histories, Scorer } from './types.js';
+import { addRow, countPairs } from './pair-counts.js';
+import type { Scorer, TrainingHistories } from './types.js';
+
+function countItems(train: TrainingHistories, itemCount: number): Float64Array {
+  const counts = new Float64Array(itemCount + 1);
+  for (const history of train) for (const item of history) counts[item]!++;
+  return counts;
+}
 
 /** Score = how often the item was interacted with in training. Knows nothing of the history. */
-export function fitPopularity(train: Histories, itemCount: number): Scorer {
-  const counts = new Float32Array(itemCount + 1);
-  for (const item of train.items) counts[item]!++;
-  counts[0] = -Infinity;
-  return { name: 'popularity', readsNewest: 0, score: (_history, out) => out.set(counts) };
+export function fitPopularity(train: TrainingHistories, itemCount: number): Scorer {
+  const scores = Float32Array.from(countItems(train, itemCount));
+  scores[0] = -Infinity;
+  return { name: 'popularity', readsNewest: 0, score: (_history, out) => out.set(scores) };
 }
 
 const BACKOFF = 0.01;
 
 /** Popularity scaled to at most `BACKOFF`: less than any one count. */
-function backoffScores(train: Histories, itemCount: number): Float32Array {
-  const scores = new Float32Array(itemCount + 1);
-  for (const item of train.items) scores[item]!++;
-  const most = scores.reduce((a, b) => Math.max(a, b), 1);
-  for (let i = 1; i <= itemCount; i++) scores[i]! *= BACKOFF / most;
+function backoffScores(train: TrainingHistories, itemCount: number): Float32Array {
+  const counts = countItems(train, itemCount);
+  const most = counts.reduce((a, b) => Math.max(a, b), 1);
+  const scores = Float32Array.from(counts, (count) => count * (BACKOFF / most));
   scores[0] = -Infinity;
   return scores;
 }
 
 /** Item i -> how often j came directly after it. */
-function nextCounts(train: Histories, itemCount: number): SparseRows {
-  const { offsets, positions } = occurrencesOf(train, itemCount);
-  const { end } = boundsOf(train);
-  return buildSparseRows(itemCount, (item, add) => {
-    for (let at = offsets[item]!; at < offsets[item + 1]!; at++) {
-      const position = positions[at]!;
-      if (position + 1 < end[position]!) add(train.items[position + 1]!, 1);
-    }
-  });
-}
-
-/** Item i -> in how many neighbourhoods of i the item j stands, on either side. */
-function symmetricCounts(train: Histories, itemCount: number, reach: number): SparseRows {
-  const { offsets, positions } = occurrencesOf(train, itemCount);
-  const { begin, end } = boundsOf(train);
-  return buildSparseRows(itemCount, (item, add) => {
-    for (let at = offsets[item]!; at < offsets[item + 1]!; at++) {
-      const position = positions[at]!;
-      const from = Math.max(begin[position]!, position - reach);
-      const to = Math.min(end[position]!, position + reach + 1);
-      for (let p = from; p < to; p++)
-        if (p !== position && train.items[p] !== item) add(train.items[p]!, 1);
-    }
-  });
-}
+const nextCounts = (train: TrainingHistories, itemCount: number) =>
+  countPairs(train, itemCount, { before: 0, after: 1, itself: true });
 
 /** Score = how often the item came directly after the last item of the history. */
-export function fitMarkov(train: Histories, itemCount: number): Scorer {
+export function fitMarkov(train: TrainingHistories, itemCount: number): Scorer {
   const next = nextCounts(train, itemCount);
   const backoff = backoffScores(train, itemCount);
   return {
@@ -84,13 +65,14 @@ export interface CooccurrenceOptions {
  * The strongest of the counting baselines.
  */
 export function fitCooccurrence(
-  train: Histories,
+  train: TrainingHistories,
   itemCount: number,
   options: CooccurrenceOptions = {},
 ): Scorer {
   const { decay = 0.3, symmetricWeight = 0.1, reach = 50, lookback = 20 } = options;
   const next = nextCounts(train, itemCount);
-  const symmetric = symmetricCounts(train, itemCount, reach);
+  // Item i -> in how many neighbourhoods of i the item j stands, on either side.
+  const symmetric = countPairs(train, itemCount, { before: reach, after: reach, itself: false });
   const backoff = backoffScores(train, itemCount);
   return {
     name: 'cooccurrence',

@@ -1,5 +1,5 @@
 /** Ranking metrics and baselines; pure, imports nothing. */
-export type { Histories, Scorer } from './types.js';
+export type { Histories, Scorer, TrainingHistories } from './types.js';
 export {
   createRankingMetrics,
   DEFAULT_CUTOFFS,

@@ -6,6 +6,12 @@ export interface Histories {
   readonly items: Int32Array;
 }
 
+/**
+ * What counting baselines are fitted to: every user's items, oldest first, gone through more than once from
+ * the beginning. A list of arrays is one; so is a reader of a file that never holds it whole.
+ */
+export type TrainingHistories = Iterable<Int32Array>;
+
 /** Scores the whole catalogue for one history. */
 export interface Scorer {
   /** `popularity`, `markov`, `cooccurrence`, `text-cosine`. */

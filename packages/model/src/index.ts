@@ -23,7 +23,7 @@ export {
   type LossSettings,
   type Model,
   type PackedInputs,
-  type RowGradients,
+  type StepParts,
 } from './model.js';
 export {
   createSampledModel,

@@ -66,8 +66,43 @@ export interface LossAndGradients {
   readonly gradients: Map<string, tf.Tensor>;
 }
 
+/**
+ * What `lossAndGradients` is made of, for models that share a step. Item rows and their gradients are plain
+ * numbers, rows x D, since they come from and go to other models.
+ */
+export interface StepParts {
+  /** The caller disposes them (`disposeMasks`). */
+  drawMasks(rows: number, settings: MaskSettings): StepMasks;
+  disposeMasks(masks: StepMasks): void;
+  /** Vectors of this model's items, row 0 = padding; without masks nothing is dropped. */
+  itemRows(parameters: TensorMap, masks: StepMasks | null): Float32Array;
+  /** A table of any item rows, this model's or not. */
+  tableOf(items: Float32Array): ItemTable;
+  /** Loss and gradients against any item rows, this model's or not; what lies behind the rows is left out. */
+  rowGradients(
+    parameters: Parameters,
+    items: Float32Array,
+    batch: LabelledRows,
+    masks: StepMasks,
+    settings: LossSettings,
+  ): LossAndGradients & { readonly items: Float32Array };
+  /** The same against a table on the backend, for a step that hands nothing over; the caller disposes `items`. */
+  tableGradients(
+    parameters: Parameters,
+    table: tf.Tensor2D,
+    batch: LabelledRows,
+    masks: StepMasks,
+    settings: LossSettings,
+  ): RowGradients;
+  /** From the gradient by this model's item rows to those by what makes them. */
+  itemGradients(
+    upstream: Float32Array,
+    parameters: TensorMap,
+    masks: StepMasks,
+  ): Map<string, tf.Tensor>;
+}
+
 export interface RowGradients extends LossAndGradients {
-  /** By the item rows that the loss was computed with, [N + 1, D]. */
   readonly items: tf.Tensor2D;
 }
 
@@ -89,27 +124,7 @@ export interface Model {
     batch: LabelledRows,
     settings?: LossSettings,
   ): LossAndGradients;
-  /**
-   * The parts that `lossAndGradients` is made of, for models that share a step: masks, item rows of this
-   * model's items (row 0 = padding), loss with any item rows, and back from the gradient of the own rows. The
-   * caller disposes all tensors.
-   */
-  readonly parts: {
-    drawMasks(rows: number, settings: LossSettings): StepMasks;
-    itemRows(parameters: TensorMap, masks: StepMasks): tf.Tensor2D;
-    rowGradients(
-      parameters: Parameters,
-      table: tf.Tensor2D,
-      batch: LabelledRows,
-      masks: StepMasks,
-      settings: LossSettings,
-    ): RowGradients;
-    itemGradients(
-      upstream: tf.Tensor2D,
-      parameters: TensorMap,
-      masks: StepMasks,
-    ): ReadonlyMap<string, tf.Tensor>;
-  };
+  readonly parts: StepParts;
   itemTable(parameters: TensorMap): ItemTable;
   /** z of every row, [rows, D]; the caller disposes it. */
   forward(parameters: TensorMap, table: ItemTable, batch: PackedInputs): tf.Tensor2D;
@@ -145,14 +160,7 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
     exportParameters: (packed) => unpackArrays(config, toNamedArrays(packed)),
     lossAndGradients: (parameters, batch, settings = {}) =>
       lossAndGradients(parts, parameters, batch, settings),
-    parts: {
-      drawMasks: (rows, settings) => drawMasks(config, rows, settings),
-      itemRows: (parameters, masks) => itemRows(side, parameters, masks.residual),
-      rowGradients: (parameters, table, batch, masks, settings) =>
-        rowGradients(parts, parameters, table, batch, masks, settings),
-      itemGradients: (upstream, parameters, masks) =>
-        itemRowsBackward(upstream, side, parameters, masks.residual),
-    },
+    parts: stepParts(parts),
     itemTable(parameters) {
       const rows = itemRows(side, parameters, null);
       return { rows, dispose: () => rows.dispose() };
@@ -225,6 +233,40 @@ function normalisedWeights(weights: readonly number[] | undefined, sizes: number
     });
   }
   return weights.map((weight) => weight / sum);
+}
+
+function stepParts(parts: Parts): StepParts {
+  const { config, side } = parts;
+  const width = config.sizes.at(-1)!;
+  const rowsOf = (data: Float32Array) => tf.tensor2d(data, [data.length / width, width]);
+  return {
+    drawMasks: (rows, settings) => drawMasks(config, rows, settings),
+    disposeMasks: ({ embedding, blocks, residual }) => {
+      for (const mask of [embedding, residual, ...blocks.flatMap((b) => Object.values(b))]) {
+        (mask as tf.Tensor | null)?.dispose();
+      }
+    },
+    itemRows: (parameters, masks) =>
+      hostNumbers(() => itemRows(side, parameters, masks?.residual ?? null)),
+    tableOf(items) {
+      const rows = rowsOf(items);
+      return { rows, dispose: () => rows.dispose() };
+    },
+    rowGradients(parameters, items, batch, masks, settings) {
+      const table = rowsOf(items);
+      const result = rowGradients(parts, parameters, table, batch, masks, settings);
+      table.dispose();
+      return { ...result, items: hostNumbers(() => result.items) };
+    },
+    tableGradients: (parameters, table, batch, masks, settings) =>
+      rowGradients(parts, parameters, table, batch, masks, settings),
+    itemGradients(upstream, parameters, masks) {
+      const rows = rowsOf(upstream);
+      const gradients = itemRowsBackward(rows, side, parameters, masks.residual);
+      rows.dispose();
+      return gradients;
+    },
+  };
 }
 
 function lossAndGradients(

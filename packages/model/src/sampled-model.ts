@@ -174,7 +174,7 @@ function lossAndGradients(
     const masks = drawMasks(withResidual, batch.rows, settings);
     const { table, back } = candidateRows(parts, parameters, items, masks.residual);
     const lossSettings = { ...settings, itemBias };
-    const step = body.parts.rowGradients(
+    const step = body.parts.tableGradients(
       ...([parameters, table, { ...mapped, targets }, masks, lossSettings] as const),
     );
     result = step;

@@ -117,7 +117,9 @@ function base(options: Common, want: string, unit?: string) {
 const READ_ELSEWHERE = [
   'NESTREC_DATA_DIR',
   'NESTREC_BACKEND',
+  'NESTREC_TRAIN_WORKERS',
   'NESTREC_DEMO_SCALE',
+  'NESTREC_EVENTS_IN_MEMORY',
   'NESTREC_REQUIRE_SERVICES',
   'NESTREC_SHARED_DATA',
   'NESTREC_KILLS',

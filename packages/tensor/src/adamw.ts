@@ -165,17 +165,20 @@ function update(
   if (native !== null) return nativeAdamW(native, parameter, moments, gradient, u);
   const [beta1, beta2] = u.betas;
   const { m, v } = moments;
+  // Each tidy frees what it no longer needs before the next begins: the peak of a wide model's memory is here.
   tf.tidy(() => {
     // The clip scale is folded into the moments' factors: no pass over the gradient for it alone.
-    const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, (1 - beta1) * u.scale));
-    const nextV = tf.add(
-      tf.mul(v, beta2),
-      tf.mul(tf.square(gradient), (1 - beta2) * u.scale * u.scale),
+    m.assign(tf.tidy(() => tf.add(tf.mul(m, beta1), tf.mul(gradient, (1 - beta1) * u.scale))));
+    v.assign(
+      tf.tidy(() => {
+        const square = tf.tidy(() => tf.mul(tf.square(gradient), (1 - beta2) * u.scale * u.scale));
+        return tf.add(tf.mul(v, beta2), square);
+      }),
     );
-    m.assign(nextM);
-    v.assign(nextV);
-    const deviation = tf.add(tf.mul(tf.sqrt(nextV), u.deviation), u.eps);
-    const change = tf.mul(tf.div(nextM, deviation), u.rate);
+    const change = tf.tidy(() => {
+      const deviation = tf.tidy(() => tf.add(tf.mul(tf.sqrt(v), u.deviation), u.eps));
+      return tf.mul(tf.div(m, deviation), u.rate);
+    });
     const shrunk = u.shrink === 1 ? parameter : tf.mul(parameter, u.shrink);
     parameter.assign(tf.sub(shrunk, change));
   });

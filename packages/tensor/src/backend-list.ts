@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
+import { guardHeap, type WasmModule } from './wasm-heap.js';
 import { findNativeOperations, NATIVE_CURE } from '@nestrec/tensor-native';
 
 export interface Standing {
@@ -122,6 +123,7 @@ async function loadWasm(): Promise<void> {
     wasm.setWasmPaths(`${dirname(manifest)}${sep}wasm-out${sep}`);
   }
   await activate('wasm');
+  guardHeap((tf.backend() as unknown as { wasm: WasmModule }).wasm);
 }
 
 async function loadCpu(): Promise<void> {
@@ -162,6 +164,11 @@ export type BackendName = (typeof ENTRIES)[number]['name'];
 export const BACKENDS: readonly BackendName[] = ENTRIES.map((entry) => entry.name);
 /** Runs everywhere and is slower than any other: chosen only where nothing else loads. */
 export const LAST_RESORT: BackendName = 'cpu';
+
+/** Name under which TensorFlow.js knows the backend at work: `tensorflow` stands for both native ones. */
+export function activeBackend(): string {
+  return tf.getBackend();
+}
 
 export function isBackendName(name: string): name is BackendName {
   return (BACKENDS as readonly string[]).includes(name);

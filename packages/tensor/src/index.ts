@@ -13,7 +13,14 @@ export {
   type BackendOptions,
   type BackendReport,
 } from './backend.js';
-export { BACKENDS, findBackend, isBackendName, type BackendName } from './backend-list.js';
+export {
+  activeBackend,
+  BACKENDS,
+  findBackend,
+  isBackendName,
+  LAST_RESORT,
+  type BackendName,
+} from './backend-list.js';
 export { measureBackend, type BackendMeasurement } from './backend-measurements.js';
 export {
   diagonalScan,
@@ -62,3 +69,5 @@ export {
   spreadValues,
   type SegmentMatrices,
 } from './segments.js';
+export { WASM_HEAP_BYTES, WASM_HEAP_CURE } from './wasm-heap.js';
+export { scoresAtOnce } from './score-blocks.js';

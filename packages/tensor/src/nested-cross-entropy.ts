@@ -24,6 +24,7 @@ import {
 import { activeNative } from './native/native-backend.js';
 import { nativeCrossEntropy } from './native/native-tables.js';
 import { gatherRows, scatterAddRows } from './rows.js';
+import { blockRows, chunkItems } from './score-blocks.js';
 import { segmentsOf, type Segment } from '@nestrec/parameters';
 import { spreadValues } from './segments.js';
 
@@ -57,25 +58,18 @@ export interface NestedCrossEntropy {
   };
 }
 
-/** Fewest and most labels a block, and the scores of one size that a block should have: 2.4 MB, for the caches. */
-const LEAST_ROWS = 40;
-const MOST_ROWS = 200;
-const BLOCK_SCORES = 600_000;
-/** Scores held at once, over all sizes: 128 MB. */
-const SCORES_AT_ONCE = 32_000_000;
-
 function cutItems(
   columns: tf.Tensor2D,
   bias: Float32Array | null,
   segments: readonly Segment[],
-  chunkItems: number,
+  chunkLength: number,
 ): ItemChunk[] {
   const total = columns.shape[1];
   const chunks: ItemChunk[] = [];
   // Where one chunk holds all items a segment's columns stand together: read once, not once a slice.
-  const whole = total <= chunkItems ? (columns.dataSync() as Float32Array) : null;
-  for (let from = 0; from < total; from += chunkItems) {
-    const count = Math.min(chunkItems, total - from);
+  const whole = total <= chunkLength ? (columns.dataSync() as Float32Array) : null;
+  for (let from = 0; from < total; from += chunkLength) {
+    const count = Math.min(chunkLength, total - from);
     const cut = segments.map(({ begin, width }) =>
       whole === null
         ? tf.slice(columns, [begin, from], [width, count])
@@ -91,16 +85,6 @@ function cutItems(
     });
   }
   return chunks;
-}
-
-function defaultChunk(items: number, sizes: number): number {
-  return Math.min(items, Math.max(1_024, Math.floor(SCORES_AT_ONCE / (LEAST_ROWS * (sizes + 3)))));
-}
-
-/** Labels a block: an odd multiple of 8, since transposing 64 or 256 rows is up to six times slower on wasm. */
-function blockRows(items: number): number {
-  const wanted = Math.min(MOST_ROWS, Math.max(LEAST_ROWS, BLOCK_SCORES / items));
-  return 16 * Math.floor((wanted - 8) / 16) + 8;
 }
 
 /** Rows of the states as contiguous blocks by segment; read on the host, since wasm's slices copy their source. */
@@ -188,12 +172,14 @@ function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntrop
       scales,
       labels,
     );
-    const chunks = labels === 0 ? [] : cutItems(columns(), bias, segments, chunkItems(input));
+    const chunks = labels === 0 ? [] : cutItems(columns(), bias, segments, chunkOf(input));
     const biased =
       bias === null
         ? own
         : own.map((scores) => scores.map((score, row) => score + bias[targets[row]!]!));
     const byState = runBlocks(states, targets, chunks, call, totals, biased);
+    // Four copies of all items, packed ones included, make room for the gradient.
+    for (const { columns, rows } of chunks) tf.dispose([...columns, ...rows]);
     const byItem = chunks.map((chunk) => tf.concat(chunk.gradients, 1));
     chunks.forEach((chunk) => tf.dispose(chunk.gradients));
     if (call.withScaleGradient) {
@@ -215,10 +201,9 @@ function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntrop
   };
 }
 
-function chunkItems(input: NestedCrossEntropyInput): number {
-  const items = input.items.shape[0];
-  const wanted = input.itemChunk ?? 0;
-  return wanted === 0 ? defaultChunk(items, input.sizes.length) : Math.min(wanted, items);
+function chunkOf({ items, sizes, itemChunk = 0 }: NestedCrossEntropyInput): number {
+  const count = items.shape[0];
+  return itemChunk === 0 ? chunkItems(count, sizes.length) : Math.min(itemChunk, count);
 }
 
 /** All blocks over all chunks; the gradient by the states [n, D] without the targets' part. */

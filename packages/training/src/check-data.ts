@@ -1,6 +1,6 @@
 /** Refuses to train where nothing could be learned or judged, with the numbers that say why. */
 import type { ModelConfig } from '@nestrec/contracts';
-import type { EvaluationCases, Ragged } from '@nestrec/dataset';
+import type { EvaluationCases, Histories } from '@nestrec/dataset';
 import { InsufficientData, InvalidModelConfig } from '@nestrec/errors';
 
 const LEAST_USERS = 2;
@@ -9,7 +9,7 @@ const LEAST_ITEMS = 2;
 /** @throws InsufficientData, or InvalidModelConfig where config and data contradict each other. */
 export function checkData(
   config: ModelConfig,
-  train: Ragged,
+  train: Histories,
   validation: EvaluationCases,
   features: Float32Array,
 ): void {
@@ -21,14 +21,14 @@ export function checkData(
     });
   }
   let users = 0;
-  for (let u = 0; u + 1 < train.offsets.length; u++) {
-    if (train.offsets[u + 1]! > train.offsets[u]!) users++;
-  }
   let highest = 0;
   const items = new Set<number>();
-  for (const item of train.items) {
-    items.add(item);
-    highest = Math.max(highest, item);
+  for (const history of train) {
+    if (history.length > 0) users++;
+    for (const item of history) {
+      items.add(item);
+      highest = Math.max(highest, item);
+    }
   }
   if (highest > config.numItems) {
     throw new InvalidModelConfig({
@@ -36,7 +36,7 @@ export function checkData(
     });
   }
   const have =
-    `${train.items.length} training events of ${users} users and ${items.size} items, ` +
+    `${train.events} training events of ${users} users and ${items.size} items, ` +
     `${validation.target.length} validation cases`;
   if (users < LEAST_USERS || items.size < LEAST_ITEMS) {
     throw new InsufficientData({

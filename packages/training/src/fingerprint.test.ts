@@ -1,4 +1,5 @@
 import { modelConfigSchema } from '@nestrec/contracts';
+import { Histories } from '@nestrec/dataset';
 import { describe, expect, it } from 'vitest';
 import { fingerprintOf, type RunIdentity } from './fingerprint.js';
 import { createSettings } from './settings.js';
@@ -9,7 +10,7 @@ const run: RunIdentity = {
   config: modelConfigSchema.parse({ sizes: [4], blocks: 1, featureWidth: 1, numItems: 2 }),
   settings: createSettings('fast', [4]),
   seed: 1,
-  train: { offsets: ints(0, 2), items: ints(1, 2) },
+  train: Histories.of({ offsets: ints(0, 2), items: ints(1, 2) }),
   validation: {
     user: ints(0),
     historyOffsets: ints(0, 1),
@@ -24,8 +25,8 @@ const changes: [string, Partial<RunIdentity>][] = [
   ['config', { config: { ...run.config, rMax: 0.4 } }],
   ['settings', { settings: { ...run.settings, learningRate: 0.001 } }],
   ['seed', { seed: 2 }],
-  ['train offsets', { train: { ...run.train, offsets: ints(0, 1) } }],
-  ['train items', { train: { ...run.train, items: ints(2, 1) } }],
+  ['train offsets', { train: Histories.of({ offsets: ints(0, 1), items: ints(1, 2) }) }],
+  ['train items', { train: Histories.of({ offsets: ints(0, 2), items: ints(2, 1) }) }],
   ['history offsets', { validation: { ...run.validation, historyOffsets: ints(0, 0) } }],
   ['history', { validation: { ...run.validation, history: ints(2) } }],
   ['target', { validation: { ...run.validation, target: ints(1) } }],

@@ -2,9 +2,9 @@
  * One hash over everything that decides a run's result, the machine left out: a checkpoint carries it, so
  * that only the same run can continue it.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { ModelConfig } from '@nestrec/contracts';
-import type { EvaluationCases, Ragged } from '@nestrec/dataset';
+import type { EvaluationCases, Histories } from '@nestrec/dataset';
 import { hashBytes } from './hash-bytes.js';
 import type { TrainingSettings } from './settings.js';
 
@@ -12,7 +12,7 @@ export interface RunIdentity {
   readonly config: ModelConfig;
   readonly settings: TrainingSettings;
   readonly seed: number;
-  readonly train: Ragged;
+  readonly train: Histories;
   readonly validation: EvaluationCases;
   readonly features: Float32Array;
 }
@@ -20,9 +20,8 @@ export interface RunIdentity {
 export function fingerprintOf(run: RunIdentity): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([sorted(run.config), sorted(run.settings), run.seed]));
+  hashHistories(hash, run.train);
   const arrays = [
-    run.train.offsets,
-    run.train.items,
     run.validation.historyOffsets,
     run.validation.history,
     run.validation.target,
@@ -33,6 +32,17 @@ export function fingerprintOf(run: RunIdentity): string {
     hashBytes(hash, array);
   }
   return hash.digest('hex');
+}
+
+/** Lengths and items of all rows: the same hash wherever the rows lie. */
+function hashHistories(hash: Hash, histories: Histories): void {
+  const offsets = new Int32Array(histories.rows + 1);
+  for (let row = 0; row < histories.rows; row++)
+    offsets[row + 1] = offsets[row]! + histories.end[row]! - histories.begin[row]!;
+  hash.update(`|${offsets.length}|`);
+  hashBytes(hash, offsets);
+  hash.update(`|${histories.events}|`);
+  for (const items of histories) hashBytes(hash, items);
 }
 
 /** Entries in order of name: the order in which a record was written must not matter. */

@@ -17,6 +17,7 @@ export {
 } from './train-model.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
+  fitBaselines,
   qualityRows,
   rankPart,
   reportQuality,
@@ -24,6 +25,7 @@ export {
   type ScorerRanks,
 } from './report.js';
 export { hashArrays, removeCheckpoint } from './checkpoint.js';
+export { describeTraining } from './steps/describe-training.js';
 export { PRIMARY_METRIC } from './early-stopping.js';
 export type { EpochProgress, NoteProgress, StepProgress, TrainingProgress } from './progress.js';
 export type { EpochRecord } from './run-state.js';

@@ -7,12 +7,15 @@ import type { Model, Parameters } from '@nestrec/model';
 import { createRanker, type SizeRanks } from '@nestrec/tensor';
 import type { SeenItems } from './seen-items.js';
 
+/** What ranking needs of a model. */
+export type ScoringModel = Pick<Model, 'config' | 'itemTable' | 'lastStates'>;
+
 /** Histories packed at once: bounds the activations of a forward pass. */
 const HISTORIES_AT_ONCE = 1_024;
 
 /** Query vectors of all cases, cases x D. */
 function queriesOf(
-  model: Model,
+  model: ScoringModel,
   parameters: Parameters,
   cases: EvaluationCases,
   maxLength: number,
@@ -37,7 +40,7 @@ function queriesOf(
 
 /** Ranks per size, among the whole catalogue and with seen items left out. */
 export function rankWithModel(
-  model: Model,
+  model: ScoringModel,
   parameters: Parameters,
   cases: EvaluationCases,
   seen: SeenItems,

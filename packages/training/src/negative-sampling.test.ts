@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Histories } from '@nestrec/dataset';
 import { createModel, createSampledModel, type ItemSample } from '@nestrec/model';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
@@ -12,7 +13,8 @@ const train = (() => {
   const items = Array.from({ length: ITEMS - 20 }, (_, i) =>
     new Array<number>(Math.ceil(60 / (i + 1))).fill(i + 1),
   ).flat();
-  return { offsets: Int32Array.of(0, items.length), items: Int32Array.from(items) };
+  const offsets = Int32Array.of(0, items.length);
+  return Histories.of({ offsets, items: Int32Array.from(items) });
 })();
 const batch = { inputs: Int32Array.of(0, 7, 0, 60), targets: Int32Array.of(7, 2, 60, 31) };
 const OWN = [2, 7, 31, 60];

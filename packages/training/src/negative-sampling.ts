@@ -6,13 +6,13 @@
  * and that probability is known exactly: the estimate of a softmax's denominator is right on average, given the batch
  * (decision 0014). Knows nothing of models.
  */
-import type { Ragged } from '@nestrec/dataset';
+import type { Histories } from '@nestrec/dataset';
 import type { ItemSample } from '@nestrec/model';
 import type { Random } from '@nestrec/random';
 
 export interface SamplingOptions {
   readonly numItems: number;
-  readonly train: Ragged;
+  readonly train: Histories;
   /** Draws a step, with replacement; from the number of items on, every item is a candidate. */
   readonly uniformNegatives: number;
   readonly popularityNegatives: number;
@@ -68,10 +68,12 @@ export function createNegativeSampler(options: SamplingOptions): NegativeSampler
 }
 
 /** Probability of each item in one draw by popularity: its share of the training events; null where there are none. */
-function popularityShares({ items }: Ragged, numItems: number): Float64Array | null {
-  if (items.length === 0) return null;
+function popularityShares(train: Histories, numItems: number): Float64Array | null {
+  if (train.events === 0) return null;
   const shares = new Float64Array(numItems);
-  for (const item of items) shares[item - 1]! += 1 / items.length;
+  for (const history of train) {
+    for (const item of history) shares[item - 1]! += 1 / train.events;
+  }
   return shares;
 }
 

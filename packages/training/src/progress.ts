@@ -19,6 +19,8 @@ export interface StepProgress {
   readonly learningRate: number;
   /** Over the last seconds, evaluation and checkpoints excluded. */
   readonly usersPerSecond: number;
+  /** Threads that share a step. */
+  readonly workers: number;
   /** Until the last epoch at the present speed, evaluations included as measured so far. */
   readonly etaSeconds: number;
 }

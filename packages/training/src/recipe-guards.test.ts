@@ -1,7 +1,13 @@
 /** What a wrong recipe would do silently: rank a shifted table, look at test cases, decay what is no matrix. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ModelConfig } from '@nestrec/contracts';
-import { packHistories, splitLeaveOneOut, type EvaluationPart, type Split } from '@nestrec/dataset';
+import {
+  Histories,
+  packHistories,
+  splitLeaveOneOut,
+  type EvaluationPart,
+  type Split,
+} from '@nestrec/dataset';
 import { metricsOfRanks } from '@nestrec/evaluation';
 import { createModel } from '@nestrec/model';
 import { initParameters, itemVectors } from '@nestrec/parameters';
@@ -9,7 +15,7 @@ import { createRandom } from '@nestrec/random';
 import { disposeTensors, selectBackend } from '@nestrec/tensor';
 import { createEarlyEvaluation } from './early-evaluation.js';
 import { rankWithModel } from './model-ranks.js';
-import { rankPart } from './report.js';
+import { fitBaselines, rankPart } from './report.js';
 import { seenItems } from './seen-items.js';
 import { createSettings } from './settings.js';
 import { trainModel } from './train-model.js';
@@ -31,7 +37,6 @@ function walks(): Split {
     (_, e) => 1 + ((Math.floor(e / 5) + (e % 5)) % 12),
   );
   return splitLeaveOneOut({
-    userIds: Array.from({ length: 20 }, (_, u) => `u${u}`),
     itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
     ...{ offsets: Int32Array.from({ length: 21 }, (_, u) => 5 * u), items, times: null },
   });
@@ -91,9 +96,10 @@ describe('the recipe', () => {
 
   it('fits the baselines on training events only', () => {
     const split = walks();
-    const train = { offsets: Int32Array.of(0, 3), items: Int32Array.of(7, 7, 7) };
-    const input = { split: { ...split, train }, numItems: ITEMS, model: null, text: null };
-    const ranks = rankPart({ ...input, maxLength: MAX_LENGTH }, 'test');
+    const train = Histories.of({ offsets: Int32Array.of(0, 3), items: Int32Array.of(7, 7, 7) });
+    const part = { split: { ...split, train }, numItems: ITEMS, model: null, text: null };
+    const input = { ...part, maxLength: MAX_LENGTH };
+    const ranks = rankPart(input, 'test', fitBaselines(input));
     const popularity = ranks.find(({ scorer }) => scorer === 'popularity')!;
     const wanted = split.cases('test').target.map((target) => (target === 7 ? 1 : ITEMS));
     expect([...popularity.all]).toEqual([...wanted]);

@@ -47,15 +47,22 @@ export interface ReportInput {
   readonly maxLength: number;
 }
 
+/** The counting baselines, fitted to the training events. */
+export function fitBaselines({ split, numItems }: ReportInput): Scorer[] {
+  return [fitPopularity, fitMarkov, fitCooccurrence].map((fit) => fit(split.train, numItems));
+}
+
 /** Ranks every case of a part under the model at each size and under each baseline. */
-export function rankPart(input: ReportInput, part: EvaluationPart): ScorerRanks[] {
+export function rankPart(
+  input: ReportInput,
+  part: EvaluationPart,
+  baselines: readonly Scorer[],
+): ScorerRanks[] {
   const cases = input.split.cases(part);
   const seen = seenItems(cases, input.numItems);
   const ranks: ScorerRanks[] = [];
   if (input.model) ranks.push(...rankModel(input.model, cases, seen, input.maxLength));
-  for (const fit of [fitPopularity, fitMarkov, fitCooccurrence]) {
-    ranks.push(rankScorer(fit(input.split.train, input.numItems), cases, seen, input.numItems));
-  }
+  for (const scorer of baselines) ranks.push(rankScorer(scorer, cases, seen, input.numItems));
   if (input.text) ranks.push(rankText(input.text, cases, seen));
   return ranks;
 }
@@ -80,8 +87,9 @@ export function qualityRows(
 
 /** The whole report: both parts, all scorers, masked and not. */
 export function reportQuality(input: ReportInput): QualityRow[] {
+  const baselines = fitBaselines(input);
   return (['validation', 'test'] as const).flatMap((part) =>
-    qualityRows(rankPart(input, part), input.split, part),
+    qualityRows(rankPart(input, part, baselines), input.split, part),
   );
 }
 

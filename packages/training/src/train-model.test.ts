@@ -1,10 +1,17 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelConfig } from '@nestrec/contracts';
-import { splitLeaveOneOut, type SequenceDataset } from '@nestrec/dataset';
+import {
+  buildDataset,
+  Spill,
+  splitLeaveOneOut,
+  type DatasetRow,
+  type SequenceDataset,
+} from '@nestrec/dataset';
 import { Interrupted, isError, TrainingDiverged } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import { selectBackend } from '@nestrec/tensor';
@@ -30,7 +37,6 @@ function walks(): SequenceDataset {
     return 1 + ((user + (e % 5)) % ITEMS);
   });
   return {
-    userIds: Array.from({ length: USERS }, (_, u) => `u${u}`),
     itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
     ...{ offsets, items, times: null },
   };
@@ -61,6 +67,32 @@ describe('trainModel', () => {
     await trainModel(input());
     await expect(trainModel(input({ signal: AbortSignal.abort() }))).rejects.toThrow();
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('ends the thread that packs batches from a file, whether it ends well or not', async () => {
+    const { items, offsets, itemIds } = walks();
+    const rows = [...items.subarray(0, items.length)].map((item, e): DatasetRow => ({
+      userId: `u${String(Math.floor(e / 5)).padStart(2, '0')}`,
+      itemId: itemIds[item - 1]!,
+      ...{ timestampMs: e, eventId: `e${e}` },
+    }));
+    const spill = new Spill({ folder, eventsInMemory: 0 });
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    try {
+      const dataset = await buildDataset([rows], { spill, catalogue: itemIds });
+      expect(dataset.offsets).toEqual(offsets);
+      const split = splitLeaveOneOut(dataset);
+      const { parameters } = await trainModel(input({ split }));
+      expect(hashArrays(parameters)).toBe(hashArrays((await trainModel(input())).parameters));
+      const stopped = trainModel(input({ split, signal: AbortSignal.abort() }));
+      await expect(stopped).rejects.toThrow(Interrupted);
+    } finally {
+      process.off('worker', note);
+      spill.close();
+    }
+    expect(threads.map((thread) => thread.threadId)).toEqual([-1, -1]);
   });
 
   it('tells loss, speed and time left at each step, and judges each epoch', async () => {

@@ -8,7 +8,13 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
-import { countPackedBatches, packedBatches, type PackedBatch, type Split } from '@nestrec/dataset';
+import {
+  countPackedBatches,
+  openBatches,
+  type BatchStream,
+  type PackedBatch,
+  type Split,
+} from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
@@ -22,8 +28,9 @@ import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
 import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
+import { createSteps, planSteps } from './steps/plan-steps.js';
 import { createSampledSteps, isSampled } from './steps/sampled-steps.js';
-import { createLocalSteps, type TrainingSteps } from './steps/training-steps.js';
+import type { TrainingSteps } from './steps/training-steps.js';
 import { fitWhitening, foldProjector, whiten, type Whitening } from './whitening.js';
 
 export interface TrainModelInput {
@@ -38,6 +45,11 @@ export interface TrainModelInput {
   /** Aborted: the run writes its checkpoint and ends with `Interrupted`. */
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * Threads that share each step; the result is the same within rounding. Default: by the backend, the cores and
+   * the size of the step.
+   */
+  readonly workers?: number | null | undefined;
 }
 
 export interface CheckpointOptions {
@@ -74,6 +86,7 @@ interface Run {
   readonly settings: TrainingSettings;
   readonly random: Random;
   readonly steps: TrainingSteps;
+  readonly batches: BatchStream;
   readonly evaluation: EarlyEvaluation;
   readonly totalSteps: number;
   readonly speed: ReturnType<typeof createSpeedometer>;
@@ -86,7 +99,8 @@ interface Run {
  * Trains one model.
  *
  * @throws InsufficientData when there is nothing to learn or to judge; InvalidConfig and
- *   InvalidModelConfig for settings that do not fit; TrainingDiverged when a loss or a gradient is not
+ *   InvalidModelConfig for settings that do not fit; InsufficientMemory for a model that does not fit the
+ *   backend; TrainingThreadFailed; TrainingDiverged when a loss or a gradient is not
  *   finite; Interrupted when `signal` is aborted; InvalidInput for a checkpoint that is refused.
  */
 export async function trainModel(input: TrainModelInput): Promise<TrainingResult> {
@@ -94,6 +108,8 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const settings = checkSettings(input.settings, config.sizes);
   const validation = split.cases('validation');
   checkData(config, split.train, validation, features);
+  const plan = planSteps(config, settings, split.train, input.workers ?? null);
+  if (plan.note !== null) input.onProgress?.({ kind: 'note', text: plan.note });
   const clock = input.clock ?? systemClock;
   const startedMs = clock.now();
   const fingerprint = fingerprintOf({
@@ -116,10 +132,10 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   };
   const steps = isSampled(config, settings)
     ? createSampledSteps({ ...stepsInput, whitening, train: split.train })
-    : createLocalSteps({
-        ...stepsInput,
-        features: whitening ? whiten(features, whitening) : features,
-      });
+    : await createSteps(
+        { ...stepsInput, features: whitening ? whiten(features, whitening) : features },
+        plan,
+      );
   // They are the steps' now: what is kept here too would stay in memory for nothing.
   state.parameters = state.optimizer = new Map();
   const run: Run = {
@@ -127,6 +143,8 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     evaluation: createEarlyEvaluation(split, config, settings, random.fork('cases')),
     speed: createSpeedometer(clock, totalSteps),
     savedAtMs: clock.now(),
+    // Last of all, since it may start a thread, and only what follows is sure to end it.
+    batches: openBatches(split.train, settings),
   };
   try {
     await runEpochs(run, state);
@@ -142,6 +160,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
       resumedAtStep,
     };
   } finally {
+    await run.batches.close();
     await steps.dispose();
   }
 }
@@ -179,18 +198,13 @@ function startState(config: ModelConfig, settings: TrainingSettings, random: Ran
 }
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {
-  const { settings, input } = run;
+  const { settings } = run;
   const goesOn = () =>
     state.epoch <= settings.maxEpochs && !shouldStop(state.stopping, settings.patience);
   while (goesOn()) {
-    const batches = packedBatches(input.split.train, {
-      ...settings,
-      random: run.random.fork(`batches/${state.epoch}`),
-    });
-    let index = 0;
-    for (const batch of batches) {
-      // A resumed epoch draws the same batches again and skips those that were done.
-      if (index++ < state.batchInEpoch) continue;
+    // A resumed epoch has the same batches in the same order; those that were done are left out.
+    const random = run.random.fork(`batches/${state.epoch}`);
+    for await (const batch of run.batches.epoch(random, state.batchInEpoch)) {
       await takeStep(run, state, batch);
       await pause(run, state);
     }
@@ -225,6 +239,7 @@ async function takeStep(run: Run, state: RunState, batch: PackedBatch): Promise<
     loss,
     learningRate: learningRateOf(run, state.step - 1),
     usersPerSecond: run.speed.usersPerSecond(),
+    workers: run.steps.replicas,
     etaSeconds: run.speed.etaSeconds(state.step),
   });
 }

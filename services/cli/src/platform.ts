@@ -42,6 +42,8 @@ export function cliLogger(config: CliConfig): Logger {
   return createLogger({ name: 'nestrec', level: config.logLevel });
 }
 
+const OLD_CHECKPOINT_MS = 3_600_000;
+
 /**
  * Opens and migrates the database, and clears what killed writers left.
  * @throws DataFolderInUse where another process holds the data folder, InvalidConfig where none can be made
@@ -61,6 +63,8 @@ export async function openPlatform(config: CliConfig): Promise<Platform> {
   try {
     await migrate(db);
     await removeStaleTemporaries(folders.models);
+    // With PostgreSQL another process may be training beside this one: its files are young.
+    await removeStaleTemporaries(folders.checkpoints, OLD_CHECKPOINT_MS);
   } catch (error) {
     await db.close();
     throw error;

@@ -1,6 +1,13 @@
 /** Settings of the command line and the all-in-one process; `.env.example` is made from them. */
 import { apiConfig } from '@nestrec/api';
-import { choiceSetting, LOG_LEVELS, textSetting, type Config } from '@nestrec/runtime';
+import { EVENTS_IN_MEMORY } from '@nestrec/dataset';
+import {
+  choiceSetting,
+  integerSetting,
+  LOG_LEVELS,
+  textSetting,
+  type Config,
+} from '@nestrec/runtime';
 import { BACKENDS } from '@nestrec/tensor';
 
 export const cliSettings = {
@@ -20,6 +27,23 @@ export const cliSettings = {
     choices: BACKENDS,
     default: null,
     description: 'TensorFlow.js backend of training; unset takes the fastest as measured',
+  }),
+  eventsInMemory: integerSetting({
+    env: 'NESTREC_EVENTS_IN_MEMORY',
+    default: EVENTS_IN_MEMORY,
+    min: 0,
+    max: 2 ** 31 - 1,
+    description:
+      'Events that training keeps in memory, 12 bytes each; where there are more, all go to a file of that size in the data folder',
+    unit: 'events',
+  }),
+  trainWorkers: integerSetting({
+    env: 'NESTREC_TRAIN_WORKERS',
+    default: null,
+    min: 1,
+    max: 64,
+    description:
+      'Threads that share each training step on wasm and cpu; unset takes one per core where the step is large enough',
   }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({

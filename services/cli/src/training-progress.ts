@@ -15,7 +15,7 @@ export function showTraining(output: Output): {
       bar.update(
         progress.step,
         `epoch ${progress.epoch}/${progress.maxEpochs}, loss ${lastLoss.toFixed(3)}, ` +
-          `${Math.round(progress.usersPerSecond)} users/s, ${duration(progress.etaSeconds)} left`,
+          `${Math.round(progress.usersPerSecond)} users/s${onWorkers(progress.workers)}, ${duration(progress.etaSeconds)} left`,
       );
     } else if (progress.kind === 'epoch') {
       const { record, best } = progress;
@@ -36,6 +36,8 @@ export function showTraining(output: Output): {
   };
   return { onStage, onProgress };
 }
+
+const onWorkers = (workers: number) => (workers === 1 ? '' : ` on ${workers} workers`);
 
 function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';

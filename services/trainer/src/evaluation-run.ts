@@ -1,7 +1,7 @@
 /** Measures a saved model on what the database holds now, beside the baselines. */
 import type { QualityRow } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
-import { buildDataset, type DatasetRow } from '@nestrec/dataset';
+import { buildDataset, Spill, type DatasetRow, type SpillOptions } from '@nestrec/dataset';
 import { InsufficientData } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import { streamInteractions } from '@nestrec/storage';
@@ -21,12 +21,28 @@ export interface EvaluationRun {
  * Evaluates on all stored interactions of items that the model knows. A figure is honest only for events
  * that the model was not trained on: with leave-one-out these are each user's newest two, as long as the
  * data have not changed since the training.
+ * @param spillOptions where events go that are too many for memory
  * @throws InsufficientData when nothing is left to ask
  */
 export async function runEvaluation(
   db: Database,
   artifact: Artifact,
   protocol: QualityRow['protocol'],
+  spillOptions: SpillOptions,
+): Promise<EvaluationRun> {
+  const spill = new Spill(spillOptions);
+  try {
+    return await evaluate(db, artifact, protocol, spill);
+  } finally {
+    spill.close();
+  }
+}
+
+async function evaluate(
+  db: Database,
+  artifact: Artifact,
+  protocol: QualityRow['protocol'],
+  spill: Spill,
 ): Promise<EvaluationRun> {
   const known = new Set(artifact.itemIds);
   let unknownItemEvents = 0;
@@ -37,11 +53,11 @@ export async function runEvaluation(
       if (rows.length > 0) yield rows;
     }
   }
-  const dataset = await buildDataset(knownRows(), { catalogue: artifact.itemIds });
+  const dataset = await buildDataset(knownRows(), { catalogue: artifact.itemIds, spill });
   const split = splitByProtocol(protocol, dataset);
   if (split.report.testCases === 0) {
     throw new InsufficientData({
-      detail: `No user has a test case under the protocol "${protocol}" (${dataset.userIds.length} users).`,
+      detail: `No user has a test case under the protocol "${protocol}" (${dataset.offsets.length - 1} users).`,
     });
   }
   const { config, features: spec, training } = artifact.manifest;

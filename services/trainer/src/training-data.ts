@@ -4,7 +4,7 @@
  */
 import type { FeatureSpec, Item, ModalitySpec } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
-import { buildDataset, type SequenceDataset } from '@nestrec/dataset';
+import { buildDataset, type SequenceDataset, type Spill } from '@nestrec/dataset';
 import { InsufficientData, InvalidInput } from '@nestrec/errors';
 import {
   createFeaturizer,
@@ -37,6 +37,8 @@ export interface TrainingDataOptions {
   /** Width of the fitted text encoder's vectors. */
   readonly textWidth: number;
   readonly seed: number;
+  /** Where events go that are too many for memory; open for as long as the data set is read. */
+  readonly spill?: Spill;
 }
 
 /**
@@ -49,7 +51,10 @@ export async function readTrainingData(
   options: TrainingDataOptions,
 ): Promise<TrainingData> {
   const span = { fromMs: Infinity, toMs: -Infinity };
-  const dataset = await buildDataset(watched(streamInteractions(db), span));
+  const dataset = await buildDataset(
+    watched(streamInteractions(db), span),
+    options.spill === undefined ? {} : { spill: options.spill },
+  );
   const catalogue = await readItems(db, new Set(dataset.itemIds));
   const sources: FeatureSource[] = dataset.itemIds.map((id) => catalogue.get(id) ?? {});
   const widths = vectorWidths(sources);

@@ -11,6 +11,7 @@ import {
   type QualityRow,
 } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
+import { Spill } from '@nestrec/dataset';
 import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
@@ -29,7 +30,7 @@ import { readTrainingData, type TrainingData } from './training-data.js';
 export interface TrainingRunOptions {
   readonly db: Database;
   readonly modelsDir: string;
-  /** Folder of checkpoints; a killed run of the same version, data and settings continues from there. */
+  /** Folder of checkpoints and of events that memory does not hold; a killed run of the same version, data and settings continues from there. */
   readonly checkpointsDir: string;
   readonly version: string;
   /** Whether this run of this version was killed before; then what stands of it is taken. */
@@ -44,6 +45,10 @@ export interface TrainingRunOptions {
   readonly onStage?: (stage: string) => void;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly signal?: AbortSignal;
+  /** More events than this are read from a file. Default: see `Spill`. */
+  readonly eventsInMemory?: number;
+  /** Threads that share each training step; null: as fits the backend and the machine. */
+  readonly workers?: number | null;
 }
 
 const CHECKPOINT_EVERY_MS = 15_000;
@@ -54,13 +59,23 @@ const NESTREC_VERSION = '0.1.0';
  * @throws InsufficientData, InvalidModelConfig, InvalidArtifact (the version exists), Interrupted
  */
 export async function runTraining(options: TrainingRunOptions): Promise<Manifest> {
-  const { db, settings, seed, version } = options;
-  const stage = options.onStage ?? (() => {});
-  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
   const finished = await finishedBefore(options);
   if (finished !== null) return finished;
+  const { checkpointsDir: folder, eventsInMemory } = options;
+  const spill = new Spill({ folder, eventsInMemory });
+  try {
+    return await trainCandidate(options, spill);
+  } finally {
+    spill.close();
+  }
+}
+
+async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promise<Manifest> {
+  const { db, settings, seed, version, textWidth } = options;
+  const stage = options.onStage ?? (() => {});
+  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
   stage('Reading interactions and items');
-  const data = await readTrainingData(db, options);
+  const data = await readTrainingData(db, { textWidth, seed, spill });
   const config = modelConfigSchema.parse({
     ...options.config,
     featureWidth: data.featureWidth,
@@ -81,6 +96,7 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
     },
     onProgress: options.onProgress,
     signal: options.signal,
+    workers: options.workers,
   });
   stage('Measuring quality beside the baselines');
   const model = createTrainedModel(config, trained.parameters, data.features);
@@ -143,7 +159,7 @@ async function finishedBefore({
 function describeData(data: TrainingData): Manifest['data'] {
   const time = (ms: number) => new Date(ms).toISOString();
   return {
-    users: data.dataset.userIds.length,
+    users: data.dataset.offsets.length - 1,
     items: data.dataset.itemIds.length,
     interactions: data.dataset.items.length,
     from: time(data.fromMs),

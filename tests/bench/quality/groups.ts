@@ -13,8 +13,9 @@ export interface CaseGroups {
 
 /** Null when the data have no times. The target is the event that follows the case's history. */
 export function groupByDay(dataset: SequenceDataset, cases: EvaluationCases): CaseGroups | null {
-  const { times, offsets } = dataset;
-  if (times === null) return null;
+  const { offsets } = dataset;
+  if (dataset.times === null) return null;
+  const times = dataset.times.subarray(0, dataset.times.length);
   const sameDay: number[] = [];
   const later: number[] = [];
   for (let c = 0; c < cases.target.length; c++) {

@@ -4,6 +4,7 @@ import { splitLeaveOneOut, splitTemporal, type Split } from '@nestrec/dataset';
 import {
   createSettings,
   createTrainedModel,
+  fitBaselines,
   hashArrays,
   modelSwitches,
   qualityRows,
@@ -73,9 +74,11 @@ export async function runProtocol(
   const rows: QualityRow[] = [];
   const sameDay: QualityRow[] = [];
   const later: QualityRow[] = [];
+  const { maxLength } = settings;
+  const input = { split, numItems: config.numItems, model, text: data.text, maxLength };
+  const baselines = fitBaselines(input);
   for (const part of args.parts) {
-    const input = { split, numItems: config.numItems, model, text: data.text };
-    const ranks = rankPart({ ...input, maxLength: settings.maxLength }, part);
+    const ranks = rankPart(input, part, baselines);
     rows.push(...qualityRows(ranks, split, part));
     // Temporal histories may lack events (of unknown items), so positions do not name the event there.
     const groups = protocol === 'leave-one-out' ? groupByDay(dataset, split.cases(part)) : null;

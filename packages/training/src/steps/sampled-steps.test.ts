@@ -25,7 +25,6 @@ const CONFIG: ModelConfig = {
 /** Every user walks through the items in order, from an own start. */
 function walks(): SequenceDataset {
   return {
-    userIds: Array.from({ length: USERS }, (_, u) => `u${u}`),
     itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
     offsets: Int32Array.from({ length: USERS + 1 }, (_, u) => EVENTS * u),
     items: Int32Array.from({ length: EVENTS * USERS }, (_, e) => {

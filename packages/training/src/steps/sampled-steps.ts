@@ -6,7 +6,7 @@
  * them for another use. Nothing here is as large as the catalogue times a width but these.
  */
 import type { NamedArrays } from '@nestrec/contracts';
-import type { Ragged } from '@nestrec/dataset';
+import type { Histories } from '@nestrec/dataset';
 import { createSampledModel } from '@nestrec/model';
 import { ITEM_RESIDUAL, requireParameter } from '@nestrec/parameters';
 import { restoreRandom } from '@nestrec/random';
@@ -30,7 +30,7 @@ export interface SampledStepsInput extends StepsInput {
   /** What the projector is trained behind; null = raw features. */
   readonly whitening: Whitening | null;
   /** Says how popular items are. */
-  readonly train: Ragged;
+  readonly train: Histories;
 }
 
 /** Whether steps see a sample of the items. */
@@ -66,6 +66,7 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
   };
 
   return {
+    replicas: 1,
     async step(batch, index) {
       const random = restoreRandom(input.random).fork(`negatives/${index}`);
       const sample = sampler.sample(batch, random);

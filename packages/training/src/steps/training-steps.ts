@@ -1,8 +1,10 @@
 /**
- * How a training run takes its steps: against all items at once (here), or against a sample of them
- * (`sampled-steps.ts`).
+/**
+ * How a training run takes its steps: on this thread alone (here), on several at once (`parallel-steps.ts`), or against a
+ * sample of the items (`sampled-steps.ts`).
  *
- * Knows nothing about epochs, early stopping or checkpoint files.
+ * The results of the first two are equal within rounding; which one it is is no part of a run's settings. Knows nothing
+ * about epochs, early stopping or checkpoint files.
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { EvaluationCases, PackedBatch } from '@nestrec/dataset';
@@ -36,6 +38,8 @@ export interface StepResult {
 }
 
 export interface TrainingSteps {
+  /** Threads that share each step. */
+  readonly replicas: number;
   /** @param index steps done before this one */
   step(batch: PackedBatch, index: number): Promise<StepResult>;
   /** Ranks of evaluation cases under the model as it stands. */
@@ -70,6 +74,7 @@ export function createLocalSteps(input: StepsInput): TrainingSteps {
   const optimizer = createOptimizer(settings, input.totalSteps, parameters);
   if (input.stepsDone > 0) optimizer.restore(input.optimizer, input.stepsDone);
   return {
+    replicas: 1,
     async step(batch, index) {
       const { loss, gradients } = model.lossAndGradients(
         parameters,

@@ -8,6 +8,7 @@ import { DataFolderInUse, isError, NestrecError } from '@nestrec/errors';
 import { getPublished } from '@nestrec/storage';
 import { selectBackend, surveyBackends } from '@nestrec/tensor';
 import { backendOptions, backendTable } from '../backend.js';
+import { describeTraining } from '@nestrec/training';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { dataFolders, withPlatform } from '../platform.js';
@@ -36,7 +37,7 @@ export function addDoctor(program: Command, invocation: Invocation): void {
       finding('node', true, `Node ${process.versions.node}`),
       await diskSpace(context),
       memory(),
-      found,
+      ...found,
       ...(await database(context)),
     ];
     const checks = renderTable(
@@ -83,9 +84,13 @@ function memory(): Finding {
 async function tensorBackend({ config }: CommandContext) {
   try {
     const { name, faster, line } = await selectBackend(backendOptions(config));
-    return { chosen: name, found: finding('tensor backend', faster === null, line) };
+    const found = [
+      finding('tensor backend', faster === null, line),
+      finding('training', true, describeTraining(config.trainWorkers)),
+    ];
+    return { chosen: name, found };
   } catch (error) {
-    return { chosen: null, found: failure('tensor backend', error) };
+    return { chosen: null, found: [failure('tensor backend', error)] };
   }
 }
 

@@ -40,6 +40,7 @@ export function addEvaluate(program: Command, invocation: Invocation): void {
         platform.db,
         artifact,
         options.protocol,
+        { folder: platform.folders.checkpoints, eventsInMemory: config.eventsInMemory },
       );
       const left =
         unknownItemEvents === 0

@@ -101,6 +101,7 @@ async function train(
       db: platform.db,
       modelsDir: platform.folders.models,
       checkpointsDir: platform.folders.checkpoints,
+      eventsInMemory: context.config.eventsInMemory,
       version,
       continues: killed !== null,
       config: { ...modelSwitches(options.preset), sizes: options.sizes, blocks: options.blocks },
@@ -114,6 +115,7 @@ async function train(
       onStage: show.onStage,
       onProgress: show.onProgress,
       signal: interruption.signal,
+      workers: context.config.trainWorkers,
     });
     const table = renderQuality(manifest.quality, {
       part: 'test',

@@ -80,6 +80,7 @@ export async function trainDemo(
     db: platform.db,
     modelsDir: platform.folders.models,
     checkpointsDir: platform.folders.checkpoints,
+    eventsInMemory: platform.config.eventsInMemory,
     version,
     config: { sizes: DEMO_SIZES, blocks: 1 },
     settings: createSettings('fast', DEMO_SIZES),
@@ -90,6 +91,7 @@ export async function trainDemo(
     onStage: show.onStage,
     onProgress: show.onProgress,
     signal,
+    workers: platform.config.trainWorkers,
   });
 }
 
