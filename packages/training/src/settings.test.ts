@@ -44,6 +44,8 @@ describe('training settings', () => {
     [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
     [{ lossWeights: [0, 0, 0, 0] }, 'at least one must be > 0'],
     [{ usersPerBatch: 1.5 }, 'usersPerBatch'],
+    [{ featureComponents: -1 }, 'featureComponents'],
+    [{ featureComponents: 8, whitenFeatures: false }, 'only whitened features are cut'],
     [{ unheardOf: 1 }, 'unheardOf'],
   ])('refuses %j and names the setting', (overrides, said) => {
     const attempt = () => createSettings('quality', SIZES, overrides as object);

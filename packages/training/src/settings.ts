@@ -52,6 +52,8 @@ export const trainingSettingsSchema = z.strictObject({
   residualStart: z.number().min(0).max(10),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
+  /** Leading directions of the whitened features that are trained on; 0 = all. At most the feature width. */
+  featureComponents: z.number().int().min(0),
   /** Items per chunk of the fused cross-entropy; memory is labels x this. 0 = chosen by the backend. */
   itemChunk: z.number().int().min(0),
 });
@@ -123,6 +125,7 @@ const quality: Preset = (sizes) => ({
   lossWeights: steepWeights(sizes, 0.4),
   residualStart: 0.5,
   whitenFeatures: true,
+  featureComponents: 0,
   itemChunk: 0,
 });
 
@@ -208,6 +211,13 @@ export function checkSettings(value: unknown, sizes: readonly number[]): Trainin
   }
   if (settings.lossWeights.reduce((sum, w) => sum + w, 0) <= 0) {
     throw new InvalidConfig({ detail: 'training setting lossWeights: at least one must be > 0' });
+  }
+  if (settings.featureComponents > 0 && !settings.whitenFeatures) {
+    throw new InvalidConfig({
+      detail:
+        `training setting featureComponents is ${settings.featureComponents}, but whitenFeatures is ` +
+        'false: only whitened features are cut; set whitenFeatures to true or featureComponents to 0',
+    });
   }
   return settings;
 }

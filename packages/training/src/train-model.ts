@@ -15,7 +15,13 @@ import {
   type PackedBatch,
   type Split,
 } from '@nestrec/dataset';
-import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
+import {
+  Interrupted,
+  InvalidConfig,
+  isError,
+  InvalidInput,
+  TrainingDiverged,
+} from '@nestrec/errors';
 import { createModel, type Model, type Parameters } from '@nestrec/model';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
@@ -110,14 +116,13 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     train: split.train,
   });
   const random = createRandom(seed);
-  const whitening =
-    settings.whitenFeatures && config.featureWidth > 0
-      ? fitWhitening(features, config.featureWidth)
-      : null;
+  const whitening = whiteningFor(input, settings);
+  // What is trained may be narrower than the model that comes out: the projector is folded back at the end.
+  const trained = { ...config, featureWidth: whitening?.components ?? config.featureWidth };
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
-  const state = resumed ?? startState(config, settings, random);
-  const model = createModel(config, whitening ? whiten(features, whitening) : features);
+  const state = resumed ?? startState(trained, settings, random);
+  const model = createModel(trained, whitening ? whiten(features, whitening) : features);
   const parameters = model.createParameters(state.parameters);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const optimizer = createOptimizer(settings, totalSteps, parameters);
@@ -149,6 +154,28 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     disposeTensors(parameters);
     model.dispose();
   }
+}
+
+function whiteningFor(input: TrainModelInput, settings: TrainingSettings): Whitening | null {
+  const { featureWidth } = input.config;
+  const { featureComponents, whitenFeatures } = settings;
+  if (featureComponents > featureWidth) {
+    throw new InvalidConfig({
+      detail:
+        `training setting featureComponents is ${featureComponents}, the item features have ` +
+        `${featureWidth} numbers: give at most that many, or 0 to keep all`,
+    });
+  }
+  if (!whitenFeatures || featureWidth === 0) return null;
+  const whitening = fitWhitening(input.features, featureWidth, featureComponents);
+  if (featureComponents > 0) {
+    const share = (100 * whitening.explained).toFixed(1);
+    input.onProgress?.({
+      kind: 'note',
+      text: `item features cut from ${featureWidth} to ${featureComponents} directions, which hold ${share} % of their second moment`,
+    });
+  }
+  return whitening;
 }
 
 async function resume(input: TrainModelInput, fingerprint: string): Promise<RunState | null> {
@@ -314,5 +341,6 @@ function withRawProjector(parameters: NamedArrays, whitening: Whitening | null):
   if (!whitening) return parameters;
   const projector = parameters.get(PROJECTOR_WEIGHT)!;
   const data = foldProjector(projector.data, whitening);
-  return new Map(parameters).set(PROJECTOR_WEIGHT, { shape: projector.shape, data });
+  const shape = [projector.shape[0]!, whitening.width];
+  return new Map(parameters).set(PROJECTOR_WEIGHT, { shape, data });
 }
