@@ -52,7 +52,7 @@ export const trainingSettingsSchema = z.strictObject({
   residualStart: z.number().min(0).max(10),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
-  /** Leading directions of the whitened features that are trained on; 0 = all. At most the feature width. */
+  /** Wider features are cut to so many leading directions once they are whitened; 0 = never cut. */
   featureComponents: z.number().int().min(0),
   /** Items per chunk of the fused cross-entropy; memory is labels x this. 0 = chosen by the backend. */
   itemChunk: z.number().int().min(0),

@@ -185,11 +185,14 @@ describe('trainModel', () => {
     expect(hashArrays(resumed.parameters)).toBe(hashArrays(unbroken.parameters));
   });
 
-  it('refuses more feature directions than there are features', async () => {
-    const settings = { ...input().settings, featureComponents: WIDTH + 1 };
-    await expect(trainModel(input({ settings }))).rejects.toThrow(
-      /featureComponents is 4, the item features have 3 numbers/,
-    );
+  it('leaves features alone that are no wider than the cut, and says nothing', async () => {
+    const whole = await trainModel(input());
+    for (const featureComponents of [WIDTH, WIDTH + 1]) {
+      const settings = { ...input().settings, featureComponents };
+      const onProgress = (p: TrainingProgress) => expect(p.kind).not.toBe('note');
+      const { parameters } = await trainModel(input({ settings, onProgress }));
+      expect(hashArrays(parameters)).toBe(hashArrays(whole.parameters));
+    }
   });
 
   it("refuses another run's checkpoint, or starts anew and says so when told to", async () => {

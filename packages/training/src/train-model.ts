@@ -15,13 +15,7 @@ import {
   type PackedBatch,
   type Split,
 } from '@nestrec/dataset';
-import {
-  Interrupted,
-  InvalidConfig,
-  isError,
-  InvalidInput,
-  TrainingDiverged,
-} from '@nestrec/errors';
+import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
 import { createModel, type Model, type Parameters } from '@nestrec/model';
 import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
@@ -158,21 +152,14 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
 
 function whiteningFor(input: TrainModelInput, settings: TrainingSettings): Whitening | null {
   const { featureWidth } = input.config;
-  const { featureComponents, whitenFeatures } = settings;
-  if (featureComponents > featureWidth) {
-    throw new InvalidConfig({
-      detail:
-        `training setting featureComponents is ${featureComponents}, the item features have ` +
-        `${featureWidth} numbers: give at most that many, or 0 to keep all`,
-    });
-  }
-  if (!whitenFeatures || featureWidth === 0) return null;
-  const whitening = fitWhitening(input.features, featureWidth, featureComponents);
-  if (featureComponents > 0) {
+  if (!settings.whitenFeatures || featureWidth === 0) return null;
+  const components = settings.featureComponents < featureWidth ? settings.featureComponents : 0;
+  const whitening = fitWhitening(input.features, featureWidth, components);
+  if (components > 0) {
     const share = (100 * whitening.explained).toFixed(1);
     input.onProgress?.({
       kind: 'note',
-      text: `item features cut from ${featureWidth} to ${featureComponents} directions, which hold ${share} % of their second moment`,
+      text: `item features cut from ${featureWidth} to ${components} directions, which hold ${share} % of their second moment`,
     });
   }
   return whitening;
