@@ -103,7 +103,7 @@ const quality: Preset = (sizes) => ({
   patience: 3,
   evaluateEveryEpochs: 1,
   evaluationCases: 5_000,
-  learningRate: 0.002,
+  learningRate: 0.0028,
   finalLearningRateShare: 0.1,
   warmupSteps: 100,
   ...OPTIMISER,
@@ -125,7 +125,7 @@ const quality: Preset = (sizes) => ({
   lossWeights: steepWeights(sizes, 0.4),
   residualStart: 0.5,
   whitenFeatures: true,
-  featureComponents: 0,
+  featureComponents: 128,
   itemChunk: 0,
 });
 
@@ -145,6 +145,7 @@ const paper: Preset = (sizes) => ({
   residualDropout: sizes.map(() => 0),
   lossWeights: sizes.map(() => Number((1 / sizes.length).toFixed(6))),
   whitenFeatures: false,
+  featureComponents: 0,
 });
 
 /** A small shop in a minute or two on two cores: small batches, a higher rate, a validation sample. */
