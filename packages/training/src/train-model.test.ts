@@ -212,9 +212,13 @@ describe('trainModel', () => {
     expect(notes.join()).toMatch(/starting anew/);
   });
 
-  it('ends with a clear error when a number is not finite', async () => {
-    const features = input().features.map((v, i) => (i === 4 ? Number.NaN : v));
-    const settings = createSettings('fast', SIZES, { maxEpochs: 1, whitenFeatures: false });
+  it.each([
+    ['as they are', { whitenFeatures: false, featureComponents: 0 }, 4],
+    ['whitened', { featureComponents: 0 }, 5],
+    ['cut', { featureComponents: 2 }, 5],
+  ])('ends with a clear error when a number is not finite, features %s', async (_, how, at) => {
+    const features = input().features.map((v, i) => (i === at ? Number.NaN : v));
+    const settings = createSettings('fast', SIZES, { maxEpochs: 1, ...how });
     const error: unknown = await trainModel(input({ features, settings })).then(
       () => null,
       (e: unknown) => e,

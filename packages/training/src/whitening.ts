@@ -141,24 +141,16 @@ function cutWhitening(
   return { width, components, matrix, explained: trace > 0 ? Math.min(1, held / trace) : 1 };
 }
 
-/** Where the zeros at the end of row `i` of W begin: half of a triangular W. */
-function endOfRow({ width, matrix }: Whitening, i: number): number {
-  let end = width;
-  while (end > 0 && matrix[i * width + end - 1] === 0) end--;
-  return end;
-}
-
-/** f' = W f for every row of N x F. */
+/** f' = W f for every row of N x F. Zeros of W are multiplied too: what is not finite must stay in sight. */
 export function whiten(features: Float32Array, whitening: Whitening): Float32Array {
   const { width, components, matrix } = whitening;
   const rows = features.length / width;
   const out = new Float32Array(rows * components);
-  const ends = Int32Array.from({ length: components }, (_, i) => endOfRow(whitening, i));
   for (let r = 0; r < rows; r++) {
     const row = features.subarray(r * width, (r + 1) * width);
     for (let i = 0; i < components; i++) {
       let sum = 0;
-      for (let j = 0; j < ends[i]!; j++) sum += matrix[i * width + j]! * row[j]!;
+      for (let j = 0; j < width; j++) sum += matrix[i * width + j]! * row[j]!;
       out[r * components + i] = sum;
     }
   }
