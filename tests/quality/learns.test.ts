@@ -98,4 +98,4 @@ describe('training on a small set', () => {
 });
 
 /** Mean training loss of the three epochs on wasm; a change here is a change of the recipe. */
-const GOLDEN_LOSSES = [4.4544, 4.4031, 4.3756];
+const GOLDEN_LOSSES = [4.4465, 4.3819, 4.3506];

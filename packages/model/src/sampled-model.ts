@@ -39,9 +39,9 @@ export interface ItemSample {
 }
 
 export interface ItemStore {
-  /** N x F, raw. */
+  /** N x G, raw. */
   readonly features: Float32Array;
-  /** W [F, F]: the projector is trained to see W f; null = f itself. */
+  /** W [F, G], G >= F: the projector is trained to see W f; null = f itself, and G = F. */
   readonly featureMap: Float32Array | null;
   /** R [N, D]; null where the model has none. Read at every call: whoever holds it may change it in between. */
   readonly residual: Float32Array | null;
@@ -74,6 +74,7 @@ export interface SampledModel {
 interface Parts {
   readonly config: ModelConfig;
   readonly store: ItemStore;
+  readonly rawWidth: number;
   /** The same model without items. */
   readonly body: Model;
   readonly matrices: SegmentMatrices;
@@ -85,15 +86,15 @@ interface Parts {
 export function createSampledModel(config: ModelConfig, store: ItemStore): SampledModel {
   const { numItems, featureWidth, sizes } = config;
   const width = sizes.at(-1)!;
-  requireNumbers('item features', store.features, numItems * featureWidth);
-  if (store.featureMap) requireNumbers('feature map', store.featureMap, featureWidth ** 2);
+  const rawWidth = store.featureMap ? store.featureMap.length / featureWidth : featureWidth;
+  requireNumbers('item features', store.features, numItems * rawWidth);
   if (store.residual) requireNumbers('item residual', store.residual, numItems * width);
   const body = createModel({ ...config, numItems: 0, itemResidual: false }, new Float32Array(0));
   const parts: Parts = {
-    ...{ config, store, body },
+    ...{ config, store, body, rawWidth },
     matrices: createSegmentMatrices(sizes),
     featureMap:
-      store.featureMap && tf.tensor2d(store.featureMap, [featureWidth, featureWidth], 'float32'),
+      store.featureMap && tf.tensor2d(store.featureMap, [featureWidth, rawWidth], 'float32'),
     rowOf: new Int32Array(numItems + 1),
   };
   return {
@@ -120,7 +121,7 @@ function requireNumbers(what: string, numbers: Float32Array, wanted: number): vo
 
 /** The table of candidates, and what is needed to go back from its gradient. Inside a tidy. */
 function candidateRows(
-  { config, store, matrices, featureMap }: Parts,
+  { config, store, rawWidth, matrices, featureMap }: Parts,
   parameters: TensorMap,
   items: Int32Array,
   residualMask: tf.Tensor2D | null,
@@ -138,10 +139,7 @@ function candidateRows(
   }
   const side: ItemSide = {
     ...{ sizes: config.sizes, numItems: items.length, matrices },
-    features:
-      projector === undefined
-        ? null
-        : gatherTableRows(store.features, config.featureWidth, rows, 1),
+    features: projector === undefined ? null : gatherTableRows(store.features, rawWidth, rows, 1),
   };
   const back = (upstream: tf.Tensor2D) => {
     const gradients = itemRowsBackward(upstream, side, gathered, residualMask);

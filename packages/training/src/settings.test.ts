@@ -47,6 +47,8 @@ describe('training settings', () => {
     [{ fullSoftmaxItems: -1 }, 'fullSoftmaxItems'],
     [{ uniformNegatives: 0 }, 'uniformNegatives'],
     [{ popularityNegatives: 0.5 }, 'popularityNegatives'],
+    [{ featureComponents: -1 }, 'featureComponents'],
+    [{ featureComponents: 8, whitenFeatures: false }, 'only whitened features are cut'],
     [{ unheardOf: 1 }, 'unheardOf'],
   ])('refuses %j and names the setting', (overrides, said) => {
     const attempt = () => createSettings('quality', SIZES, overrides as object);

@@ -52,6 +52,8 @@ export const trainingSettingsSchema = z.strictObject({
   residualStart: z.number().min(0).max(10),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
+  /** Wider features are cut to so many leading directions once they are whitened; 0 = never cut. */
+  featureComponents: z.number().int().min(0),
   /** Items per chunk of the fused cross-entropy; memory is labels x this. 0 = chosen by the backend. */
   itemChunk: z.number().int().min(0),
   /** Above this many items a step sees a sample of them instead of all; 0 = always. */
@@ -110,7 +112,7 @@ const quality: Preset = (sizes) => ({
   patience: 3,
   evaluateEveryEpochs: 1,
   evaluationCases: 5_000,
-  learningRate: 0.002,
+  learningRate: 0.0028,
   finalLearningRateShare: 0.1,
   warmupSteps: 100,
   ...OPTIMISER,
@@ -132,6 +134,7 @@ const quality: Preset = (sizes) => ({
   lossWeights: steepWeights(sizes, 0.4),
   residualStart: 0.5,
   whitenFeatures: true,
+  featureComponents: 128,
   itemChunk: 0,
   fullSoftmaxItems: 200_000,
   uniformNegatives: 4_096,
@@ -154,6 +157,7 @@ const paper: Preset = (sizes) => ({
   residualDropout: sizes.map(() => 0),
   lossWeights: sizes.map(() => Number((1 / sizes.length).toFixed(6))),
   whitenFeatures: false,
+  featureComponents: 0,
 });
 
 /** A small shop in a minute or two on two cores: small batches, a higher rate, a validation sample. */
@@ -220,6 +224,13 @@ export function checkSettings(value: unknown, sizes: readonly number[]): Trainin
   }
   if (settings.lossWeights.reduce((sum, w) => sum + w, 0) <= 0) {
     throw new InvalidConfig({ detail: 'training setting lossWeights: at least one must be > 0' });
+  }
+  if (settings.featureComponents > 0 && !settings.whitenFeatures) {
+    throw new InvalidConfig({
+      detail:
+        `training setting featureComponents is ${settings.featureComponents}, but whitenFeatures is ` +
+        'false: only whitened features are cut; set whitenFeatures to true or featureComponents to 0',
+    });
   }
   return settings;
 }

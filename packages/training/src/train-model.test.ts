@@ -153,6 +153,48 @@ describe('trainModel', () => {
     expect(resumed.epochs).toEqual(unbroken.epochs);
   });
 
+  it('trains on fewer feature directions, resumes, and gives a projector for the raw features', async () => {
+    const settings = { ...input().settings, featureComponents: 2 };
+    const notes: string[] = [];
+    const unbroken = await trainModel(
+      input({ settings, onProgress: (p) => void (p.kind === 'note' && notes.push(p.text)) }),
+    );
+    expect(notes.join()).toMatch(/cut from 3 to 2 directions, which hold \d+\.\d % of/);
+    const projector = unbroken.parameters.get('embedding.projector.weight')!;
+    expect(projector.shape).toEqual([4, WIDTH]);
+    expect(projector.data).toHaveLength(4 * WIDTH);
+    // Its rows lie in a plane: the third row is a sum of the first two.
+    const [a, b, c] = [0, 1, 2].map((d) => [...projector.data.subarray(d * 3, d * 3 + 3)]);
+    const cross = [0, 1, 2].map(
+      (i) => a![(i + 1) % 3]! * b![(i + 2) % 3]! - a![(i + 2) % 3]! * b![(i + 1) % 3]!,
+    );
+    const inner = cross.reduce((sum, v, i) => sum + v * c![i]!, 0);
+    expect(Math.abs(inner)).toBeLessThan(1e-5 * Math.hypot(...cross) * Math.hypot(...c!));
+    const path = join(folder, 'cut.safetensors');
+    const checkpoint = { path, everyMs: 3_600_000, other: 'refuse' as const };
+    const controller = new AbortController();
+    const onProgress = (p: TrainingProgress) => {
+      if (p.kind === 'step' && p.step === 4) controller.abort();
+    };
+    await expect(
+      trainModel(input({ settings, checkpoint, onProgress, signal: controller.signal })),
+    ).rejects.toThrow(Interrupted);
+    await expect(trainModel(input({ checkpoint }))).rejects.toThrow(/run with other settings/);
+    const resumed = await trainModel(input({ settings, checkpoint }));
+    expect(resumed.resumedAtStep).toBe(4);
+    expect(hashArrays(resumed.parameters)).toBe(hashArrays(unbroken.parameters));
+  });
+
+  it('leaves features alone that are no wider than the cut, and says nothing', async () => {
+    const whole = await trainModel(input());
+    for (const featureComponents of [WIDTH, WIDTH + 1]) {
+      const settings = { ...input().settings, featureComponents };
+      const onProgress = (p: TrainingProgress) => expect(p.kind).not.toBe('note');
+      const { parameters } = await trainModel(input({ settings, onProgress }));
+      expect(hashArrays(parameters)).toBe(hashArrays(whole.parameters));
+    }
+  });
+
   it("refuses another run's checkpoint, or starts anew and says so when told to", async () => {
     const path = join(folder, 'other.safetensors');
     await trainModel(input({ checkpoint: { path, everyMs: 0, other: 'refuse' } }));
@@ -170,9 +212,13 @@ describe('trainModel', () => {
     expect(notes.join()).toMatch(/starting anew/);
   });
 
-  it('ends with a clear error when a number is not finite', async () => {
-    const features = input().features.map((v, i) => (i === 4 ? Number.NaN : v));
-    const settings = createSettings('fast', SIZES, { maxEpochs: 1, whitenFeatures: false });
+  it.each([
+    ['as they are', { whitenFeatures: false, featureComponents: 0 }, 4],
+    ['whitened', { featureComponents: 0 }, 5],
+    ['cut', { featureComponents: 2 }, 5],
+  ])('ends with a clear error when a number is not finite, features %s', async (_, how, at) => {
+    const features = input().features.map((v, i) => (i === at ? Number.NaN : v));
+    const settings = createSettings('fast', SIZES, { maxEpochs: 1, ...how });
     const error: unknown = await trainModel(input({ features, settings })).then(
       () => null,
       (e: unknown) => e,

@@ -116,17 +116,16 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     train: split.train,
   });
   const random = createRandom(seed);
-  const whitening =
-    settings.whitenFeatures && config.featureWidth > 0
-      ? fitWhitening(features, config.featureWidth)
-      : null;
+  const whitening = whiteningFor(input, settings);
+  // What is trained may be narrower than the model that comes out: the projector is folded back at the end.
+  const trained = { ...config, featureWidth: whitening?.components ?? config.featureWidth };
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
-  const state = resumed ?? startState(config, settings, random);
+  const state = resumed ?? startState(trained, settings, random);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const steps = await createSteps(
     {
-      ...{ config, settings, totalSteps, features, whitening, train: split.train },
+      ...{ config: trained, settings, totalSteps, features, whitening, train: split.train },
       ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
       random: random.state(),
     },
@@ -159,6 +158,21 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
     await run.batches.close();
     await steps.dispose();
   }
+}
+
+function whiteningFor(input: TrainModelInput, settings: TrainingSettings): Whitening | null {
+  const { featureWidth } = input.config;
+  if (!settings.whitenFeatures || featureWidth === 0) return null;
+  const components = settings.featureComponents < featureWidth ? settings.featureComponents : 0;
+  const whitening = fitWhitening(input.features, featureWidth, components);
+  if (components > 0) {
+    const share = (100 * whitening.explained).toFixed(1);
+    input.onProgress?.({
+      kind: 'note',
+      text: `item features cut from ${featureWidth} to ${components} directions, which hold ${share} % of their second moment`,
+    });
+  }
+  return whitening;
 }
 
 async function resume(input: TrainModelInput, fingerprint: string): Promise<RunState | null> {
@@ -309,5 +323,6 @@ function withRawProjector(parameters: NamedArrays, whitening: Whitening | null):
   if (!whitening) return parameters;
   const projector = parameters.get(PROJECTOR_WEIGHT)!;
   const data = foldProjector(projector.data, whitening);
-  return new Map(parameters).set(PROJECTOR_WEIGHT, { shape: projector.shape, data });
+  const shape = [projector.shape[0]!, whitening.width];
+  return new Map(parameters).set(PROJECTOR_WEIGHT, { shape, data });
 }

@@ -3,15 +3,23 @@
  * per-coordinate optimiser such as AdamW follows much faster; afterwards P' is folded into P = P' W, so
  * that the artifact and new items use the raw features and know nothing of this.
  *
+ * W has F rows, or fewer: then only the directions that hold most of the second moment are kept, and the
+ * training model's projector is as much narrower.
+ *
  * There is no centring: the zero row of the padding item must stay zero. The mean is simply one more
  * direction that is scaled down.
  */
+import { leadingEigenvectors } from './leading-eigenvectors.js';
 
 export interface Whitening {
   /** Feature width F. */
   readonly width: number;
-  /** W, F x F row-major, lower triangular; rows and columns of features that are always 0 are 0. */
+  /** Rows of W: the width of whitened features. */
+  readonly components: number;
+  /** W, components x F row-major; columns of features that are always 0 are 0. */
   readonly matrix: Float32Array;
+  /** Share of the second moment's trace that the kept directions hold. */
+  readonly explained: number;
 }
 
 /** Ridge on the second moment, as a share of its mean diagonal: caps how far rare directions grow. */
@@ -72,51 +80,96 @@ function invertLower(lower: Float64Array, width: number): Float64Array {
 }
 
 /**
- * Fits W = s C^(-1/2) (by Cholesky) to features N x F, scaled by s = 1 / sqrt(F) so that a row keeps a
- * norm near 1 whatever F is.
+ * Fits W = s (C + ridge)^(-1/2) to features N x F, up to a rotation, scaled so that a row keeps a norm near
+ * 1 whatever F is.
+ *
+ * @param components 0 = keep every direction; otherwise that many leading ones, 1 to F.
  */
-export function fitWhitening(features: Float32Array, width: number): Whitening {
+export function fitWhitening(features: Float32Array, width: number, components: number): Whitening {
   const moment = secondMoment(features, width);
-  let live = 0;
+  const live: number[] = [];
   let trace = 0;
   for (let i = 0; i < width; i++) {
-    if (moment[i * width + i]! > 0) live++;
+    if (moment[i * width + i]! > 0) live.push(i);
     trace += moment[i * width + i]!;
   }
-  const ridge = (RIDGE * trace) / Math.max(1, live);
-  for (let i = 0; i < width; i++) if (moment[i * width + i]! > 0) moment[i * width + i]! += ridge;
-  cholesky(moment, width);
-  const inverse = invertLower(moment, width);
-  const scale = 1 / Math.sqrt(Math.max(1, live));
-  return { width, matrix: Float32Array.from(inverse, (v) => v * scale) };
+  const ridge = (RIDGE * trace) / Math.max(1, live.length);
+  return components === 0
+    ? wholeWhitening(moment, width, live, ridge)
+    : cutWhitening(moment, width, components, live, ridge);
 }
 
-/** f' = W f for every row of N x F. */
+/** By Cholesky: cheaper than the eigenproblem, and the same up to a rotation, which learning does not see. */
+function wholeWhitening(
+  moment: Float64Array,
+  width: number,
+  live: readonly number[],
+  ridge: number,
+): Whitening {
+  for (const i of live) moment[i * width + i]! += ridge;
+  cholesky(moment, width);
+  const inverse = invertLower(moment, width);
+  const scale = 1 / Math.sqrt(Math.max(1, live.length));
+  const matrix = Float32Array.from(inverse, (v) => v * scale);
+  return { width, components: width, matrix, explained: 1 };
+}
+
+/** Row k = s (lambda_k + ridge)^(-1/2) times eigenvector k; rows beyond the features that live are 0. */
+function cutWhitening(
+  moment: Float64Array,
+  width: number,
+  components: number,
+  live: readonly number[],
+  ridge: number,
+): Whitening {
+  const kept = Math.min(components, live.length);
+  // Features that are always 0 stay out, so that no direction can lean on them.
+  const { values, vectors, trace } = leadingEigenvectors(
+    (i, j) => moment[Math.max(live[i]!, live[j]!) * width + Math.min(live[i]!, live[j]!)]!,
+    live.length,
+    kept,
+  );
+  const matrix = new Float32Array(components * width);
+  let held = 0;
+  for (let k = 0; k < kept; k++) {
+    const scale = 1 / Math.sqrt(kept * (values[k]! + ridge));
+    for (let i = 0; i < live.length; i++) {
+      matrix[k * width + live[i]!] = scale * vectors[k * live.length + i]!;
+    }
+    held += values[k]!;
+  }
+  return { width, components, matrix, explained: trace > 0 ? Math.min(1, held / trace) : 1 };
+}
+
+/** f' = W f for every row of N x F. Zeros of W are multiplied too: what is not finite must stay in sight. */
 export function whiten(features: Float32Array, whitening: Whitening): Float32Array {
-  const { width, matrix } = whitening;
-  const out = new Float32Array(features.length);
-  for (let r = 0; r < features.length; r += width) {
-    for (let i = 0; i < width; i++) {
+  const { width, components, matrix } = whitening;
+  const rows = features.length / width;
+  const out = new Float32Array(rows * components);
+  for (let r = 0; r < rows; r++) {
+    const row = features.subarray(r * width, (r + 1) * width);
+    for (let i = 0; i < components; i++) {
       let sum = 0;
-      for (let j = 0; j <= i; j++) sum += matrix[i * width + j]! * features[r + j]!;
-      out[r + i] = sum;
+      for (let j = 0; j < width; j++) sum += matrix[i * width + j]! * row[j]!;
+      out[r * components + i] = sum;
     }
   }
   return out;
 }
 
-/** P = P' W for a projector P' (D x F, row-major) trained on whitened features. */
+/** P = P' W, D x F, for a projector P' (D x components, row-major) trained on whitened features. */
 export function foldProjector(projector: Float32Array, whitening: Whitening): Float32Array {
-  const { width, matrix } = whitening;
-  const out = new Float32Array(projector.length);
+  const { width, components, matrix } = whitening;
+  const dims = projector.length / components;
+  const out = new Float32Array(dims * width);
   const sums = new Float64Array(width);
-  for (let d = 0; d < projector.length; d += width) {
+  for (let d = 0; d < dims; d++) {
     sums.fill(0);
-    for (let i = 0; i < width; i++) {
-      const weight = projector[d + i]!;
-      for (let j = 0; j <= i; j++) sums[j]! += weight * matrix[i * width + j]!;
+    for (let i = 0; i < components; i++) {
+      const weight = projector[d * components + i]!;
+      for (let j = 0; j < width; j++) sums[j]! += weight * matrix[i * width + j]!;
     }
-    out.set(sums, d);
+    out.set(sums, d * width);
   }
   return out;
 }
