@@ -13,12 +13,21 @@ const CASES = {
   'a residual alone': smallModel({ sizes: [4, 8], featureWidth: 0, blocks: 2 }, [4, 3], 3),
 };
 
-/** W F^T, row by row. */
-function mapped(features: Float32Array, map: Float32Array, width: number): Float32Array {
-  return features.map((_, at) => {
+/** Raw features are wider than what the projector sees. */
+const WIDER = 3;
+
+/** W f of every item, items x width; raw features are `raw` wide. */
+function mapped(
+  features: Float32Array,
+  map: Float32Array,
+  width: number,
+  raw: number,
+): Float32Array {
+  const out = new Float32Array((features.length / raw) * width);
+  return out.map((_, at) => {
     const [row, i] = [Math.floor(at / width), at % width];
     let sum = 0;
-    for (let j = 0; j < width; j++) sum += map[i * width + j]! * features[row * width + j]!;
+    for (let j = 0; j < raw; j++) sum += map[i * raw + j]! * features[row * raw + j]!;
     return sum;
   });
 }
@@ -38,10 +47,12 @@ describe.each(suiteBackends)('sampled model on %s', (backend) => {
   it.each(Object.keys(CASES) as (keyof typeof CASES)[])(
     'is the full softmax, loss and every gradient, where all items are certain candidates: %s',
     (name) => {
-      const { config, parameters: stored, features, sequences } = CASES[name];
+      const { config, parameters: stored, sequences } = CASES[name];
       const { numItems, featureWidth, sizes } = config;
       const random = createRandom(4);
-      const map = Float32Array.from({ length: featureWidth ** 2 }, () => random.normal());
+      const numbers = (length: number) => Float32Array.from({ length }, () => random.normal());
+      const raw = featureWidth === 0 ? 0 : featureWidth + WIDER;
+      const [features, map] = [numbers(numItems * raw), numbers(featureWidth * raw)];
       const settings = (): LossSettings => ({
         lossWeights: sizes.map((_, k) => 1 / (k + 1)),
         dropout: sizes.map((_, k) => 0.2 * k),
@@ -50,7 +61,7 @@ describe.each(suiteBackends)('sampled model on %s', (backend) => {
       });
       const before = tf.memory().numTensors;
 
-      const full = createModel(config, mapped(features, map, featureWidth));
+      const full = createModel(config, mapped(features, map, featureWidth, Math.max(1, raw)));
       const fullParameters = full.createParameters(stored);
       const wanted = full.lossAndGradients(fullParameters, packed(sequences), settings());
 

@@ -86,7 +86,8 @@ interface Parts {
 export function createSampledModel(config: ModelConfig, store: ItemStore): SampledModel {
   const { numItems, featureWidth, sizes } = config;
   const width = sizes.at(-1)!;
-  const rawWidth = store.featureMap ? store.featureMap.length / featureWidth : featureWidth;
+  const mapped = store.featureMap !== null && featureWidth > 0;
+  const rawWidth = mapped ? store.featureMap!.length / featureWidth : featureWidth;
   requireNumbers('item features', store.features, numItems * rawWidth);
   if (store.residual) requireNumbers('item residual', store.residual, numItems * width);
   const body = createModel({ ...config, numItems: 0, itemResidual: false }, new Float32Array(0));
