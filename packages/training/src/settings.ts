@@ -25,7 +25,7 @@ export const trainingSettingsSchema = z.strictObject({
   patience: z.number().int().min(0).max(10_000),
   /** Evaluate on validation every so many epochs (and after the last). */
   evaluateEveryEpochs: z.number().int().min(1).max(10_000),
-  /** Validation cases used during training, a seeded sample; 0 = all. The report always uses all. */
+  /** Validation cases used during training, a seeded sample; 0 = all. The report asks up to 100,000 a part. */
   evaluationCases: z.number().int().min(0),
   /** Peak learning rate of AdamW. */
   learningRate: z.number().positive().max(10),
