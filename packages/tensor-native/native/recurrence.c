@@ -5,17 +5,26 @@
  * Part of target.c: compiled once per target. Threads share coordinates.
  */
 
+/* The first `count` of `numbers` in float32, and zeros. */
+INLINE vf narrowed(const double *numbers, int count) {
+  float parts[VW] = {0};
+  for (int z = 0; z < count; z++) parts[z] = (float)numbers[z];
+  return load(parts);
+}
+
+/* This thread's coordinates, a whole number of vectors but at the end. */
+static void scan_share(const scan_call *c, int thread, int threads, long *from, long *to) {
+  pool_share((c->width + VW - 1) / VW, thread, threads, from, to);
+  *from *= VW, *to = *to * VW < c->width ? *to * VW : c->width;
+}
+
 static void scan_work(void *arg, int thread, int threads) {
   const scan_call *c = arg;
   long from, to, width = c->width, stride = 2 * width;
-  pool_share((width + VW - 1) / VW, thread, threads, &from, &to);
-  from *= VW, to = to * VW < width ? to * VW : width;
+  scan_share(c, thread, threads, &from, &to);
   EACH_VECTOR(d, many, from, to) {
     int n = (int)many;
-    float parts[2][VW] = {{0}};
-    for (int z = 0; z < n; z++)
-      parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
-    vf real = load(parts[0]), imaginary = load(parts[1]);
+    vf real = narrowed(c->real + d, n), imaginary = narrowed(c->imaginary + d, n);
     for (long t = 0; t < c->steps; t++)
       for (long s = 0; s < c->active[t]; s++) {
         long row = c->start[t] + s, at = row * stride + d;
@@ -38,14 +47,10 @@ static void diagonal_scan(scan_call c) { pool_run(scan_work, &c); }
 static void scan_backward_work(void *arg, int thread, int threads) {
   const scan_call *c = arg;
   long from, to, width = c->width, stride = 2 * width;
-  pool_share((width + VW - 1) / VW, thread, threads, &from, &to);
-  from *= VW, to = to * VW < width ? to * VW : width;
+  scan_share(c, thread, threads, &from, &to);
   EACH_VECTOR(d, many, from, to) {
     int n = (int)many;
-    float parts[2][VW] = {{0}};
-    for (int z = 0; z < n; z++)
-      parts[0][z] = (float)c->real[d + z], parts[1][z] = (float)c->imaginary[d + z];
-    vf real = load(parts[0]), imaginary = load(parts[1]);
+    vf real = narrowed(c->real + d, n), imaginary = narrowed(c->imaginary + d, n);
     for (int z = 0; z < n; z++) c->d_real[d + z] = c->d_imaginary[d + z] = 0;
     for (long t = c->steps - 1; t > 0; t--) {
       vf sum_real = {0}, sum_imaginary = {0};
@@ -61,6 +66,7 @@ static void scan_backward_work(void *arg, int thread, int threads) {
         store_part(c->out + before, re, n);
         store_part(c->out + before + width, im, n);
       }
+      float parts[2][VW];
       store(parts[0], sum_real);
       store(parts[1], sum_imaginary);
       for (int z = 0; z < n; z++)
