@@ -7,7 +7,7 @@ import type { TrainingSettings } from '../settings.js';
 import { createParallelSteps } from './parallel-steps.js';
 import { replicaCount } from './replica-count.js';
 import { createSampledSteps, isSampled, type SampledStepsInput } from './sampled-steps.js';
-import { createLocalSteps, type TrainingSteps } from './training-steps.js';
+import { createLocalSteps, type StepsInput, type TrainingSteps } from './training-steps.js';
 import { fitItemChunk } from './wasm-memory.js';
 import { whiten } from '../whitening.js';
 
@@ -55,9 +55,11 @@ export async function createSteps(
   { replicas, itemChunk }: StepsPlan,
 ): Promise<TrainingSteps> {
   if (isSampled(input.config, input.settings)) return createSampledSteps(input);
-  const { whitening, features } = input;
-  const planned = {
-    ...input,
+  const { whitening, features, config, totalSteps, parameters, optimizer, stepsDone, random } =
+    input;
+  // Field by field, since it may go to other threads, where the events of the training part cannot go.
+  const planned: StepsInput = {
+    ...{ config, totalSteps, parameters, optimizer, stepsDone, random },
     features: whitening === null ? features : whiten(features, whitening),
     settings: { ...input.settings, itemChunk },
   };
