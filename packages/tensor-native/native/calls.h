@@ -28,14 +28,14 @@ float *room(arguments *a, long count);
   }
 
 /* Every function, for its table. */
-#define EACH_CALL(X)                                                                             \
-  X(multiply)                                                                                    \
-  X(segmentNorm)                                                                                 \
-  X(segmentNormBackward) X(addMasked) X(multiplyMask) X(gatedUnit) X(gatedUnitBackward)          \
-      X(diagonalScan) X(diagonalScanBackward) X(nestedLinear) X(nestedLinearBackward)            \
-          X(gatherRows) X(addRows) X(itemTable) X(itemTableBackward) X(dropoutMask) X(scaleRows) \
-              X(rowDots) X(crossEntropy) X(countRanks) X(adamw) X(sumSquares) X(setThreads)      \
-                  X(setTarget)
+#define EACH_CALL(X)                                                                               \
+  X(multiply)                                                                                      \
+  X(segmentNorm)                                                                                   \
+  X(segmentNormBackward)                                                                           \
+  X(addMasked) X(multiplyMask) X(gatedUnit) X(gatedUnitBackward) X(diagonalScan)                   \
+      X(diagonalScanBackward) X(nestedLinear) X(nestedLinearBackward) X(gatherRows) X(addRows)     \
+          X(itemTable) X(itemTableBackward) X(dropoutMask) X(scaleRows) X(rowDots) X(crossEntropy) \
+              X(countRanks) X(adamw) X(sumSquares) X(setThreads) X(setTarget)
 
 #define DECLARE(name) napi_value js_##name(napi_env env, napi_callback_info info);
 EACH_CALL(DECLARE)

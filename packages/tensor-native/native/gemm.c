@@ -16,8 +16,8 @@ INLINE void tile_product(vf acc[MR][NV], long depth, const float *a, long rows, 
     UNROLL
     for (int i = 0; i < MR; i++) {
       vf factor = splat(a[i * rows]);
-      acc[i][0] += factor * b0;
-      acc[i][1] += factor * b1;
+      acc[i][0] = multiply_add(factor, b0, acc[i][0]);
+      acc[i][1] = multiply_add(factor, b1, acc[i][1]);
     }
     a += columns;
     b += NR;
@@ -30,7 +30,7 @@ INLINE void half_tile_product(vf acc[MR], long depth, const float *a, long rows,
   for (long k = 0; k < depth; k++) {
     vf b0 = load(b);
     UNROLL
-    for (int i = 0; i < MR; i++) acc[i] += splat(a[i * rows]) * b0;
+    for (int i = 0; i < MR; i++) acc[i] = multiply_add(splat(a[i * rows]), b0, acc[i]);
     a += columns;
     b += NR;
   }

@@ -9,23 +9,13 @@
 
 #define RANK_ITEMS 256
 
-/* a * b + c with the rounding that a tile's multiply-add has. Left to itself, a compiler may round
- * the product here and not there. */
-INLINE float multiply_add(float a, float b, float c) {
-#if defined(__FMA__) || defined(__aarch64__)
-  return __builtin_fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
 /* Scores of one query and one item by size, as a tile computes them. */
 static void scores_of(const ranks_call *c, const float *query, const float *item, float *scores) {
-  float sum = 0;
+  vf sum = {0};
   long d = 0;
   for (int k = 0; k < c->sizes; k++) {
-    for (; d < c->ends[k]; d++) sum = multiply_add(query[d], item[d], sum);
-    scores[k] = sum;
+    for (; d < c->ends[k]; d++) sum = multiply_add(splat(query[d]), splat(item[d]), sum);
+    scores[k] = sum[0];
   }
 }
 
