@@ -103,6 +103,7 @@ async function compile(compiler, include, flags, file) {
       ...flags,
       ...units.map(([name]) => object(name)),
       '-lm',
+      ...(process.platform === 'linux' ? ['-ldl'] : []),
       '-o',
       made,
     ]);

@@ -68,6 +68,8 @@ function claims(): readonly (readonly [string, Workload])[] {
     ['naive, batch 32', work({ ...wide, ...naive, backend: native, users: 32 })],
     ['naive, batch 256', work({ ...wide, backend: native, users: 256 })],
     ['naive, batch 256', work({ ...wide, ...naive, backend: native, users: 256 })],
+    ['naive on wasm', work({ ...small, backend: 'wasm' })],
+    ['naive on wasm', work({ ...small, ...naive, backend: 'wasm' })],
     ['tape on wasm', work({ ...small, backend: 'wasm' })],
     ['tape on wasm', work({ ...small, backend: 'wasm', computation: 'tape' })],
   ];

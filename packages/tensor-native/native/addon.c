@@ -3,6 +3,10 @@
  * functions to JavaScript. Results are written into arrays that the caller hands in; nothing else
  * is kept between calls.
  */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* dladdr */
+#endif
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,7 +74,18 @@ BEGIN(setTarget, 1)
   }
 END
 
+/*
+ * Keeps the addon's code mapped to the end of the process: Node unmaps an addon with the worker
+ * thread that loaded it, and the pool's threads would run on in memory that is gone.
+ */
+static void stay_loaded(void) {
+  Dl_info info;
+  if (dladdr((void *)&target, &info) && info.dli_fname)
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 NAPI_MODULE_INIT() {
+  stay_loaded();
   if (!target) target = best_target();
 #define EXPORT(name) {#name, NULL, js_##name, NULL, NULL, NULL, napi_enumerable, NULL},
   napi_property_descriptor properties[] = {EACH_CALL(EXPORT)};

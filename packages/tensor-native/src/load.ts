@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { NativeOperations } from './operations.js';
 
@@ -24,7 +25,7 @@ export function findNativeOperations(): string | null {
 let loaded: NativeOperations | undefined;
 
 /**
- * The operations, with as many threads as the machine has processors until `setThreads` says otherwise.
+ * The operations, with as many threads as the process may use processors until `setThreads` says otherwise.
  *
  * @param file another build to take, such as the one with AddressSanitizer.
  * @throws Error when no addon has been built, or it does not load; the message says what to do.
@@ -34,6 +35,6 @@ export function loadNativeOperations(file?: string): NativeOperations {
   const found = file ?? findNativeOperations();
   if (found === null) throw new Error(`the native operations are not built: ${NATIVE_CURE}`);
   loaded = require(found) as NativeOperations;
-  loaded.setThreads(0);
+  loaded.setThreads(availableParallelism());
   return loaded;
 }

@@ -5,9 +5,10 @@
  * `npm run test:sanitize` runs this file, and the suites of @nestrec/tensor and @nestrec/model on the native backend,
  * with a build under AddressSanitizer.
  */
+import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { createRandom } from '@nestrec/random';
-import { loadNativeOperations, type NativeOperations } from './index.js';
+import { findNativeOperations, loadNativeOperations, type NativeOperations } from './index.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { suiteBackends } from '../../../tests/helpers/backends.js';
 
@@ -175,6 +176,19 @@ describe.skipIf(!available)('native operations', () => {
     expect(() => scan([1, 2], [0, 1])).toThrow(RangeError);
     expect(() => scan([2, 1], [0, 1])).toThrow(RangeError);
     expect(() => scan([2], [0, 2])).toThrow(RangeError);
+  });
+
+  it('survives the end of worker threads that loaded it', () => {
+    const file = process.env['NESTREC_NATIVE_ADDON'] ?? findNativeOperations()!;
+    const work = `const addon = require(${JSON.stringify(file)}); addon.setThreads(4);
+      const [a, b, c] = [0, 0, 0].map(() => new Float32Array(10000));
+      for (let i = 0; i < 50; i++) addon.multiply(a, b, c, 100, 100, 100, 0, 0);`;
+    const main = `const { Worker } = require('node:worker_threads');
+      const one = () => new Promise((done, failed) =>
+        new Worker(${JSON.stringify(work)}, { eval: true }).on('exit', done).on('error', failed));
+      (async () => { for (let i = 0; i < 12; i++) await one(); })();`;
+    const { status, signal } = spawnSync(process.execPath, ['-e', main]);
+    expect({ status, signal }).toEqual({ status: 0, signal: null });
   });
 
   it('gives the same numbers on every instruction set and number of threads, within rounding', () => {

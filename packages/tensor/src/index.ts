@@ -70,4 +70,5 @@ export {
   type SegmentMatrices,
 } from './segments.js';
 export { WASM_HEAP_BYTES, WASM_HEAP_CURE } from './wasm-heap.js';
+export { setNativeThreads } from './native/native-backend.js';
 export { scoresAtOnce } from './score-blocks.js';

@@ -43,7 +43,7 @@ export const cliSettings = {
     min: 1,
     max: 64,
     description:
-      'Threads that share each training step on wasm and cpu; unset takes one per core where the step is large enough',
+      'Threads that share each training step on native, wasm and cpu; unset takes one per core, on wasm and cpu where the step is large enough',
   }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({

@@ -25,21 +25,25 @@ function capacityFor(length: number): number {
 /** Float32 buffers that may be used again. */
 class OutputMemory {
   private readonly free = new Map<number, ArrayBuffer[]>();
-  private readonly owned = new WeakSet<Float32Array>();
+  /** Buffers that one tensor alone holds. */
+  private readonly owned = new WeakSet<ArrayBufferLike>();
   private keptBytes = 0;
 
+  /** An array for an output; `own` it once the output is known to the backend. */
   take(length: number): Float32Array {
     const capacity = length < SMALLEST_KEPT ? length : capacityFor(length);
     const buffer = this.free.get(capacity)?.pop();
     if (buffer !== undefined) this.keptBytes -= buffer.byteLength;
-    const numbers = new Float32Array(buffer ?? new ArrayBuffer(4 * capacity), 0, length);
-    this.owned.add(numbers);
-    return numbers;
+    return new Float32Array(buffer ?? new ArrayBuffer(4 * capacity), 0, length);
   }
 
-  /** Takes an array back, unless it was not made here or has been handed out. */
+  own(numbers: Float32Array): void {
+    this.owned.add(numbers.buffer);
+  }
+
+  /** Takes an array back, unless it was not made here or somebody else may hold it. */
   giveBack(numbers: unknown): void {
-    if (!(numbers instanceof Float32Array) || !this.owned.delete(numbers)) return;
+    if (!(numbers instanceof Float32Array) || !this.owned.delete(numbers.buffer)) return;
     const buffer = numbers.buffer as ArrayBuffer;
     if (buffer.byteLength < 4 * SMALLEST_KEPT) return;
     if (this.keptBytes + buffer.byteLength > MOST_KEPT_BYTES) return;
@@ -50,21 +54,31 @@ class OutputMemory {
     this.keptBytes += buffer.byteLength;
   }
 
-  /** From now on somebody else may hold this array. */
+  /** From now on somebody else may hold this array or a part of it. */
   handOut(numbers: unknown): void {
-    if (numbers instanceof Float32Array) this.owned.delete(numbers);
+    if (numbers instanceof Float32Array) this.owned.delete(numbers.buffer);
   }
 
   isOwned(numbers: Float32Array): boolean {
-    return this.owned.has(numbers);
+    return this.owned.has(numbers.buffer);
   }
 }
 
 export class NativeBackend extends MathBackendCPU {
-  readonly memoryOfOutputs = new OutputMemory();
+  private readonly memoryOfOutputs = new OutputMemory();
 
   constructor(readonly operations: NativeOperations) {
     super();
+  }
+
+  /** Kernels of `cpu` may bring a part of another tensor's array (`Slice` does): then two hold that one. */
+  override write(
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+  ): object {
+    this.memoryOfOutputs.handOut(values);
+    return super.write(values, shape, dtype);
   }
 
   override readSync(dataId: object): tf.backend_util.BackendValues {
@@ -101,8 +115,17 @@ export class NativeBackend extends MathBackendCPU {
 
   /** A tensor to be filled: its numbers are whatever stood there before. */
   output<T extends tf.Tensor = tf.Tensor>(shape: readonly number[]) {
+    const { info, numbers } = this.outputInfo(shape);
+    const tensor = tf.engine().makeTensorFromTensorInfo(info, this) as T;
+    return { tensor, numbers };
+  }
+
+  /** The same for a kernel, whose outputs TensorFlow.js makes tensors of. */
+  outputInfo(shape: readonly number[]): { info: tf.TensorInfo; numbers: Float32Array } {
     const numbers = this.memoryOfOutputs.take(shape.reduce((a, b) => a * b, 1));
-    return { tensor: this.makeOutput<T>(numbers, [...shape], 'float32'), numbers };
+    const info = this.makeTensorInfo([...shape], 'float32', numbers);
+    this.memoryOfOutputs.own(numbers);
+    return { info, numbers };
   }
 }
 
@@ -119,7 +142,7 @@ const batchMatMul: tf.KernelFunc = ({ inputs, backend, attrs }) => {
   const n = transposeB ? rowsB : columnsB;
   const batches = Math.max(batchA, batchB);
   const batchShape = batchA >= batchB ? outer[0]! : outer[1]!;
-  const out = native.memoryOfOutputs.take(batches * m * n);
+  const { info, numbers: out } = native.outputInfo([...batchShape, m, n]);
   const [left, right] = [native.numbersOf(a), native.numbersOf(b)];
   for (let i = 0; i < batches; i++) {
     const from = { a: (i % batchA) * m * k, b: (i % batchB) * k * n, c: i * m * n };
@@ -130,7 +153,7 @@ const batchMatMul: tf.KernelFunc = ({ inputs, backend, attrs }) => {
       ...([m, n, k, transposeA ? 1 : 0, transposeB ? 1 : 0] as const),
     );
   }
-  return native.makeTensorInfo([...batchShape, m, n], 'float32', out);
+  return info;
 };
 
 /** Makes the backend known to TensorFlow.js. @throws Error where the operations are not built; it says what to do. */
@@ -143,6 +166,11 @@ export function registerNative(): void {
   }
   tf.registerKernel({ kernelName: 'BatchMatMul', backendName: NAME, kernelFunc: batchMatMul });
   tf.registerBackend(NAME, () => new NativeBackend(operations));
+}
+
+/** How many threads share an operation of the native backend; without it, as many as the process may use processors. */
+export function setNativeThreads(count: number): void {
+  loadNativeOperations().setThreads(count);
 }
 
 /** The native backend where it is the one in use, otherwise null: then operations are composed of TensorFlow.js'. */

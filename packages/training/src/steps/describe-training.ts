@@ -13,6 +13,8 @@ const TYPICAL_LABELS = 1_000;
 export function describeTraining(workers: number | null): string {
   const backend = activeBackend();
   const cores = availableParallelism();
+  if (backend === 'native')
+    return `${workers ?? cores} of ${cores} cores, by threads of backend native`;
   if (!usesOneCore(backend)) return `${cores} cores, all used by backend ${backend} itself`;
   const replicas = workers ?? cores;
   const shared =

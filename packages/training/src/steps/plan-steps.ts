@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { ModelConfig } from '@nestrec/contracts';
 import type { Histories } from '@nestrec/dataset';
-import { activeBackend } from '@nestrec/tensor';
+import { activeBackend, setNativeThreads } from '@nestrec/tensor';
 import type { TrainingSettings } from '../settings.js';
 import { createParallelSteps } from './parallel-steps.js';
 import { replicaCount } from './replica-count.js';
@@ -28,8 +28,12 @@ export function planSteps(
   train: Histories,
   workers: number | null,
 ): StepsPlan {
-  if (isSampled(config, settings)) return sampledPlan(settings, workers);
   const backend = activeBackend();
+  if (backend === 'native') {
+    setNativeThreads(workers ?? availableParallelism());
+    return { replicas: 1, itemChunk: settings.itemChunk, note: null };
+  }
+  if (isSampled(config, settings)) return sampledPlan(settings, workers);
   const { replicas, note } = replicaCount({
     ...{ backend, cores: availableParallelism(), asked: workers },
     ...{ config, usersPerBatch: settings.usersPerBatch },
