@@ -134,6 +134,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   const deliverAt = (first: bigint, records: { key: string; value: Uint8Array }[]) => {
     const batch: LogBatch = {
       partition: 0,
+      from: first,
       records: records.map((r, i) => ({
         ...{ ...r, offset: first + BigInt(i), appendedAtMs: NOW_MS },
       })),

@@ -61,7 +61,7 @@ export function runSubscription(
         throw gap(reader.partition, position, `its next record is ${first ?? 'missing'}`);
       }
       if (signal.stopped) return;
-      await request.handler({ partition: reader.partition, records });
+      await request.handler({ partition: reader.partition, from: position, records });
       position = records.at(-1)!.offset + 1n;
     }
     const idle = next <= position;

@@ -11,8 +11,13 @@ export interface NewRecord {
   readonly value: Uint8Array;
 }
 
-export interface LogRecord extends NewRecord {
+/** A record as read. Other producers write too, so nothing is promised of key and value. */
+export interface LogRecord {
   readonly offset: bigint;
+  /** Null: without a key. Bytes that are no UTF-8 read as U+FFFD. */
+  readonly key: string | null;
+  /** Null: Kafka's tombstone. */
+  readonly value: Uint8Array | null;
   /** Time of appending by the log's own clock, epoch ms. */
   readonly appendedAtMs: number;
 }
@@ -24,6 +29,11 @@ export interface RecordPlace {
 
 export interface LogBatch {
   readonly partition: number;
+  /**
+   * Every record at or after this offset, up to the last one of the batch, is in the batch. At most the
+   * position that the batch is applied from, or records are missing between the two.
+   */
+  readonly from: bigint;
   /** One or more records, offsets increasing; holes are legitimate. */
   readonly records: readonly LogRecord[];
 }

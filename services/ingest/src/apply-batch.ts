@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { LogEvent } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
-import { InternalError } from '@nestrec/errors';
+import { EventLogGap, InternalError } from '@nestrec/errors';
 import type { LogBatch, LogRecord } from '@nestrec/event-log';
 import type { Clock } from '@nestrec/runtime';
 import {
@@ -79,6 +79,7 @@ async function applyWithin(
 ): Promise<BatchOutcome> {
   const { topic } = context;
   const position = await lockPosition(tx, topic, batch.partition);
+  assertReaches(batch, position.nextOffset);
   assertSameLog(batch, position);
   const fresh = batch.records.filter((record) => record.offset >= position.nextOffset);
   const skipped = batch.records.length - fresh.length;
@@ -163,6 +164,16 @@ function toInteraction(event: LogEvent): Interaction {
   };
 }
 
+/** Stops where records are missing between the position and the batch: somebody moved the position back. */
+function assertReaches(batch: LogBatch, nextOffset: bigint): void {
+  if (batch.from <= nextOffset) return;
+  throw new EventLogGap({
+    detail:
+      `partition ${batch.partition}: wanted records from offset ${nextOffset}, got them from ` +
+      `${batch.from}; the stored position went back, and is read anew`,
+  });
+}
+
 /** Stops where the record before the position is not the one that was applied: the log was replaced. */
 function assertSameLog(
   batch: LogBatch,
@@ -180,6 +191,9 @@ function assertSameLog(
 }
 
 function fingerprintOf(record: LogRecord): string {
-  const hash = createHash('sha256').update(record.key).update('\0').update(record.value);
+  const hash = createHash('sha256')
+    .update(record.key ?? '')
+    .update('\0')
+    .update(record.value ?? '');
   return hash.digest('hex').slice(0, 32);
 }

@@ -16,6 +16,7 @@ import { excerpt } from '@nestrec/errors';
 
 /** Why a record was set aside. Stable: operators filter and replay by it. */
 export type RejectReason =
+  | 'empty_record'
   | 'not_utf8'
   | 'not_json'
   | 'not_an_object'
@@ -48,9 +49,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The event in a record of the log. `nowMs` bounds its timestamp. */
 export function parseRecord(
-  record: { readonly key: string; readonly value: Uint8Array },
+  record: { readonly key: string | null; readonly value: Uint8Array | null },
   nowMs: number,
 ): ParsedRecord {
+  if (record.value === null || record.value.length === 0) {
+    return fault('empty_record', 'got a record without a value, wanted a JSON object');
+  }
   let text: string;
   try {
     text = decoder.decode(record.value);
@@ -69,7 +73,7 @@ export function parseRecord(
   return parseBody(body as Record<string, unknown>, record.key, nowMs);
 }
 
-function parseBody(body: Record<string, unknown>, key: string, nowMs: number): ParsedRecord {
+function parseBody(body: Record<string, unknown>, key: string | null, nowMs: number): ParsedRecord {
   // The version first: another version's fields are not this version's faults.
   if (body['schema_version'] !== EVENT_SCHEMA_VERSION) {
     const got = excerpt(body['schema_version'] ?? null);
@@ -89,7 +93,7 @@ function parseBody(body: Record<string, unknown>, key: string, nowMs: number): P
   return judge(parsed.data, key, nowMs);
 }
 
-function judge(event: LogEvent, key: string, nowMs: number): ParsedRecord {
+function judge(event: LogEvent, key: string | null, nowMs: number): ParsedRecord {
   if (!TYPE.test(event.type)) {
     return fault('invalid_event', `type: got ${shown(event.type)}, wanted a-z, 0-9 and _`);
   }
