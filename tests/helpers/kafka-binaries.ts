@@ -39,20 +39,17 @@ export function kafkaVersion(
   throw new Error(`Kafka version "${wanted}" is not one of ${KAFKA_VERSIONS.join(', ')}`);
 }
 
-/** Kafka 3 leaves the choice of a log library to its user; without one it fails in silence. */
-const logLibrary = (version: KafkaVersion) =>
-  version.startsWith('3.') ? dependency('org.slf4j', 'slf4j-simple', '1.7.36') : '';
-
 const dependency = (group: string, artifact: string, version: string) =>
   `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
 
+/** The second dependency is a log library, which Kafka leaves to its user: without one it fails in silence. */
 const pom = (version: KafkaVersion) => `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>nestrec</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
   <packaging>pom</packaging>
   <dependencies>
     ${dependency('org.apache.kafka', 'kafka_2.13', version)}
-    ${logLibrary(version)}
+    ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
   </dependencies>
   <build><pluginManagement><plugins><plugin>
     <groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId><version>3.8.1</version>
