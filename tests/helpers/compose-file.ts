@@ -49,23 +49,28 @@ export type ComposeFile = z.infer<typeof fileSchema>;
 /** Names of the variables that the file takes from .env, with what each stands for when it is not set. */
 export function composeVariables(): ReadonlyMap<string, { readonly default: string | null }> {
   const found = new Map<string, { readonly default: string | null }>();
-  for (const [, name, kind, text] of withoutComments().matchAll(REFERENCE)) {
-    if (!found.has(name!)) found.set(name!, { default: kind === ':-' ? text! : null });
+  const note = (name: string, value: string | null) => {
+    if (!found.has(name)) found.set(name, { default: value });
+  };
+  const file = fill(parsed(), (name, value) => {
+    note(name, value);
+    return value ?? '';
+  });
+  for (const { environment } of Object.values(fileSchema.parse(file).services)) {
+    for (const [name, value] of Object.entries(environment)) if (value === null) note(name, null);
   }
   return found;
 }
 
 /** @throws Error where a variable without a default is not in `env` */
 export function readCompose(env: Readonly<Record<string, string>>): ComposeFile {
-  const text = withoutComments().replace(
-    REFERENCE,
-    (_, name: string, kind: string, rest: string) => {
-      const value = env[name] ?? (kind === ':-' ? rest : undefined);
-      if (value === undefined) throw new Error(`docker-compose.yml wants ${name}`);
+  return fileSchema.parse(
+    fill(parsed(), (name, byDefault) => {
+      const value = env[name] ?? byDefault;
+      if (value === null) throw new Error(`docker-compose.yml wants ${name}`);
       return value;
-    },
+    }),
   );
-  return fileSchema.parse(parse(text, { merge: true }));
 }
 
 /** What a process finds in its environment; a variable without a value is absent unless .env has it. */
@@ -77,6 +82,16 @@ export function environmentOf(service: ComposeService): Record<string, string> {
   );
 }
 
-function withoutComments(): string {
-  return readFileSync(FILE, 'utf8').replace(/^\s*#.*$/gm, '');
+const parsed = (): unknown => parse(readFileSync(FILE, 'utf8'), { merge: true });
+
+/** A copy of a YAML value with the references in its texts replaced; a reference without a default has null. */
+function fill(value: unknown, of: (name: string, byDefault: string | null) => string): unknown {
+  if (typeof value === 'string') {
+    return value.replace(REFERENCE, (_, name: string, kind: string, rest: string) =>
+      of(name, kind === ':-' ? rest : null),
+    );
+  }
+  if (Array.isArray(value)) return value.map((entry) => fill(entry, of));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fill(entry, of)]));
 }

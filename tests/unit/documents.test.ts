@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { apiConfig } from '@nestrec/api';
 import { cliSettings } from '@nestrec/cli';
 import { errorCatalogue } from '@nestrec/errors';
+import { ingestConfig } from '@nestrec/ingest';
 import { envExample, loadConfig } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
 
@@ -60,6 +61,7 @@ describe('documents', () => {
     );
     expect(loadConfig(cliSettings, env)).toEqual(loadConfig(cliSettings, {}));
     expect(() => loadConfig(apiConfig, env)).not.toThrow();
+    expect(() => loadConfig(ingestConfig, env)).not.toThrow();
   });
 
   it.each(markdownFiles('.'))('every link of %s leads somewhere', (file) => {
