@@ -73,12 +73,14 @@ describe.skipIf(missing !== null)(
         // The servers of tests do without fsync.
         NESTREC_ALLOW_UNSAFE_DURABILITY: 'true',
       };
-      const own = { host: '127.0.0.1', port: 0 };
       const apiEnvironment = { ...environmentOf(services.api), ...addresses };
-      api = await runApi({ ...loadConfig(apiConfig, apiEnvironment), ...own }, silentLogger());
+      api = await runApi(
+        { ...loadConfig(apiConfig, apiEnvironment), host: '127.0.0.1', port: 0 },
+        silentLogger(),
+      );
       const ingestEnvironment = { ...environmentOf(services.ingest), ...addresses };
       ingest = await runIngest(
-        { ...loadConfig(ingestConfig, ingestEnvironment), ...own },
+        { ...loadConfig(ingestConfig, ingestEnvironment), host: '127.0.0.1', operationsPort: 0 },
         silentLogger(),
       );
     });
