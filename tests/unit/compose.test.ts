@@ -131,6 +131,14 @@ describe('docker-compose.yml', () => {
     expect(existsSync(join(root, services.api.healthcheck!.test[2]!))).toBe(true);
   });
 
+  it('asks ingest on the port that it is given, which no more than the containers reach', () => {
+    const { NESTREC_INGEST_PORT, HOST } = environmentOf(services.ingest);
+    const { port, pathname } = new URL(services.ingest.healthcheck!.test.at(-1)!);
+    expect([port, pathname, HOST]).toEqual([NESTREC_INGEST_PORT, '/readyz', '0.0.0.0']);
+    expect(services.ingest.expose).toEqual([NESTREC_INGEST_PORT]);
+    expect(services.ingest.ports).toEqual([]);
+  });
+
   it('tells programs on this machine the port under which the broker is published', () => {
     const env = { POSTGRES_PASSWORD: PASSWORD, KAFKA_PORT: '19999' };
     const { kafka } = readCompose(env).services;
