@@ -17,7 +17,7 @@ export {
   type RebuiltState,
   type Replay,
 } from './rebuild.js';
-export { decodeState, encodeState, encodedStateBytes } from './state-codec.js';
+export { decodeState, encodeState, encodeStates, encodedStateBytes } from './state-codec.js';
 export {
   assignState,
   copyState,

@@ -26,23 +26,38 @@ export function encodedStateBytes(blocks: number, dim: number): number {
 
 /** The state as bytes; `decodeState` gives an equal one back. */
 export function encodeState(state: UserState): Uint8Array {
-  const bytes = new Uint8Array(encodedStateBytes(state.blocks, state.dim));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, state.blocks, true);
-  view.setUint32(8, state.dim, true);
-  view.setUint32(12, Math.min(state.events, MAX_UINT32), true);
-  view.setUint32(16, Math.min(state.edits, MAX_UINT32), true);
-  const floats = new Float32Array(bytes.buffer, HEADER_BYTES);
-  floats.set(state.x);
-  floats.set(state.re, state.dim);
-  floats.set(state.im, state.dim + state.re.length);
+  return encodeStates([state])[0]!;
+}
+
+/** `encodeState` of many, in one piece of memory: the collector counts pieces, and so do its pauses. */
+export function encodeStates(states: readonly UserState[]): Uint8Array[] {
+  const lengths = states.map((state) => encodedStateBytes(state.blocks, state.dim));
+  const memory = new ArrayBuffer(lengths.reduce((a, b) => a + b, 0));
+  let at = 0;
+  return states.map((state, i) => {
+    write(state, memory, at);
+    at += lengths[i]!;
+    return new Uint8Array(memory, at - lengths[i]!, lengths[i]);
+  });
+}
+
+/** Writes a state from byte `at` on, a multiple of four. */
+function write(state: UserState, memory: ArrayBuffer, at: number): void {
+  const { x, re, im, blocks, dim, events, edits } = state;
+  const header = new DataView(memory, at, HEADER_BYTES);
+  [MAGIC, blocks, dim, events, edits].forEach((value, i) =>
+    header.setUint32(4 * i, Math.min(value, MAX_UINT32), true),
+  );
+  const floats = new Float32Array(memory, at + HEADER_BYTES, x.length + re.length + im.length);
+  floats.set(x);
+  floats.set(re, x.length);
+  floats.set(im, x.length + re.length);
   if (!LITTLE_ENDIAN) swapBytes(floats);
-  return bytes;
 }
 
 /**
- * The state in `bytes`, which has to be of `expected` size where that is given.
+ * The state in `bytes`, which has to be of `expected` size where that is given. The state takes the bytes
+ * over where they are aligned (to four from the start of their memory): do not use them after.
  *
  * @throws InvalidState for anything that `encodeState` would not have written.
  */
@@ -63,8 +78,11 @@ export function decodeState(
   }
   const wanted = encodedStateBytes(blocks, dim);
   if (bytes.length !== wanted) refuse(`got ${bytes.length} bytes, its header says ${wanted}`);
-  // A copy: it is aligned, and the state may be written to.
-  const floats = new Float32Array(bytes.slice(HEADER_BYTES).buffer);
+  const start = bytes.byteOffset + HEADER_BYTES;
+  const floats =
+    start % 4 === 0
+      ? new Float32Array(bytes.buffer, start, (wanted - HEADER_BYTES) / 4)
+      : new Float32Array(bytes.slice(HEADER_BYTES).buffer);
   if (!LITTLE_ENDIAN) swapBytes(floats);
   assertFinite(floats);
   const width = blocks * dim;

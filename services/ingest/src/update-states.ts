@@ -20,7 +20,7 @@ import {
 import {
   canEdit,
   decodeState,
-  encodeState,
+  encodeStates,
   insertLate,
   readReplay,
   type BatchEvent,
@@ -99,9 +99,10 @@ export async function updateStates(
     opened.push(open);
   }
   context.model.cell.stepAll(batch);
+  const bytes = encodeStates(opened.map(({ state }) => state));
   await upsertUserStates(
     context.tx,
-    opened.map((open) => toRow(context.model.version, open)),
+    opened.map((open, i) => toRow(context.model.version, open, bytes[i]!)),
   );
   const rebuilt = plans.filter((plan) => plan.open === null).length;
   return {
@@ -239,11 +240,11 @@ function append(
   }
 }
 
-function toRow(modelVersion: string, open: OpenState): StoredState {
+function toRow(modelVersion: string, open: OpenState, state: Uint8Array): StoredState {
   return {
     userId: open.userId,
     modelVersion,
-    state: encodeState(open.state),
+    state,
     lastItemId: open.newest?.itemId ?? null,
     eventsInState: open.state.events,
     unknownEvents: open.unknownEvents,
