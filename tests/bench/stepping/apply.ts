@@ -84,7 +84,10 @@ async function createApplier(db: Database, catalogue: Catalogue, users: number):
     append: () => Promise.reject(new Error('not used')),
     subscribe: (options) => {
       handlers.push(options);
-      const running = { state: 'running', lastPollAtMs: 0, lastError: null, failures: 0 } as const;
+      const running = {
+        state: 'running',
+        ...{ lastPollAtMs: 0, lastError: null, failures: 0, crashes: 0 },
+      } as const;
       return Promise.resolve({ status: () => running, stop: () => Promise.resolve() });
     },
     offsets: () => Promise.resolve(new Map()),
