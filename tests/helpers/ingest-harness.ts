@@ -74,7 +74,7 @@ export const publish = (db: Database, version: string, before: string | null) =>
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
   await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads CASCADE`);
+    model_versions, event_log, event_log_heads, erased_users, erased_events, erasures CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );

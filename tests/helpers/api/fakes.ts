@@ -34,6 +34,7 @@ export interface FakeWorld {
 export const ALL_SCOPES: readonly Scope[] = [
   'recommend',
   'events:write',
+  'users:erase',
   'catalogue:write',
   'admin',
 ];
