@@ -104,8 +104,15 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
   return { key: user, value: new TextEncoder().encode(JSON.stringify(body)) };
 }
 
-/** Ingest whose batches the test delivers; `deliver` resolves when one is applied. */
-export async function startIngest(db: Database, versions: readonly TestVersion[] = []) {
+/**
+ * Ingest whose batches the test delivers; `deliver` resolves when one is applied. `more` adds to the log,
+ * which has nothing but what is delivered.
+ */
+export async function startIngest(
+  db: Database,
+  versions: readonly TestVersion[] = [],
+  more: Partial<EventLog> = {},
+) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
     topic: TOPIC,
@@ -117,6 +124,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     },
     offsets: () => Promise.resolve(new Map()),
     close: () => Promise.resolve(),
+    ...more,
   };
   const loaded: string[] = [];
   const loadModel: LoadModel = (version) => {
@@ -142,7 +150,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     return handler(batch);
   };
   return {
-    ...{ ingest, metrics, clock, loaded, deliverAt },
+    ...{ ingest, metrics, clock, loaded, handler, deliverAt },
     /** The next records of the log. */
     deliver: async (...records: { key: string; value: Uint8Array }[]) => {
       await deliverAt(next, records);

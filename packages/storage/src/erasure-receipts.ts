@@ -3,13 +3,7 @@
  * speak so that an erasure finds them.
  */
 import type { Queryable } from '@nestrec/database';
-import { hashErasure, type EventKey, type Removed } from './erasures.js';
-
-export interface LogPlace {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: bigint;
-}
+import { hashErasure, type EventKey, type LogPlace, type Removed } from './erasures.js';
 
 /** An erasure that was applied. */
 export interface AppliedErasure extends LogPlace, Removed {

@@ -73,6 +73,21 @@ export interface Removed {
   readonly rejects: number;
 }
 
+/** A place in the log. */
+export interface LogPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+/** What one call removed. */
+export interface Removal {
+  /** By user, or by `eventKeyText` of user and event. */
+  readonly removed: Map<string, Removed>;
+  /** Where the records of removed dead letters lie, whatever their key. */
+  readonly rejectPlaces: readonly LogPlace[];
+}
+
 /** Rows a statement: the events of one user may be millions, and a statement has a time limit. */
 const ROWS_AT_ONCE = 20_000;
 
@@ -83,8 +98,8 @@ const ROWS_AT_ONCE = 20_000;
 export async function eraseUsers(
   tx: Queryable,
   users: ReadonlyMap<string, { readonly erasedBeforeMs: number }>,
-): Promise<Map<string, Removed>> {
-  if (users.size === 0) return new Map();
+): Promise<Removal> {
+  if (users.size === 0) return { removed: new Map(), rejectPlaces: [] };
   const ids = [...users.keys()];
   const times = [...users.values()].map((user) => new Date(user.erasedBeforeMs));
   await tx.query(
@@ -96,23 +111,35 @@ export async function eraseUsers(
   );
   const events = await removeEventsOf(tx, ids, times);
   const states = await removeStates(tx, ids);
-  const { rows: rejects } = await tx.query<{ user_id: string }>(
+  const { rows: rejects } = await tx.query<RejectRow & { user_id: string }>(
     `DELETE FROM rejects r USING unnest($1::text[]) AS a (user_id)
-     WHERE r.record_key = a.user_id OR r.user_id = a.user_id RETURNING a.user_id`,
+     WHERE r.record_key = a.user_id OR r.user_id = a.user_id
+     RETURNING a.user_id, r.topic, r.partition, r.log_offset`,
     [ids],
   );
   const rejectsOf = countBy(rejects.map((row) => row.user_id));
-  return new Map(
-    ids.map((id) => [
-      id,
-      {
-        events: events.get(id) ?? 0,
-        states: states.has(id) ? 1 : 0,
-        rejects: rejectsOf.get(id) ?? 0,
-      },
-    ]),
-  );
+  const removed = ids.map((id): [string, Removed] => [
+    id,
+    {
+      events: events.get(id) ?? 0,
+      states: states.has(id) ? 1 : 0,
+      rejects: rejectsOf.get(id) ?? 0,
+    },
+  ]);
+  return { removed: new Map(removed), rejectPlaces: rejects.map(placeOf) };
 }
+
+interface RejectRow extends Record<string, unknown> {
+  topic: string;
+  partition: number;
+  log_offset: bigint;
+}
+
+const placeOf = (row: RejectRow): LogPlace => ({
+  topic: row.topic,
+  partition: row.partition,
+  offset: row.log_offset,
+});
 
 async function removeEventsOf(
   tx: Queryable,
@@ -123,10 +150,10 @@ async function removeEventsOf(
   for (;;) {
     const { rows } = await tx.query<{ user_id: string; events: bigint; later: string[] | null }>(
       `WITH asked AS (SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS a (user_id, erased_before)),
-       some AS (
+       page AS (
          SELECT i.event_id FROM interactions i JOIN asked a ON i.user_id = a.user_id LIMIT $3
        ), gone AS (
-         DELETE FROM interactions WHERE event_id IN (SELECT event_id FROM some)
+         DELETE FROM interactions WHERE event_id IN (SELECT event_id FROM page)
          RETURNING user_id, event_id, ts
        )
        SELECT a.user_id, count(*) AS events,
@@ -154,8 +181,8 @@ async function removeEventsOf(
 export async function eraseEvents(
   tx: Queryable,
   targets: readonly EventKey[],
-): Promise<{ removed: Map<string, Removed>; states: ReadonlySet<string> }> {
-  if (targets.length === 0) return { removed: new Map(), states: new Set() };
+): Promise<Removal & { readonly states: ReadonlySet<string> }> {
+  if (targets.length === 0) return { removed: new Map(), rejectPlaces: [], states: new Set() };
   await buryEvents(tx, targets);
   const asked = [targets.map((t) => t.userId), targets.map((t) => t.eventId)];
   const { rows: events } = await tx.query<{ user_id: string; event_id: string }>(
@@ -163,10 +190,10 @@ export async function eraseEvents(
      WHERE i.event_id = a.event_id AND i.user_id = a.user_id RETURNING i.user_id, i.event_id`,
     asked,
   );
-  const { rows: rejects } = await tx.query<{ user_id: string; event_id: string }>(
+  const { rows: rejects } = await tx.query<RejectRow & { user_id: string; event_id: string }>(
     `DELETE FROM rejects r USING unnest($1::text[], $2::text[]) AS a (user_id, event_id)
      WHERE r.event_id = a.event_id AND (r.record_key = a.user_id OR r.user_id = a.user_id)
-     RETURNING a.user_id, a.event_id`,
+     RETURNING a.user_id, a.event_id, r.topic, r.partition, r.log_offset`,
     asked,
   );
   const states = await removeStates(tx, [...new Set(events.map((row) => row.user_id))]);
@@ -186,7 +213,7 @@ export async function eraseEvents(
       },
     ];
   });
-  return { removed: new Map(removed), states };
+  return { removed: new Map(removed), rejectPlaces: rejects.map(placeOf), states };
 }
 
 /** A key of maps for an event of a user. */

@@ -40,6 +40,8 @@ export {
   readTombstones,
   type ErasedBy,
   type EventKey,
+  type LogPlace,
+  type Removal,
   type Removed,
   type Tombstones,
 } from './erasures.js';
@@ -50,7 +52,6 @@ export {
   recordErasures,
   type AppliedErasure,
   type ErasureStatus,
-  type LogPlace,
   type RejectSubject,
 } from './erasure-receipts.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';

@@ -132,7 +132,7 @@ async function erase(work: Work, entries: readonly ErasureEntry[]): Promise<void
   tally.duplicates += placed.length - done.applied.length;
   tally.rebuilt += await rebuildStates(tx, context, done.statesToRebuild);
   // An erasure names whom it erases: it goes too, now that its receipt is written.
-  work.erase.offsets.push(...placed.map(({ offset }) => offset));
+  work.erase.offsets.push(...placed.map(({ offset }) => offset), ...done.rejectOffsets);
   for (const { offset, erasure } of done.applied) {
     const ofEvent = erasure.type === 'erase_event';
     tally.erasures[ofEvent ? 'event' : 'user'] += 1;

@@ -26,6 +26,8 @@ export interface ErasureOutcome {
   readonly applied: readonly PlacedErasure[];
   /** Users whose state went with a single event, and has to be made anew. */
   readonly statesToRebuild: readonly string[];
+  /** Where the records of removed dead letters lie in this partition: their key may be another's. */
+  readonly rejectOffsets: readonly bigint[];
 }
 
 const NOTHING: Removed = { events: 0, states: 0, rejects: 0 };
@@ -47,15 +49,15 @@ export async function applyErasures(
     userId: erasure.user_id,
     eventId: erasure.target_event_id,
   }));
-  const { removed: removedEvents, states } = await eraseEvents(tx, targets);
-  const removedUsers = await eraseUsers(tx, newestPerUser(ofUsers));
+  const events = await eraseEvents(tx, targets);
+  const users = await eraseUsers(tx, newestPerUser(ofUsers));
 
   const receipts = [
     ...ofEvents.map((placed, i) => ({
       placed,
-      removed: take(removedEvents, eventKeyText(targets[i]!)),
+      removed: take(events.removed, eventKeyText(targets[i]!)),
     })),
-    ...ofUsers.map((placed) => ({ placed, removed: take(removedUsers, placed.erasure.user_id) })),
+    ...ofUsers.map((placed) => ({ placed, removed: take(users.removed, placed.erasure.user_id) })),
     ...all
       .filter((placed) => !ofUsers.includes(placed))
       .map((placed) => ({ placed, removed: NOTHING })),
@@ -70,7 +72,10 @@ export async function applyErasures(
   );
   return {
     applied: [...ofEvents, ...ofUsers],
-    statesToRebuild: [...states].filter((userId) => !removedUsers.has(userId)),
+    statesToRebuild: [...events.states].filter((userId) => !users.removed.has(userId)),
+    rejectOffsets: [...events.rejectPlaces, ...users.rejectPlaces]
+      .filter((place) => place.topic === log.topic && place.partition === log.partition)
+      .map((place) => place.offset),
   };
 }
 
