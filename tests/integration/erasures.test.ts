@@ -4,6 +4,7 @@ import type { Database } from '@nestrec/database';
 import { openEmbeddedLog } from '@nestrec/event-log';
 import { getUserState, listRejects, readInteractions } from '@nestrec/storage';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { storeEvents } from '../../services/cli/src/commands/import.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { createErasureModel, type ModelRecord } from '../helpers/erasure-model.js';
 import { erasureRecord, snapshot, tablesThatMention } from '../helpers/erasure-records.js';
@@ -150,6 +151,19 @@ describeDatabases('erasures', (database) => {
       expect(await run.metric('rec_events_erased_total{kind="user"}')).toBe(1);
     });
 
+    it('take more events than one statement removes', async () => {
+      const run = await startOnLog();
+      const from = new Date(NOW_MS - 3_600_000);
+      await db.query(
+        `INSERT INTO interactions (event_id, user_id, item_id, type, ts)
+         SELECT 'many-' || n, $1, 'i1', 'view', $2 FROM generate_series(1, 20001) n`,
+        [USER, from],
+      );
+      await run.write(erasureRecord({ user: USER }));
+      expect((await db.query('SELECT events FROM erasures')).rows).toEqual([{ events: 20_001 }]);
+      expect(await count('interactions')).toBe(0);
+    });
+
     it('are not undone when the whole log is read again', async () => {
       const run = await startOnLog();
       await run.write(...history, recordOf({ id: 'w1', user: 'w', ago: 9 }));
@@ -173,6 +187,26 @@ describeDatabases('erasures', (database) => {
       expect(await run.metric('rec_events_erased_total{kind="bytes"}')).toBe(7);
       await run.log.close();
     });
+  });
+
+  it('keep erased events out of an import, and say how many', async () => {
+    const run = await startOnLog();
+    await run.write(erasureRecord({ user: USER, ago: 5 }), erasureRecord({ event: 'a' }));
+    const event = (eventId: string, userId: string, ago: number) => ({
+      ...{ eventId, userId, itemId: 'i1', type: 'view', value: null },
+      timestampMs: NOW_MS - ago * 60_000,
+    });
+    const batch = [
+      event('x', USER, 5),
+      event('y', USER, 4),
+      event('a', 'u', 1),
+      event('b', 'u', 9),
+    ];
+    expect(await storeEvents(db, batch)).toEqual({ stored: 2, erased: 2 });
+    expect(await storeEvents(db, batch)).toEqual({ stored: 0, erased: 2 });
+    expect((await readInteractions(db, ['x', 'y', 'a', 'b'])).map((e) => e.eventId).sort()).toEqual(
+      ['b', 'y'],
+    );
   });
 
   describe('of one event', () => {

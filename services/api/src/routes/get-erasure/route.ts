@@ -12,7 +12,7 @@ export const getErasure = defineRoute({
   path: '/v1/erasures/{receipt}',
   summary: 'Look up an erasure',
   description:
-    'pending until the log has been read up to the erasure; then applied, with what was there to be erased, or rejected, with the reason. The answer names no user.',
+    'It is pending until the log has been read up to the erasure; then applied, with what was there to be erased, or rejected, with the reason. The answer names no user.',
   access: scopes('users:erase'),
   params: z.strictObject({ receipt: receiptSchema }),
   answers: { 200: { description: 'What has become of it.', schema: erasureAnswerSchema } },
