@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Database } from '@nestrec/database';
 import { openEmbeddedLog } from '@nestrec/event-log';
-import { getUserState, listRejects, readInteractions } from '@nestrec/storage';
+import { getPositions, getUserState, listRejects, readInteractions } from '@nestrec/storage';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { storeEvents } from '../../services/cli/src/commands/import.js';
 import { describeDatabases } from '../helpers/databases.js';
@@ -149,6 +149,23 @@ describeDatabases('erasures', (database) => {
       expect(await stateError(db, v1)).toBeLessThan(1e-6);
       expect(await run.metric('rec_events_applied_total')).toBe(4);
       expect(await run.metric('rec_events_erased_total{kind="user"}')).toBe(1);
+    });
+
+    it('do not make the log look like another one to who comes back to it', async () => {
+      const run = await startOnLog();
+      await run.write(...history, erasureRecord({ user: USER, ago: 1 }));
+      await run.log.append([recordOf({ id: 'next', user: 'w' })]);
+      const subscription = await run.log.subscribe({
+        positions: () => getPositions(db, run.log.topic),
+        handler: run.handler,
+        maxRecords: 10,
+      });
+      await waitFor(
+        'the next event to be applied',
+        async () => (await count('interactions')) === 1,
+      );
+      expect(subscription.status()).toMatchObject({ failures: 0, lastError: null });
+      await run.log.close();
     });
 
     it('take more events than one statement removes', async () => {
