@@ -32,11 +32,43 @@ CREATE TABLE consumer_positions (
   CONSTRAINT consumer_positions_pkey PRIMARY KEY (topic, partition)
 );
 
+CREATE TABLE erased_events (
+  event_hash bytea NOT NULL,
+  CONSTRAINT erased_events_event_hash_check CHECK ((octet_length(event_hash) = 32)),
+  CONSTRAINT erased_events_pkey PRIMARY KEY (event_hash)
+);
+
+CREATE TABLE erased_users (
+  user_hash bytea NOT NULL,
+  erased_before event_time NOT NULL,
+  CONSTRAINT erased_users_pkey PRIMARY KEY (user_hash),
+  CONSTRAINT erased_users_user_hash_check CHECK ((octet_length(user_hash) = 32))
+);
+
+CREATE TABLE erasures (
+  topic text NOT NULL,
+  partition integer NOT NULL,
+  log_offset bigint NOT NULL,
+  erasure_hash bytea NOT NULL,
+  kind text NOT NULL,
+  requested_at event_time NOT NULL,
+  applied_at timestamp with time zone DEFAULT now() NOT NULL,
+  events integer NOT NULL,
+  states integer NOT NULL,
+  rejects integer NOT NULL,
+  CONSTRAINT erasures_erasure_hash_check CHECK ((octet_length(erasure_hash) = 32)),
+  CONSTRAINT erasures_events_check CHECK ((events >= 0)),
+  CONSTRAINT erasures_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'event'::text]))),
+  CONSTRAINT erasures_pkey PRIMARY KEY (topic, partition, log_offset),
+  CONSTRAINT erasures_rejects_check CHECK ((rejects >= 0)),
+  CONSTRAINT erasures_states_check CHECK ((states >= 0))
+);
+
 CREATE TABLE event_log (
   topic text NOT NULL,
   log_offset bigint NOT NULL,
-  record_key text NOT NULL,
-  record_value bytea NOT NULL,
+  record_key text,
+  record_value bytea,
   appended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
   CONSTRAINT event_log_pkey PRIMARY KEY (topic, log_offset)
 );
@@ -135,6 +167,8 @@ CREATE TABLE rejects (
   record_key text,
   record_value bytea,
   rejected_at timestamp with time zone DEFAULT now() NOT NULL,
+  user_id text,
+  event_id text,
   CONSTRAINT rejects_pkey PRIMARY KEY (topic, partition, log_offset, part)
 );
 
@@ -165,6 +199,14 @@ CREATE TABLE user_states (
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
 ) WITH (toast_tuple_target=8160, fillfactor=50);
 
+CREATE INDEX erasures_by_id ON erasures USING btree (erasure_hash);
+
+CREATE INDEX event_log_by_key ON event_log USING hash (record_key);
+
 CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, event_id) INCLUDE (item_id);
 
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
+
+CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
+
+CREATE INDEX rejects_by_user ON rejects USING hash (user_id);

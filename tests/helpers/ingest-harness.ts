@@ -74,7 +74,7 @@ export const publish = (db: Database, version: string, before: string | null) =>
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
   await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads, log_topics CASCADE`);
+    model_versions, event_log, event_log_heads, log_topics, erased_users, erased_events, erasures CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );
@@ -104,8 +104,15 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
   return { key: user, value: new TextEncoder().encode(JSON.stringify(body)) };
 }
 
-/** Ingest whose batches the test delivers; `deliver` resolves when one is applied. */
-export async function startIngest(db: Database, versions: readonly TestVersion[] = []) {
+/**
+ * Ingest whose batches the test delivers; `deliver` resolves when one is applied. `more` adds to the log,
+ * which has nothing but what is delivered.
+ */
+export async function startIngest(
+  db: Database,
+  versions: readonly TestVersion[] = [],
+  more: Partial<EventLog> = {},
+) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
     topic: TOPIC,
@@ -123,6 +130,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     },
     offsets: () => Promise.resolve(new Map([[0, { low: 0n, next: 0n }]])),
     close: () => Promise.resolve(),
+    ...more,
   };
   const loaded: string[] = [];
   const loadModel: LoadModel = (version) => {
@@ -148,7 +156,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     return handler(batch);
   };
   return {
-    ...{ ingest, metrics, clock, loaded, deliverAt },
+    ...{ ingest, metrics, clock, loaded, handler, deliverAt },
     /** The next records of the log. */
     deliver: async (...records: { key: string; value: Uint8Array }[]) => {
       await deliverAt(next, records);

@@ -1,5 +1,6 @@
 /** The append-only log of events behind one interface, and its embedded implementation. */
 export type {
+  EraseRequest,
   EventLog,
   LogBatch,
   LogRecord,

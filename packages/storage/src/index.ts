@@ -38,6 +38,29 @@ export {
   type Reject,
   type StoredReject,
 } from './rejects.js';
+export {
+  eraseEvents,
+  eraseUsers,
+  eventKeyText,
+  hashErasure,
+  lockTombstones,
+  readTombstones,
+  type ErasedBy,
+  type EventKey,
+  type LogPlace,
+  type Removal,
+  type Removed,
+  type Tombstones,
+} from './erasures.js';
+export {
+  appliedErasures,
+  findErasure,
+  nameRejectSubjects,
+  recordErasures,
+  type AppliedErasure,
+  type ErasureStatus,
+  type RejectSubject,
+} from './erasure-receipts.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
 export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';

@@ -66,7 +66,7 @@ export function createIngest(deps: IngestDeps): Ingest {
   const progress = createProgress();
   const vectors = createItemVectorCache();
   const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
-  const context: BatchContext = { db, topic: log.topic, clock, models, vectors };
+  const context: BatchContext = { db, log, clock, models, vectors };
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
