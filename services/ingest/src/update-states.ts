@@ -3,7 +3,7 @@
  *
  * A state that is of the published version and has seen every event takes new ones by a step each, and one
  * late event by the closed form. Every other state (none yet, another version, events of unknown items,
- * too many edits, unreadable bytes) is rebuilt from the user's newest interactions, which include the
+ * replaced item vectors, too many edits, unreadable bytes) is rebuilt from the user's newest interactions, which include the
  * new ones.
  */
 import { compareEvents } from '@nestrec/contracts';
@@ -15,7 +15,8 @@ import {
   recentInteractionsOfMany,
   upsertUserStates,
   type Interaction,
-  type UserState as StoredState,
+  type StoredUserState as StoredState,
+  type UserState as StateToStore,
 } from '@nestrec/storage';
 import {
   canEdit,
@@ -39,6 +40,8 @@ export interface StateUpdate {
 export interface StateContext {
   readonly tx: Queryable;
   readonly model: SteppingModel;
+  /** Of the model's item vectors, read before any of them. */
+  readonly vectorsRevision: bigint;
   /** Vectors of those items that the model knows. */
   readonly vectors: (itemIds: readonly string[]) => Promise<ReadonlyMap<string, Float32Array>>;
 }
@@ -84,7 +87,7 @@ export async function updateStates(
   const histories = await loadHistories(context, plans);
   const informed = await withVectorsOf(context, histories);
 
-  const done: StoredState[] = [];
+  const done: StateToStore[] = [];
   let rebuilt = 0;
   for (const plan of plans) {
     const history = histories.get(plan.userId) ?? [];
@@ -96,7 +99,7 @@ export async function updateStates(
       if (plan.late !== null) await putLate(informed, open, plan.late, history, plan.appended);
       append(context.model, open, plan.appended, vectors);
     }
-    done.push(toRow(context.model.version, open));
+    done.push(toRow(context, open));
   }
   await upsertUserStates(context.tx, done);
   return {
@@ -131,7 +134,8 @@ function openRow(
   userId: string,
   row: StoredState | undefined,
 ): OpenState | null {
-  if (row === undefined || row.modelVersion !== model.version || row.unknownEvents > 0) return null;
+  if (row === undefined || row.modelVersion !== model.version) return null;
+  if (row.unknownEvents > 0 || row.vectorsStale) return null;
   const { newestTimestampMs: timestampMs, newestEventId: eventId, lastItemId: itemId } = row;
   const newest =
     timestampMs === null || eventId === null || itemId === null
@@ -235,10 +239,11 @@ function append(
   }
 }
 
-function toRow(modelVersion: string, open: OpenState): StoredState {
+function toRow({ model, vectorsRevision }: StateContext, open: OpenState): StateToStore {
   return {
     userId: open.userId,
-    modelVersion,
+    modelVersion: model.version,
+    vectorsRevision,
     state: encodeState(open.state),
     lastItemId: open.newest?.itemId ?? null,
     eventsInState: open.state.events,
