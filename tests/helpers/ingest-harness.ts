@@ -6,7 +6,7 @@ import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { DatabaseUnavailable } from '@nestrec/errors';
 import type { EventLog, LogBatch, SubscribeOptions } from '@nestrec/event-log';
-import { createIngest, type LoadModel } from '@nestrec/ingest';
+import { createIngest, type IngestDeps, type LoadModel } from '@nestrec/ingest';
 import { createRandom } from '@nestrec/random';
 import { createMetrics, manualClock, silentLogger } from '@nestrec/runtime';
 import {
@@ -105,7 +105,11 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
 }
 
 /** Ingest whose batches the test delivers; `deliver` resolves when one is applied. */
-export async function startIngest(db: Database, versions: readonly TestVersion[] = []) {
+export async function startIngest(
+  db: Database,
+  versions: readonly Pick<TestVersion, 'version' | 'cell'>[] = [],
+  more: Partial<IngestDeps> = {},
+) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
     topic: TOPIC,
@@ -127,7 +131,8 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   };
   const metrics = createMetrics();
   const clock = manualClock(NOW_MS);
-  const ingest = createIngest({ db, log, clock, logger: silentLogger(), metrics, loadModel });
+  const logger = silentLogger();
+  const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, ...more });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions()).get(0) ?? 0n;

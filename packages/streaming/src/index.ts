@@ -14,6 +14,7 @@ export {
   type RebuildSources,
   type RebuiltState,
 } from './rebuild.js';
+export { stateDifference, stateTolerance, vectorDifference } from './state-difference.js';
 export { decodeState, encodeState, encodedStateBytes } from './state-codec.js';
 export {
   assignState,

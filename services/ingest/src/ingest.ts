@@ -8,21 +8,28 @@
 import type { Database } from '@nestrec/database';
 import { EventLogUnavailable, InvalidParameter, isError, NestrecError } from '@nestrec/errors';
 import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
-import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import { createUserHash, type Clock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { createItemVectorCache, getPositions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
+import { createStateSampler } from './state-sampler.js';
 
 export interface IngestSettings {
   /** Records applied in one transaction at most. */
   readonly maxRecords: number;
   /** How often the lag is measured, ms. */
   readonly lagIntervalMs: number;
+  /** How often a few random states are verified, ms; 0 = never. */
+  readonly verifyIntervalMs: number;
 }
 
-export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
+export const DEFAULT_INGEST_SETTINGS: IngestSettings = {
+  maxRecords: 500,
+  lagIntervalMs: 5_000,
+  verifyIntervalMs: 10_000,
+};
 
 export interface IngestDeps {
   readonly db: Database;
@@ -33,6 +40,8 @@ export interface IngestDeps {
   /** Where models come from; the artifacts that `model_versions` points to where absent. */
   readonly loadModel?: LoadModel;
   readonly settings?: Partial<IngestSettings>;
+  /** How users appear in logs. Default: a hash with a key of this process's own. */
+  readonly hashUser?: (userId: string) => string;
 }
 
 export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
@@ -55,6 +64,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   const vectors = createItemVectorCache();
   const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
   const context: BatchContext = { db, topic: log.topic, clock, models, vectors };
+  const hashUser = deps.hashUser ?? createUserHash(null);
+  const sampler = createStateSampler({ db, models, metrics: deps.metrics, logger, hashUser });
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
@@ -108,9 +119,11 @@ export function createIngest(deps: IngestDeps): Ingest {
         measureLag().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
       }, settings.lagIntervalMs);
       lagTimer.unref();
+      sampler.start(settings.verifyIntervalMs);
     },
     stop: async () => {
       if (lagTimer !== null) clearInterval(lagTimer);
+      await sampler.stop();
       await subscription?.stop();
       progress.close();
     },
