@@ -53,12 +53,11 @@ const SELECT_STATES = `SELECT s.*,
     CASE WHEN v.version IS NULL OR s.vectors_revision >= v.vectors_revision THEN false
       WHEN s.vectors_revision < v.vectors_floor THEN true
       ELSE EXISTS (
-        SELECT 1 FROM (
-          SELECT i.item_id FROM interactions i WHERE i.user_id = s.user_id
-          ORDER BY i.ts DESC, i.event_id DESC LIMIT (v.manifest->>'replayEvents')::int
-        ) recent
-        JOIN item_vector_changes c ON c.version = s.model_version AND c.item_id = recent.item_id
-        WHERE c.revision > s.vectors_revision)
+        SELECT 1 FROM item_vector_changes c
+        WHERE c.version = s.model_version AND c.revision > s.vectors_revision
+          AND c.item_id = ANY (ARRAY(
+            SELECT i.item_id FROM interactions i WHERE i.user_id = s.user_id
+            ORDER BY i.ts DESC, i.event_id DESC LIMIT (v.manifest->>'replayEvents')::int)))
     END AS vectors_stale
   FROM user_states s LEFT JOIN model_versions v ON v.version = s.model_version`;
 
