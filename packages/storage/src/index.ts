@@ -34,7 +34,14 @@ export {
   restartVectorRevisions,
   type PublishedVectors,
 } from './vector-revisions.js';
-export { getPositions, lockPosition, savePosition, type Position } from './positions.js';
+export {
+  getNextOffsets,
+  getPositions,
+  lockPosition,
+  pinPartitions,
+  savePosition,
+  type Position,
+} from './positions.js';
 export {
   countRejectsByReason,
   insertRejects,

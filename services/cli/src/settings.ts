@@ -1,6 +1,8 @@
 /** Settings of the command line and the all-in-one process; `.env.example` is made from them. */
 import { apiConfig } from '@nestrec/api';
+import { databaseSettings } from '@nestrec/database';
 import { EVENTS_IN_MEMORY } from '@nestrec/dataset';
+import { applySettings } from '@nestrec/ingest';
 import {
   choiceSetting,
   integerSetting,
@@ -18,10 +20,8 @@ export const cliSettings = {
     description: 'Where the embedded database, the models and the rejects lie',
   }),
   ...apiConfig,
-  databaseUrl: {
-    ...apiConfig.databaseUrl,
-    description: 'PostgreSQL with pgvector instead of the embedded database',
-  },
+  databaseUrl: databaseSettings.databaseUrl,
+  ...applySettings,
   backend: choiceSetting({
     env: 'NESTREC_BACKEND',
     choices: BACKENDS,

@@ -23,3 +23,5 @@ export {
   type StateEvidence,
   type StateFinding,
 } from './state-verification.js';
+export { applySettings, ingestConfig, type IngestConfig } from './config.js';
+export { runIngest, type RunningIngest } from './run.js';
