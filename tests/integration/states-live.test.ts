@@ -82,7 +82,7 @@ describe.skipIf(missing !== null)(`states of a live ingest (${missing ?? 'Postgr
     expect(puts).toBeGreaterThan(4);
     expect(compared).toBeGreaterThan(200);
     // The sampler looked all the time too.
-    expect(await run.metric('rec_states_verified_total')).toBeGreaterThan(40);
+    expect(await run.metric('rec_states_verified_total')).toBeGreaterThan(4);
     expect(await run.metric('rec_state_mismatch_total')).toBe(0);
     // Items whose events the states took in last may have changed since; whatever is compared is right.
     expect(await verify(db, artifact)).toMatchObject({ passed: true });
