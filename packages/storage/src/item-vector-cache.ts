@@ -10,12 +10,14 @@ import { itemVectorsTable } from './item-vectors.js';
 import { itemsChangedSince } from './vector-revisions.js';
 
 const MAX_BYTES = 64 * 1024 * 1024;
+/** A vector, and what a cell remembers for as long as the vector lives: its contribution, twice as large. */
+const BYTES_PER_BYTE = 3;
 const MAX_AGE_MS = 60_000;
 /** More changes than this at once, and the whole cache goes instead of single entries. */
 const MAX_FORGOTTEN = 10_000;
 
 export interface ItemVectorCache {
-  /** Vectors (length D) of those items that the version knows. */
+  /** Vectors (length D) of those items that the version knows. The same object while it is cached: do not write to it. */
   load(
     db: Queryable,
     version: string,
@@ -94,7 +96,7 @@ export function createItemVectorCache(): ItemVectorCache {
 function createLru(): LRUCache<string, Float32Array> {
   return new LRUCache({
     maxSize: MAX_BYTES,
-    sizeCalculation: (vector, id) => vector.byteLength + 2 * id.length + 100,
+    sizeCalculation: (vector, id) => BYTES_PER_BYTE * vector.byteLength + 2 * id.length + 200,
     ttl: MAX_AGE_MS,
   });
 }
