@@ -148,11 +148,11 @@ describeDatabases('user states', (database) => {
       state(`u${9 - i}`, { state: of(length) }),
     );
     await storage.upsertUserStates(db, states);
-    const stored = await storage.getUserStates(
+    const found = await storage.getUserStates(
       db,
       states.map((s) => s.userId),
     );
-    for (const one of states) expect(stored.get(one.userId)).toEqual(stored(one));
+    for (const one of states) expect(found.get(one.userId)).toEqual(stored(one));
   });
 
   it('keep a state of 256 coordinates in its row, also when it is rewritten (decision 0018)', async () => {
