@@ -107,6 +107,14 @@ CREATE TABLE item_popularity (
   CONSTRAINT item_popularity_pkey PRIMARY KEY (item_id)
 );
 
+CREATE TABLE item_vector_changes (
+  version text NOT NULL,
+  item_id entity_id NOT NULL,
+  revision bigint NOT NULL,
+  CONSTRAINT item_vector_changes_pkey PRIMARY KEY (version, item_id),
+  CONSTRAINT item_vector_changes_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version) ON DELETE CASCADE
+);
+
 CREATE TABLE items (
   item_id entity_id NOT NULL,
   title text,
@@ -133,6 +141,8 @@ CREATE TABLE model_versions (
   path text NOT NULL,
   index_dims integer[] DEFAULT '{}'::integer[] NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  vectors_revision bigint DEFAULT 0 NOT NULL,
+  vectors_floor bigint DEFAULT 0 NOT NULL,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
@@ -193,6 +203,7 @@ CREATE TABLE user_states (
   newest_ts event_time,
   newest_event_id entity_id,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  vectors_revision bigint DEFAULT 0 NOT NULL,
   CONSTRAINT user_states_edits_check CHECK ((edits >= 0)),
   CONSTRAINT user_states_events_in_state_check CHECK ((events_in_state >= 0)),
   CONSTRAINT user_states_pkey PRIMARY KEY (user_id),
@@ -206,6 +217,8 @@ CREATE INDEX event_log_by_key ON event_log USING hash (record_key);
 CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, event_id) INCLUDE (item_id);
 
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
+
+CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 

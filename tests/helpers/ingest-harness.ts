@@ -6,7 +6,7 @@ import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { DatabaseUnavailable } from '@nestrec/errors';
 import type { EventLog, LogBatch, SubscribeOptions } from '@nestrec/event-log';
-import { createIngest, type LoadModel } from '@nestrec/ingest';
+import { createIngest, type IngestDeps, type LoadModel } from '@nestrec/ingest';
 import { createRandom } from '@nestrec/random';
 import { createMetrics, manualClock, silentLogger } from '@nestrec/runtime';
 import {
@@ -105,13 +105,14 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
 }
 
 /**
- * Ingest whose batches the test delivers; `deliver` resolves when one is applied. `more` adds to the log,
- * which has nothing but what is delivered.
+ * Ingest whose batches the test delivers; `deliver` resolves when one is applied. `more` adds to what it
+ * stands on, `moreLog` to the log, which has nothing but what is delivered.
  */
 export async function startIngest(
   db: Database,
-  versions: readonly TestVersion[] = [],
-  more: Partial<EventLog> = {},
+  versions: readonly Pick<TestVersion, 'version' | 'cell'>[] = [],
+  more: Partial<IngestDeps> = {},
+  moreLog: Partial<EventLog> = {},
 ) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
@@ -130,7 +131,7 @@ export async function startIngest(
     },
     offsets: () => Promise.resolve(new Map([[0, { low: 0n, next: 0n }]])),
     close: () => Promise.resolve(),
-    ...more,
+    ...moreLog,
   };
   const loaded: string[] = [];
   const loadModel: LoadModel = (version) => {
@@ -141,7 +142,8 @@ export async function startIngest(
   };
   const metrics = createMetrics();
   const clock = manualClock(NOW_MS);
-  const ingest = createIngest({ db, log, clock, logger: silentLogger(), metrics, loadModel });
+  const logger = silentLogger();
+  const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, ...more });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions([0])).get(0)?.nextOffset ?? 0n;

@@ -47,7 +47,7 @@ describeDatabases('erasures', (database) => {
   /** Ingest over the embedded log; `write` appends and applies. */
   const startOnLog = async (on: Database = db) => {
     const log = openEmbeddedLog(db);
-    const run = await startIngest(on, [v1], { erase: log.erase! });
+    const run = await startIngest(on, [v1], {}, { erase: log.erase! });
     const write = async (...records: { key: string; value: Uint8Array }[]) => {
       const [place] = await log.append(records);
       await run.deliverAt(place!.offset, records);
@@ -293,7 +293,7 @@ describeDatabases('erasures', (database) => {
       const run = await startOnLog();
       await run.write(...five);
       const log = openEmbeddedLog(db);
-      const without = await startIngest(db, [], { erase: log.erase! });
+      const without = await startIngest(db, [], {}, { erase: log.erase! });
       await without.deliverAt(5n, [erasureRecord({ event: 'b' })]);
       expect(await getUserState(db, 'u')).toBeNull();
       expect(await count('interactions')).toBe(4);
@@ -321,9 +321,14 @@ describeDatabases('erasures', (database) => {
       await run.write(...before);
       const [place] = await run.log.append(batch);
       const untouched = await snapshot(db);
-      const broken = await startIngest(faultyDatabase(db, fault), [v1], {
-        erase: run.log.erase!,
-      });
+      const broken = await startIngest(
+        faultyDatabase(db, fault),
+        [v1],
+        {},
+        {
+          erase: run.log.erase!,
+        },
+      );
       const failed = await broken.deliverAt(place!.offset, batch).then(
         () => false,
         () => true,
@@ -331,7 +336,7 @@ describeDatabases('erasures', (database) => {
       const afterFault = await snapshot(db);
       if (failed)
         await (
-          await startIngest(db, [v1], { erase: run.log.erase! })
+          await startIngest(db, [v1], {}, { erase: run.log.erase! })
         ).deliverAt(place!.offset, batch);
       const error = await stateError(db, v1);
       return { failed, untouched, afterFault, final: await snapshot(db), error };

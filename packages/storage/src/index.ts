@@ -21,8 +21,19 @@ export {
   lockUserStates,
   streamUserStates,
   upsertUserStates,
+  type StoredUserState,
   type UserState,
 } from './user-states.js';
+export { nextUsers, sampleStates, sampleUsers } from './user-samples.js';
+export { readInSnapshot } from './snapshot.js';
+export {
+  getPublishedVectors,
+  getVectorsRevision,
+  lockVectors,
+  recordVectorChanges,
+  restartVectorRevisions,
+  type PublishedVectors,
+} from './vector-revisions.js';
 export {
   getNextOffsets,
   getPositions,

@@ -11,6 +11,7 @@ import { addKeys } from './commands/keys.js';
 import { addModel } from './commands/model.js';
 import { addPublish, addRollback } from './commands/publish.js';
 import { addServe } from './commands/serve.js';
+import { addStates } from './commands/states.js';
 import { addTrain } from './commands/train.js';
 import type { Invocation } from './command-context.js';
 import { refuseSecrets } from './command-line-secrets.js';
@@ -39,6 +40,7 @@ function buildProgram(invocation: Invocation): Command {
     addServe,
     addKeys,
     addModel,
+    addStates,
     addGolden,
     addConfig,
     addDoctor,

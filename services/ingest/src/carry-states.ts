@@ -4,7 +4,7 @@ import type { EventLog } from '@nestrec/event-log';
 import type { Clock } from '@nestrec/runtime';
 import {
   deleteUserStates,
-  getPublished,
+  getPublishedVectors,
   recentInteractionsOfMany,
   type Interaction,
   type ItemVectorCache,
@@ -36,7 +36,7 @@ export async function carryIntoStates(
   stored: readonly Interaction[],
 ): Promise<StateUpdate> {
   if (stored.length === 0) return NO_UPDATE;
-  const published = await getPublished(tx);
+  const published = await getPublishedVectors(tx);
   const model = published === null ? null : context.models.peek(published.version);
   if (model === undefined) throw new ModelWanted(published!.version);
   if (model === null) {
@@ -44,8 +44,10 @@ export async function carryIntoStates(
     await deleteUserStates(tx, [...new Set(stored.map((event) => event.userId))]);
     return NO_UPDATE;
   }
+  const vectorsRevision = published!.revision;
+  await context.vectors.catchUp(tx, model.version, vectorsRevision);
   const vectors = (itemIds: readonly string[]) => context.vectors.load(tx, model.version, itemIds);
-  return updateStates({ tx, model, vectors }, stored);
+  return updateStates({ tx, model, vectorsRevision, vectors }, stored);
 }
 
 /**

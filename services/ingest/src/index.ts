@@ -6,8 +6,22 @@ export {
   type IngestDeps,
   type IngestSettings,
 } from './ingest.js';
-export { artifactModels, type LoadModel, type SteppingModel } from './model-source.js';
+export {
+  artifactModels,
+  steppingModel,
+  type LoadModel,
+  type SteppingModel,
+} from './model-source.js';
 export type { LogPosition } from './progress.js';
 export { parseRecord, type Fault, type RejectReason } from './record-parsing.js';
+export {
+  examineState,
+  isFault,
+  readEvidence,
+  repairState,
+  type ExaminedState,
+  type StateEvidence,
+  type StateFinding,
+} from './state-verification.js';
 export { applySettings, ingestConfig, type IngestConfig } from './config.js';
 export { runIngest, type RunningIngest } from './run.js';

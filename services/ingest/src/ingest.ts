@@ -14,21 +14,28 @@ import {
   NestrecError,
 } from '@nestrec/errors';
 import type { EventLog, LogBatch, Subscription, SubscriptionStatus } from '@nestrec/event-log';
-import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import { createUserHash, type Clock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
+import { createStateSampler } from './state-sampler.js';
 
 export interface IngestSettings {
   /** Records applied in one transaction at most. */
   readonly maxRecords: number;
   /** How often the lag is measured, ms. */
   readonly lagIntervalMs: number;
+  /** How often a few random states are verified, ms; 0 = never. */
+  readonly verifyIntervalMs: number;
 }
 
-export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
+export const DEFAULT_INGEST_SETTINGS: IngestSettings = {
+  maxRecords: 500,
+  lagIntervalMs: 5_000,
+  verifyIntervalMs: 10_000,
+};
 
 /** Since the log last answered; readiness says no beyond it (reliability.md section 5). */
 const MOST_SILENCE_MS = 10_000;
@@ -42,6 +49,8 @@ export interface IngestDeps {
   /** Where models come from; the artifacts that `model_versions` points to where absent. */
   readonly loadModel?: LoadModel;
   readonly settings?: Partial<IngestSettings>;
+  /** How users appear in logs. Default: a hash with a key of this process's own. */
+  readonly hashUser?: (userId: string) => string;
 }
 
 export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
@@ -67,6 +76,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   const vectors = createItemVectorCache();
   const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
   const context: BatchContext = { db, log, clock, models, vectors };
+  const hashUser = deps.hashUser ?? createUserHash(null);
+  const sampler = createStateSampler({ db, models, metrics: deps.metrics, logger, hashUser });
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
@@ -124,9 +135,11 @@ export function createIngest(deps: IngestDeps): Ingest {
         measure().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
       }, settings.lagIntervalMs);
       lagTimer.unref();
+      sampler.start(settings.verifyIntervalMs);
     },
     stop: async () => {
       if (lagTimer !== null) clearInterval(lagTimer);
+      await sampler.stop();
       await subscription?.stop();
       progress.close();
     },

@@ -35,13 +35,13 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
   };
   try {
     await migrate(db);
-    const { concurrency } = config;
+    const { concurrency, batchRecords: maxRecords, verifyIntervalMs } = config;
     const log = openEventLog({ config, db, logger, concurrency });
     ends.unshift(() => log.close());
     const metrics = createMetrics({ processMetrics: true });
     const ingest = createIngest({
       ...{ db, log: log.events, clock: systemClock, logger, metrics },
-      settings: { maxRecords: config.batchRecords },
+      settings: { maxRecords, verifyIntervalMs },
     });
     ends.unshift(() => ingest.stop());
     const gate = createReadinessGate();
