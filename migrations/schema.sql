@@ -32,6 +32,13 @@ CREATE TABLE consumer_positions (
   CONSTRAINT consumer_positions_pkey PRIMARY KEY (topic, partition)
 );
 
+CREATE TABLE dead_letter_leases (
+  topic text NOT NULL,
+  holder text NOT NULL,
+  until timestamp with time zone NOT NULL,
+  CONSTRAINT dead_letter_leases_pkey PRIMARY KEY (topic)
+);
+
 CREATE TABLE event_log (
   topic text NOT NULL,
   log_offset bigint NOT NULL,
@@ -127,6 +134,11 @@ CREATE TABLE rejects (
   record_key text,
   record_value bytea,
   rejected_at timestamp with time zone DEFAULT now() NOT NULL,
+  seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  key_bytes bytea,
+  consumer_version text,
+  sent_at timestamp with time zone,
+  replayed_at timestamp with time zone,
   CONSTRAINT rejects_pkey PRIMARY KEY (topic, partition, log_offset, part)
 );
 
@@ -160,3 +172,7 @@ CREATE TABLE user_states (
 CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, event_id) INCLUDE (item_id);
 
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
+
+CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
+
+CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);

@@ -5,8 +5,8 @@
 import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { DatabaseUnavailable } from '@nestrec/errors';
-import type { EventLog, LogBatch, SubscribeOptions } from '@nestrec/event-log';
-import { createIngest, type LoadModel } from '@nestrec/ingest';
+import type { EventLog, LogBatch, LogRecord, SubscribeOptions } from '@nestrec/event-log';
+import { createIngest, type IngestDeps, type LoadModel } from '@nestrec/ingest';
 import { createRandom } from '@nestrec/random';
 import { createMetrics, manualClock, silentLogger } from '@nestrec/runtime';
 import {
@@ -73,8 +73,8 @@ export const publish = (db: Database, version: string, before: string | null) =>
 
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
-  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads CASCADE`);
+  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, dead_letter_leases,
+    published_model, model_versions, event_log, event_log_heads CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );
@@ -89,6 +89,8 @@ export interface DraftEvent {
   readonly ago?: number;
   readonly type?: string;
 }
+
+export type TestRecord = Pick<LogRecord, 'key' | 'keyBytes' | 'value'>;
 
 /** The log's record of an event, by its bytes. */
 export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } {
@@ -105,7 +107,11 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
 }
 
 /** Ingest whose batches the test delivers; `deliver` resolves when one is applied. */
-export async function startIngest(db: Database, versions: readonly TestVersion[] = []) {
+export async function startIngest(
+  db: Database,
+  versions: readonly TestVersion[] = [],
+  more: Pick<IngestDeps, 'deadLetters' | 'deadLetterSettings'> = {},
+) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
     topic: TOPIC,
@@ -127,13 +133,14 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   };
   const metrics = createMetrics();
   const clock = manualClock(NOW_MS);
-  const ingest = createIngest({ db, log, clock, logger: silentLogger(), metrics, loadModel });
+  const logger = silentLogger();
+  const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, ...more });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions()).get(0) ?? 0n;
-  const deliverAt = (first: bigint, records: { key: string; value: Uint8Array }[]) => {
+  const deliverAt = (first: bigint, records: readonly TestRecord[], partition = 0) => {
     const batch: LogBatch = {
-      partition: 0,
+      partition,
       from: first,
       records: records.map((r, i) => ({
         ...{ ...r, offset: first + BigInt(i), appendedAtMs: NOW_MS },
@@ -144,7 +151,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   return {
     ...{ ingest, metrics, clock, loaded, deliverAt },
     /** The next records of the log. */
-    deliver: async (...records: { key: string; value: Uint8Array }[]) => {
+    deliver: async (...records: TestRecord[]) => {
       await deliverAt(next, records);
       next += BigInt(records.length);
     },

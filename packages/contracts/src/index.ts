@@ -17,6 +17,7 @@ export {
   type EventsRequest,
   type LogEvent,
 } from './events.js';
+export { DEAD_LETTER_SCHEMA_VERSION, deadLetterSchema, type DeadLetter } from './dead-letters.js';
 export {
   itemInputSchema,
   itemSchema,

@@ -11,3 +11,4 @@ export type {
   SubscriptionStatus,
 } from './types.js';
 export { DEFAULT_TOPIC, openEmbeddedLog, type EmbeddedLogOptions } from './embedded-log.js';
+export { createSignal, type Signal } from './signal.js';

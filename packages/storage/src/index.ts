@@ -26,11 +26,25 @@ export {
 export { getPositions, lockPosition, savePosition, type Position } from './positions.js';
 export {
   countRejectsByReason,
+  countUnreplayedRejects,
+  countUnsentRejects,
+  getReject,
   insertRejects,
   listRejects,
+  listRejectSummaries,
+  markRejectsReplayed,
+  markRejectsSent,
+  purgeRejects,
+  unreplayedRejects,
+  unsentRejects,
+  type PageLimits,
   type Reject,
+  type RejectFilter,
+  type RejectSummary,
+  type ReplayFilter,
   type StoredReject,
 } from './rejects.js';
+export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
 export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';

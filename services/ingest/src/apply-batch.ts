@@ -22,6 +22,7 @@ import {
 import type { ModelCache } from './model-source.js';
 import { parseRecord, type Fault } from './record-parsing.js';
 import { updateStates, type StateUpdate } from './update-states.js';
+import { CONSUMER_VERSION } from './version.js';
 
 export interface BatchContext {
   readonly db: Database;
@@ -107,6 +108,7 @@ async function applyWithin(
   const toReject = ({ record, fault }: (typeof rejects)[number]): Reject => ({
     ...{ topic, partition: batch.partition, offset: record.offset, part: 0 },
     ...{ reason: fault.reason, detail: fault.detail, key: record.key, value: record.value },
+    ...{ keyBytes: record.keyBytes ?? null, consumerVersion: CONSUMER_VERSION },
   });
   await insertRejects(tx, rejects.map(toReject));
   const nextOffset = last.offset + 1n;

@@ -9,3 +9,11 @@ export {
 export { artifactModels, type LoadModel, type SteppingModel } from './model-source.js';
 export type { LogPosition } from './progress.js';
 export { parseRecord, type Fault, type RejectReason } from './record-parsing.js';
+export {
+  createDeadLetterForwarder,
+  DEFAULT_DEAD_LETTER_SETTINGS,
+  type DeadLetterForwarder,
+  type DeadLetterSettings,
+} from './dead-letters.js';
+export { REJECT_REASONS } from './reject-reasons.js';
+export { replayRejects, type ReplayOptions, type ReplaySummary } from './replay-rejects.js';

@@ -11,6 +11,7 @@ import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
 import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
 import { createItemVectorCache, getPositions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
+import { createDeadLetterForwarder, type DeadLetterSettings } from './dead-letters.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
@@ -32,6 +33,9 @@ export interface IngestDeps {
   readonly metrics: MetricsRegistry;
   /** Where models come from; the artifacts that `model_versions` points to where absent. */
   readonly loadModel?: LoadModel;
+  /** The topic of dead letters; without one, the table `rejects` is where they end. */
+  readonly deadLetters?: Pick<EventLog, 'append' | 'topic'>;
+  readonly deadLetterSettings?: Partial<DeadLetterSettings>;
   readonly settings?: Partial<IngestSettings>;
 }
 
@@ -55,6 +59,7 @@ export function createIngest(deps: IngestDeps): Ingest {
   const vectors = createItemVectorCache();
   const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
   const context: BatchContext = { db, topic: log.topic, clock, models, vectors };
+  const forwarder = createForwarder(deps);
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
@@ -70,6 +75,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     progress.advance(partition, outcome.nextOffset);
     metrics.batchApplied(outcome, clock.now());
     if (outcome.rejects.length > 0) {
+      forwarder?.wake();
       // Reasons only: details may quote user ids, which logs do not hold; `rejects` has them.
       const reasons = [...new Set(outcome.rejects.map((fault) => fault.reason))];
       const { nextOffset, rejects } = outcome;
@@ -103,6 +109,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     start: async () => {
       if (subscription !== null) return;
       await positions();
+      forwarder?.start();
       subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
       lagTimer = setInterval(() => {
         measureLag().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
@@ -112,6 +119,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     stop: async () => {
       if (lagTimer !== null) clearInterval(lagTimer);
       await subscription?.stop();
+      await forwarder?.stop();
       progress.close();
     },
     check: () => {
@@ -125,6 +133,12 @@ export function createIngest(deps: IngestDeps): Ingest {
       );
     },
   };
+}
+
+function createForwarder({ db, deadLetters, deadLetterSettings, logger, metrics }: IngestDeps) {
+  if (deadLetters === undefined) return null;
+  const settings = deadLetterSettings ?? {};
+  return createDeadLetterForwarder({ db, deadLetters, logger, metrics, settings });
 }
 
 /**
