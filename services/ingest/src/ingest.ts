@@ -6,10 +6,16 @@
  * they never set a record aside.
  */
 import type { Database } from '@nestrec/database';
-import { EventLogUnavailable, InvalidParameter, isError, NestrecError } from '@nestrec/errors';
-import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
+import {
+  EventLogUnavailable,
+  EventLogUnsuitable,
+  InvalidParameter,
+  isError,
+  NestrecError,
+} from '@nestrec/errors';
+import type { EventLog, LogBatch, Subscription, SubscriptionStatus } from '@nestrec/event-log';
 import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
-import { createItemVectorCache, getPositions } from '@nestrec/storage';
+import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createDeadLetterForwarder, type DeadLetterSettings } from './dead-letters.js';
 import { createIngestMetrics } from './ingest-metrics.js';
@@ -25,6 +31,9 @@ export interface IngestSettings {
 
 export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
 
+/** Since the log last answered; readiness says no beyond it (reliability.md section 5). */
+const MOST_SILENCE_MS = 10_000;
+
 export interface IngestDeps {
   readonly db: Database;
   readonly log: EventLog;
@@ -34,13 +43,16 @@ export interface IngestDeps {
   /** Where models come from; the artifacts that `model_versions` points to where absent. */
   readonly loadModel?: LoadModel;
   /** The topic of dead letters; without one, the table `rejects` is where they end. */
-  readonly deadLetters?: Pick<EventLog, 'append' | 'topic'>;
+  readonly deadLetters?: Pick<EventLog, 'append' | 'topic'> | null;
   readonly deadLetterSettings?: Partial<DeadLetterSettings>;
   readonly settings?: Partial<IngestSettings>;
 }
 
 export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
-  /** Begins to apply events, from the database's position. */
+  /**
+   * Begins to apply events, from the database's position. A log that cannot be reached is waited for.
+   * @throws EventLogUnsuitable where the topic has another number of partitions than when it was first read
+   */
   start(): Promise<void>;
   /** Ends at a batch border; the batch that runs is committed or rolled back whole. Safe twice. */
   stop(): Promise<void>;
@@ -63,12 +75,13 @@ export function createIngest(deps: IngestDeps): Ingest {
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
-  const positions = async () => {
+  const positions = async (partitions: readonly number[]) => {
+    await assertPartitions(db, log.topic, partitions.length);
     const stored = await getPositions(db, log.topic);
     for (const { partition, nextOffset } of stored.values()) {
       progress.advance(partition, nextOffset);
     }
-    return new Map([...stored].map(([partition, p]) => [partition, p.nextOffset]));
+    return stored;
   };
 
   const committed = (partition: number, outcome: BatchOutcome) => {
@@ -95,10 +108,13 @@ export function createIngest(deps: IngestDeps): Ingest {
     }
   };
 
-  const measureLag = async () => {
+  const measure = async () => {
+    metrics.consumerCrashes(subscription?.status().crashes ?? 0);
+    // From the database: other processes apply other partitions.
+    const stored = await getPositions(db, log.topic);
     for (const [partition, { next }] of await log.offsets()) {
-      const applied = progress.appliedUpTo().get(partition) ?? 0n;
-      metrics.lag(partition, Number(next - applied));
+      const applied = stored.get(partition)?.nextOffset ?? 0n;
+      metrics.lag(partition, Number(next > applied ? next - applied : 0n));
     }
   };
 
@@ -108,11 +124,11 @@ export function createIngest(deps: IngestDeps): Ingest {
     forgetItem: vectors.forget,
     start: async () => {
       if (subscription !== null) return;
-      await positions();
+      await refuseChangedTopic(db, log, logger);
       forwarder?.start();
       subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
       lagTimer = setInterval(() => {
-        measureLag().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
+        measure().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
       }, settings.lagIntervalMs);
       lagTimer.unref();
     },
@@ -124,7 +140,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     },
     check: () => {
       const status = subscription?.status();
-      if (status?.state === 'running') return Promise.resolve();
+      if (status?.state === 'running' && !isSilent(status)) return Promise.resolve();
       return Promise.reject(
         new EventLogUnavailable({
           detail: `events are not being applied: ${status?.state ?? 'not started'}`,
@@ -136,9 +152,35 @@ export function createIngest(deps: IngestDeps): Ingest {
 }
 
 function createForwarder({ db, deadLetters, deadLetterSettings, logger, metrics }: IngestDeps) {
-  if (deadLetters === undefined) return null;
+  if (deadLetters === undefined || deadLetters === null) return null;
   const settings = deadLetterSettings ?? {};
   return createDeadLetterForwarder({ db, deadLetters, logger, metrics, settings });
+}
+
+/** A log that has not answered for long is as good as one that is away. */
+const isSilent = ({ lastPollAtMs }: SubscriptionStatus) =>
+  lastPollAtMs !== null && Date.now() - lastPollAtMs > MOST_SILENCE_MS;
+
+/** Looks before anything is read, so that a process does not start on a topic that it would refuse. */
+async function refuseChangedTopic(db: Database, log: EventLog, logger: Logger): Promise<void> {
+  try {
+    await assertPartitions(db, log.topic, (await log.offsets()).size);
+  } catch (error) {
+    if (!isError(error, EventLogUnavailable)) throw error;
+    logger.warn({ err: error }, 'the event log cannot be reached yet; waiting for it');
+  }
+}
+
+async function assertPartitions(db: Database, topic: string, partitions: number): Promise<void> {
+  const pinned = await pinPartitions(db, topic, partitions);
+  if (pinned === partitions) return;
+  throw new EventLogUnsuitable({
+    detail:
+      `topic ${topic} has ${partitions} partitions, and had ${pinned} when it was first read. Users move to ` +
+      'other partitions with that, so their events could be applied out of order. Make a topic of ' +
+      `${pinned} partitions again, or let ingest apply all of the old topic, stop it, and go on with a ` +
+      'new topic of another name (KAFKA_TOPIC)',
+  });
 }
 
 /**

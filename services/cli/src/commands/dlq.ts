@@ -1,6 +1,7 @@
 /** `nestrec dlq list|show|replay|purge`: records of the event log that were set aside. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { InvalidParameter } from '@nestrec/errors';
+import { openEventLog } from '@nestrec/event-log';
 import { REJECT_REASONS, replayRejects, type ReplaySummary } from '@nestrec/ingest';
 import { systemClock } from '@nestrec/runtime';
 import {
@@ -12,7 +13,6 @@ import {
 } from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
 import { describeReject, presentReject, presentSummary, summaryTable } from '../dlq/present.js';
-import { openLogOf } from '../event-log.js';
 import { withPlatform } from '../platform.js';
 
 interface FilterOptions {
@@ -128,11 +128,11 @@ Examples:
   nestrec dlq replay --reason future_timestamp`,
     );
   defineAction<ReplayCommandOptions>(command, invocation, ({ config, output }, _args, options) =>
-    withPlatform(config, async (platform) => {
-      const opened = await openLogOf(platform);
+    withPlatform(config, async ({ db, logger }) => {
+      const log = openEventLog({ config, db, logger });
       const bar = output.progress('Replaying', options.limit ?? 0);
       const dryRun = options.dryRun ?? false;
-      const deps = { db: platform.db, log: opened.log, clock: systemClock };
+      const deps = { db, log: log.events, clock: systemClock };
       const summary = await replayRejects(deps, {
         ...filterOf(options),
         ...(options.limit === undefined ? {} : { limit: options.limit }),
@@ -143,7 +143,7 @@ Examples:
         },
       }).finally(() => {
         bar.stop();
-        return opened.close();
+        return log.close();
       });
       output.result({ ...summary, dry_run: dryRun }, describeReplay(summary, dryRun));
     }),
@@ -177,15 +177,10 @@ Example:
     command,
     invocation,
     ({ config, output }, _args, { before }) =>
-      withPlatform(config, async (platform) => {
-        const opened = await openLogOf(platform);
-        try {
-          const keepUnsent = opened.deadLetterTopic !== null;
-          const purged = await purgeRejects(platform.db, { beforeMs: before, keepUnsent });
-          output.result({ purged }, `Deleted ${purged}.`);
-        } finally {
-          await opened.close();
-        }
+      withPlatform(config, async ({ db }) => {
+        const keepUnsent = config.kafkaBrokers !== null;
+        const purged = await purgeRejects(db, { beforeMs: before, keepUnsent });
+        output.result({ purged }, `Deleted ${purged}.`);
       }),
   );
 }
