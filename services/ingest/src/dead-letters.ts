@@ -8,7 +8,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '@nestrec/database';
-import { createSignal, type EventLog } from '@nestrec/event-log';
+import {
+  createSignal,
+  isPowerOfTwo,
+  pauseAfter,
+  type EventLog,
+  type RetryPauses,
+} from '@nestrec/event-log';
 import type { Logger, MetricsRegistry } from '@nestrec/runtime';
 import {
   countUnsentRejects,
@@ -26,7 +32,7 @@ export interface DeadLetterSettings {
   /** How long the others wait for a process that died while it forwarded, ms. */
   readonly leaseMs: number;
   /** First and longest pause after a failure, ms. */
-  readonly retryMs: { readonly first: number; readonly longest: number };
+  readonly retryMs: RetryPauses;
   /** Rejects read at once. */
   readonly pageRows: number;
 }
@@ -58,9 +64,6 @@ export interface DeadLetterForwarder {
   /** Ends after the append that runs, and gives the lease up. Safe twice. */
   stop(): Promise<void>;
 }
-
-/** Failures are logged at 1, 2, 4, 8, ... in a row, so that an outage does not fill the disk. */
-const isPowerOfTwo = (n: number) => (n & (n - 1)) === 0;
 
 /** Composes the forwarder; does nothing before `start`. */
 export function createDeadLetterForwarder(deps: DeadLetterDeps): DeadLetterForwarder {
@@ -113,8 +116,7 @@ export function createDeadLetterForwarder(deps: DeadLetterDeps): DeadLetterForwa
 
   const recover = async (error: unknown, failures: number) => {
     retries.inc();
-    const { first, longest } = settings.retryMs;
-    const pauseMs = Math.min(longest, first * 2 ** Math.min(failures - 1, 20));
+    const pauseMs = pauseAfter(failures, settings.retryMs);
     if (isPowerOfTwo(failures)) {
       const fields = { err: error, failures, pauseMs, topic: deadLetters.topic };
       logger.error(fields, 'dead letters wait in the table rejects; retrying');

@@ -17,6 +17,5 @@ export {
 } from './dead-letters.js';
 export { REJECT_REASONS } from './reject-reasons.js';
 export { replayRejects, type ReplayOptions, type ReplaySummary } from './replay-rejects.js';
-export { ingestConfig, type IngestConfig } from './config.js';
 export { applySettings, ingestConfig, type IngestConfig } from './config.js';
 export { runIngest, type RunningIngest } from './run.js';
