@@ -32,6 +32,13 @@ CREATE TABLE consumer_positions (
   CONSTRAINT consumer_positions_pkey PRIMARY KEY (topic, partition)
 );
 
+CREATE TABLE dead_letter_leases (
+  topic text NOT NULL,
+  holder text NOT NULL,
+  until timestamp with time zone NOT NULL,
+  CONSTRAINT dead_letter_leases_pkey PRIMARY KEY (topic)
+);
+
 CREATE TABLE erased_events (
   event_hash bytea NOT NULL,
   CONSTRAINT erased_events_event_hash_check CHECK ((octet_length(event_hash) = 32)),
@@ -179,6 +186,11 @@ CREATE TABLE rejects (
   rejected_at timestamp with time zone DEFAULT now() NOT NULL,
   user_id text,
   event_id text,
+  seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  key_bytes bytea,
+  consumer_version text,
+  sent_at timestamp with time zone,
+  replayed_at timestamp with time zone,
   CONSTRAINT rejects_pkey PRIMARY KEY (topic, partition, log_offset, part)
 );
 
@@ -222,4 +234,8 @@ CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree 
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 
+CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
+
 CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
+
+CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);

@@ -275,7 +275,8 @@ describeDatabases('positions and rejects', (database) => {
     expect(stored).toMatchObject({
       offset: 5n,
       detail: 'NUL � and surrogate �',
-      key: 'k�',
+      key: 'k\u0000',
+      keyBytes: new Uint8Array([0x6b, 0]),
       value: new Uint8Array([0, 255]),
     });
     expect(await storage.listRejects(db, { limit: 1 })).toHaveLength(1);

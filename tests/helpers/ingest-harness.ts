@@ -5,7 +5,7 @@
 import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { DatabaseUnavailable } from '@nestrec/errors';
-import type { EventLog, LogBatch, SubscribeOptions } from '@nestrec/event-log';
+import type { EventLog, LogBatch, LogRecord, SubscribeOptions } from '@nestrec/event-log';
 import { createIngest, type IngestDeps, type LoadModel } from '@nestrec/ingest';
 import { createRandom } from '@nestrec/random';
 import { createMetrics, manualClock, silentLogger } from '@nestrec/runtime';
@@ -73,8 +73,9 @@ export const publish = (db: Database, version: string, before: string | null) =>
 
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
-  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads, log_topics, erased_users, erased_events, erasures CASCADE`);
+  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, dead_letter_leases,
+    published_model, model_versions, event_log, event_log_heads, log_topics, erased_users, erased_events,
+    erasures CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );
@@ -89,6 +90,8 @@ export interface DraftEvent {
   readonly ago?: number;
   readonly type?: string;
 }
+
+export type TestRecord = Pick<LogRecord, 'key' | 'keyBytes' | 'value'>;
 
 /** The log's record of an event, by its bytes. */
 export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } {
@@ -147,9 +150,9 @@ export async function startIngest(
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions([0])).get(0)?.nextOffset ?? 0n;
-  const deliverAt = (first: bigint, records: { key: string; value: Uint8Array }[]) => {
+  const deliverAt = (first: bigint, records: readonly TestRecord[], partition = 0) => {
     const batch: LogBatch = {
-      partition: 0,
+      partition,
       from: first,
       records: records.map((r, i) => ({
         ...{ ...r, offset: first + BigInt(i), appendedAtMs: NOW_MS },
@@ -160,7 +163,7 @@ export async function startIngest(
   return {
     ...{ ingest, metrics, clock, loaded, handler, deliverAt },
     /** The next records of the log. */
-    deliver: async (...records: { key: string; value: Uint8Array }[]) => {
+    deliver: async (...records: TestRecord[]) => {
       await deliverAt(next, records);
       next += BigInt(records.length);
     },

@@ -25,6 +25,7 @@ export {
   type LogEvent,
   type LogInteraction,
 } from './events.js';
+export { DEAD_LETTER_SCHEMA_VERSION, deadLetterSchema, type DeadLetter } from './dead-letters.js';
 export {
   erasureAcceptedSchema,
   erasureAnswerSchema,

@@ -18,6 +18,8 @@ export interface LogRecord {
   readonly offset: bigint;
   /** Null: without a key. Bytes that are no UTF-8 read as U+FFFD. */
   readonly key: string | null;
+  /** The key as it lies in the log, where that is not `key` in UTF-8. */
+  readonly keyBytes?: Uint8Array;
   /** Null: Kafka's tombstone. */
   readonly value: Uint8Array | null;
   /** Time of appending by the log's own clock, epoch ms. */

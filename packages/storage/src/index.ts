@@ -44,9 +44,22 @@ export {
 } from './positions.js';
 export {
   countRejectsByReason,
+  countUnreplayedRejects,
+  countUnsentRejects,
+  getReject,
   insertRejects,
   listRejects,
+  listRejectSummaries,
+  markRejectsReplayed,
+  markRejectsSent,
+  purgeRejects,
+  unreplayedRejects,
+  unsentRejects,
+  type PageLimits,
   type Reject,
+  type RejectFilter,
+  type RejectSummary,
+  type ReplayFilter,
   type StoredReject,
 } from './rejects.js';
 export {
@@ -72,6 +85,7 @@ export {
   type ErasureStatus,
   type RejectSubject,
 } from './erasure-receipts.js';
+export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
 export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';

@@ -30,7 +30,8 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   const { concurrency, batchRecords: maxRecords, verifyIntervalMs } = config;
   const log = openEventLog({ config, db, logger, concurrency });
   const ingest = createIngest({
-    ...{ db, log: log.events, clock: systemClock, logger, metrics },
+    ...{ db, log: log.events, deadLetters: log.deadLetters },
+    ...{ clock: systemClock, logger, metrics },
     settings: { maxRecords, verifyIntervalMs },
     hashUser: createUserHash(config.logHashKey),
   });

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addBackup } from './commands/backup.js';
 import { addConfig } from './commands/config.js';
 import { addDemo } from './commands/demo.js';
+import { addDlq } from './commands/dlq.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addGolden } from './commands/golden.js';
@@ -39,6 +40,7 @@ function buildProgram(invocation: Invocation): Command {
     addRollback,
     addServe,
     addKeys,
+    addDlq,
     addModel,
     addStates,
     addGolden,

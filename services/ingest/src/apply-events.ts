@@ -18,6 +18,7 @@ import { carryIntoStates, type BatchContext } from './carry-states.js';
 import type { Fault } from './record-parsing.js';
 import { subjectOf, type RecordSubject } from './record-subject.js';
 import type { StateUpdate } from './update-states.js';
+import { CONSUMER_VERSION } from './version.js';
 
 /** A record that tombstones keep out, and of what they are. */
 export interface Stopped {
@@ -133,6 +134,7 @@ async function setAside(
     rejects.map(({ record, fault }, i) => ({
       ...{ ...places[i]!, reason: fault.reason, detail: fault.detail },
       ...{ key: record.key, value: record.value },
+      ...{ keyBytes: record.keyBytes ?? null, consumerVersion: CONSUMER_VERSION },
     })),
   );
   const subjects: RecordSubject[] = rejects.map(({ record }) => subjectOf(record.value));

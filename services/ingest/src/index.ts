@@ -23,5 +23,13 @@ export {
   type StateEvidence,
   type StateFinding,
 } from './state-verification.js';
+export {
+  createDeadLetterForwarder,
+  DEFAULT_DEAD_LETTER_SETTINGS,
+  type DeadLetterForwarder,
+  type DeadLetterSettings,
+} from './dead-letters.js';
+export { REJECT_REASONS } from './reject-reasons.js';
+export { replayRejects, type ReplayOptions, type ReplaySummary } from './replay-rejects.js';
 export { applySettings, ingestConfig, type IngestConfig } from './config.js';
 export { runIngest, type RunningIngest } from './run.js';

@@ -140,7 +140,8 @@ function judge(event: LogEvent, key: string | null, nowMs: number): ParsedRecord
 
 /** An excerpt that the database can store: lone surrogates and control characters are escaped. */
 function shown(value: unknown): string {
-  return excerpt(JSON.stringify(value) ?? 'nothing');
+  if (value === undefined) return 'nothing';
+  return excerpt(typeof value === 'string' ? JSON.stringify(value) : value);
 }
 
 function fault(reason: RejectReason, detail: string): ParsedRecord {
