@@ -2,8 +2,9 @@
  * Servers of test runs that crashed. Each run writes down what it started and who it is; the next run ends
  * what has lost its owner, by recorded pid and start time, never by name.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '@nestrec/runtime';
 import { processStart, run } from './processes.js';
 
 export interface RunningService {
@@ -12,6 +13,8 @@ export interface RunningService {
   readonly container: string | null;
   /** Removed with the service. */
   readonly folder: string | null;
+  /** What ends the main process: SIGQUIT (PostgreSQL's immediate shutdown) where nothing is said. */
+  readonly endSignal?: 'SIGQUIT' | 'SIGKILL';
 }
 
 interface ServiceRecord extends RunningService {
@@ -28,7 +31,6 @@ export async function recordService(
   name: string,
   service: RunningService,
 ): Promise<() => Promise<void>> {
-  await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}.json`);
   const record: ServiceRecord = {
     ...service,
@@ -36,7 +38,8 @@ export async function recordService(
     owner: process.pid,
     ownerStart: processStart(process.pid),
   };
-  await writeFile(path, JSON.stringify(record));
+  // Whole or not at all: runs that start meanwhile read every record.
+  await writeFileAtomic(path, JSON.stringify(record));
   return () => rm(path, { force: true });
 }
 
@@ -57,10 +60,20 @@ export async function endLeftovers(folder: string): Promise<number> {
   return ended;
 }
 
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // Another run ended it at the same time.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 async function endService(record: ServiceRecord): Promise<void> {
-  // SIGQUIT is PostgreSQL's immediate shutdown: its children end with it, which SIGKILL would not do.
+  // PostgreSQL's children end with it at SIGQUIT, which SIGKILL would not do. A JVM takes SIGQUIT for a
+  // question about its threads, and goes on.
   if (record.pid !== null && alive(record.pid, record.pidStart))
-    process.kill(record.pid, 'SIGQUIT');
+    signal(record.pid, record.endSignal ?? 'SIGQUIT');
   if (record.container !== null) {
     await run('docker', ['rm', '--force', record.container]).catch(() => undefined);
   }

