@@ -32,18 +32,6 @@ export interface Verdict {
   readonly failures: readonly string[];
 }
 
-export interface ChaosRun {
-  readonly id: string;
-  readonly title: string;
-  /** The pass number of reliability.md, in words. */
-  readonly pass: string;
-  /** What is broken in the twin on purpose. */
-  readonly twin: string;
-  /** What the twin has to show, beyond any failure; absent: one failure is enough. */
-  readonly twinShows?: (verdict: Verdict) => boolean;
-  execute(context: ChaosContext, build: Build): Promise<Verdict>;
-}
-
 export interface ManagedContext extends ChaosContext {
   /** The schedule so far. */
   schedule(): string;

@@ -1,0 +1,79 @@
+/**
+ * A1: every accepted event changes the database and its user's state exactly once, however often ingest is
+ * killed. The broken build steps states, then commits the offset to Kafka.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createJudge, type Build, type ChaosContext, type Verdict } from './harness/context.js';
+import { startLoad } from './harness/kafka.js';
+import type { Ground } from './harness/ground.js';
+import { startSampler } from './harness/sampler.js';
+import {
+  broken,
+  comparisonMeasures,
+  concludeStream,
+  INGEST,
+  makeStream,
+} from './harness/stream.js';
+import { eventually } from './harness/supervisor.js';
+import { makeEvents, toRecord } from './harness/workload.js';
+
+const EVENTS = 100_000;
+const USERS = 997;
+const KILLS = 20;
+const TWIN_KILLS = 6;
+const TWIN_EVENTS = 20_000;
+/** So many at least between two kills, or the later kills would find nothing to do. */
+const EVENTS_PER_KILL = 1_500;
+const LONGEST_MS = 360_000;
+const EVENTS_PER_SECOND = 4_000;
+
+export async function killIngest(
+  context: ChaosContext,
+  ground: Ground,
+  build: Build,
+): Promise<Verdict> {
+  const { options, random, note } = context;
+  const own = context.scaled(build === 'broken' ? TWIN_KILLS : KILLS);
+  const kills = build === 'broken' ? own : (options.kills ?? own);
+  const least = context.scaled(build === 'broken' ? TWIN_EVENTS : EVENTS);
+  const count = Math.max(least, kills * EVENTS_PER_KILL);
+  const startedAtMs = performance.now();
+  const stream = await makeStream(context, ground);
+  const { db, items } = stream.scene;
+  const truth = makeEvents({
+    ...{ seed: options.seed, events: count, users: USERS, items },
+    startMs: Date.now() - 86_400_000,
+  });
+  const program = build === 'broken' ? broken('naive-ingest') : INGEST;
+  const ingest = stream.ingest('ingest', { program });
+  const sampler = startSampler(db, { intervalMs: 100, exact: build === 'product' });
+  const load = startLoad(stream.brokers, stream.topic, truth.map(toRecord), EVENTS_PER_SECOND);
+  await ingest.start();
+
+  const stored = () => sampler.latest()?.events ?? 0;
+  const perKill = count / (kills + 1);
+  let done = 0;
+  for (; done < kills; done++) {
+    const from = stored();
+    const wanted = from + Math.max(1, Math.round(perKill * (0.3 + 0.6 * random.uniform())));
+    await eventually(`progress to ${wanted} events`, () => stored() >= Math.min(wanted, count), 90_000);
+    await sleep(random.int(250));
+    if (stored() >= count) break;
+    await ingest.kill();
+    note(`kill ${done + 1} of ${kills} at ${stored()} events`);
+    await ingest.start();
+  }
+  await load.done;
+  note(`${load.sent()} events in the log`);
+  const judge = createJudge();
+  const comparison = await concludeStream(context, build, {
+    ...{ stream, truth, processes: [ingest], sampler, judge },
+  });
+  const wallMs = performance.now() - startedAtMs;
+  judge.equal('kills while there was work', done, kills);
+  if (kills <= KILLS) judge.atMost('seconds in all', Math.round(wallMs / 1_000), LONGEST_MS / 1_000);
+  return {
+    measures: { kills: done, ...comparisonMeasures(comparison) },
+    failures: judge.failures,
+  };
+}
