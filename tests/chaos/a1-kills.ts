@@ -56,7 +56,11 @@ export async function killIngest(
   for (; done < kills; done++) {
     const from = stored();
     const wanted = from + Math.max(1, Math.round(perKill * (0.3 + 0.6 * random.uniform())));
-    await eventually(`progress to ${wanted} events`, () => stored() >= Math.min(wanted, count), 90_000);
+    await eventually(
+      `progress to ${wanted} events`,
+      () => stored() >= Math.min(wanted, count),
+      90_000,
+    );
     await sleep(random.int(250));
     if (stored() >= count) break;
     await ingest.kill();
@@ -71,7 +75,8 @@ export async function killIngest(
   });
   const wallMs = performance.now() - startedAtMs;
   judge.equal('kills while there was work', done, kills);
-  if (kills <= KILLS) judge.atMost('seconds in all', Math.round(wallMs / 1_000), LONGEST_MS / 1_000);
+  if (kills <= KILLS)
+    judge.atMost('seconds in all', Math.round(wallMs / 1_000), LONGEST_MS / 1_000);
   return {
     measures: { kills: done, ...comparisonMeasures(comparison) },
     failures: judge.failures,

@@ -12,12 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createRandom } from '@nestrec/random';
 import { repositoryRoot } from '../helpers/started-process.js';
-import {
-  createContext,
-  type Build,
-  type ChaosOptions,
-  type Verdict,
-} from './harness/context.js';
+import { createContext, type Build, type ChaosOptions, type Verdict } from './harness/context.js';
 import { startGround, type Ground } from './harness/ground.js';
 import { RUNS, type ChaosRun } from './runs.js';
 

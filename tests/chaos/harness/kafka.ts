@@ -116,19 +116,23 @@ export async function readTopic(brokers: string, topic: string): Promise<ReadRec
 export interface Load {
   /** Records that the broker has acknowledged. */
   sent(): number;
-  /** Resolves when all are acknowledged. */
+  /** Resolves when all that were sent are acknowledged. */
   readonly done: Promise<void>;
 }
 
 const TICK_MS = 20;
 const MOST_PER_REQUEST = 2_000;
 
-/** Sends records in order, at a pace; every one is acknowledged by the broker once (idempotent producer). */
+/**
+ * Sends records in order, at a pace, until all are sent or it is stopped; every one is acknowledged by the
+ * broker once (idempotent producer).
+ */
 export function startLoad(
   brokers: string,
   topic: string,
   records: readonly WireRecord[],
   perSecond: number,
+  stop?: AbortSignal,
 ): Load {
   let sent = 0;
   const run = async () => {
@@ -136,7 +140,7 @@ export function startLoad(
     await producer.connect();
     const startedAtMs = performance.now();
     try {
-      while (sent < records.length) {
+      while (sent < records.length && stop?.aborted !== true) {
         const elapsedMs = performance.now() - startedAtMs;
         const due = Math.min(records.length, Math.floor((elapsedMs / 1_000) * perSecond));
         const until = Math.min(due, sent + MOST_PER_REQUEST);

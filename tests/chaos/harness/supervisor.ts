@@ -85,7 +85,9 @@ export function supervise(spec: ProcessSpec, note: (text: string) => void): Supe
     ]);
     if (code !== 'late') return code;
     one.kill('SIGKILL');
-    throw new Error(`${spec.name} did not end within ${STOP_TIMEOUT_MS} ms:\n${tail(one.output())}`);
+    throw new Error(
+      `${spec.name} did not end within ${STOP_TIMEOUT_MS} ms:\n${tail(one.output())}`,
+    );
   };
 
   return {

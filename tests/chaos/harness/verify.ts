@@ -83,7 +83,8 @@ async function compareEventsTable(db: Database, truth: readonly Truth[]) {
 async function compareStates(db: Database, model: PublishedModel, truth: readonly Truth[]) {
   const histories = byUser(truth);
   const rows = new Map<string, UserState>();
-  for await (const batch of streamUserStates(db)) for (const row of batch) rows.set(row.userId, row);
+  for await (const batch of streamUserStates(db))
+    for (const row of batch) rows.set(row.userId, row);
   const wrong = new Map<string, string>();
   let worstError = 0;
   let lost = 0;
