@@ -86,6 +86,14 @@ CREATE TABLE items (
   CONSTRAINT items_pkey PRIMARY KEY (item_id)
 );
 
+CREATE TABLE log_topics (
+  topic text NOT NULL,
+  partitions integer NOT NULL,
+  pinned_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT log_topics_partitions_check CHECK ((partitions >= 1)),
+  CONSTRAINT log_topics_pkey PRIMARY KEY (topic)
+);
+
 CREATE TABLE model_versions (
   version text NOT NULL,
   status text NOT NULL,

@@ -63,7 +63,7 @@ describeDatabases('the embedded log', (database) => {
     await database().execute(`CREATE TABLE saved AS TABLE event_log`);
     await database().execute(sql);
     const subscription = await log.subscribe({
-      positions: async () => new Map([[0, at]]),
+      positions: async () => new Map([[0, { nextOffset: at, fingerprint: null }]]),
       handler: async (batch) => void applied.push(...batch.records.map((r) => r.offset)),
       maxRecords: 10,
     });

@@ -1,8 +1,15 @@
 /**
- * What every event log promises. A further implementation (Kafka) is one more entry of LOGS; nothing below
+ * What every event log promises. A further implementation is one more entry of LOGS; nothing below
  * assumes one partition, offsets without holes, or a database.
  */
-import { openEmbeddedLog, type EventLog, type LogRecord } from '@nestrec/event-log';
+import {
+  fingerprintOf,
+  openEmbeddedLog,
+  openKafkaLog,
+  type EventLog,
+  type LogRecord,
+  type ReaderPosition,
+} from '@nestrec/event-log';
 import { EventLogUnavailable } from '@nestrec/errors';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -11,6 +18,8 @@ import {
   postgresMissing,
   type TestDatabase,
 } from '../helpers/databases.js';
+import { kafkaMissing, testBrokers } from '../helpers/brokers.js';
+import { kafkaTestConfig } from '../helpers/kafka-log.js';
 import { waitFor } from '../helpers/wait-for.js';
 
 interface Broker {
@@ -36,6 +45,15 @@ const embedded = async ({ db, dispose }: TestDatabase): Promise<Broker> => ({
   dispose,
 });
 
+const kafka = async (): Promise<Broker> => ({
+  newTopic: async () => {
+    const config = kafkaTestConfig(testBrokers());
+    // Two cores shared with other tests: creating a topic may take longer than a client would wait.
+    return () => openKafkaLog({ config, retryMs: RETRY_MS, appendTimeoutMs: 20_000 });
+  },
+  dispose: () => Promise.resolve(),
+});
+
 const LOGS: LogEntry[] = [
   {
     name: 'embedded log on PGlite',
@@ -47,14 +65,15 @@ const LOGS: LogEntry[] = [
     missing: postgresMissing(),
     start: async () => embedded(await openTestPostgres()),
   },
+  { name: 'Kafka', missing: kafkaMissing(), start: kafka },
 ];
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (record: LogRecord) => new TextDecoder().decode(record.value);
+const text = (record: LogRecord) => new TextDecoder().decode(record.value!);
 
 /** Applies batches to memory as ingest applies them to the database: effects and positions together. */
 function createApplier() {
-  const positions = new Map<number, bigint>();
+  const positions = new Map<number, ReaderPosition>();
   const applied: { partition: number; record: LogRecord }[] = [];
   return {
     applied,
@@ -62,7 +81,9 @@ function createApplier() {
     positions: async () => new Map(positions),
     apply: (batch: { partition: number; records: readonly LogRecord[] }) => {
       for (const record of batch.records) applied.push({ partition: batch.partition, record });
-      positions.set(batch.partition, batch.records.at(-1)!.offset + 1n);
+      const last = batch.records.at(-1)!;
+      const fingerprint = fingerprintOf(last);
+      positions.set(batch.partition, { nextOffset: last.offset + 1n, fingerprint });
     },
   };
 }
@@ -158,7 +179,7 @@ for (const entry of LOGS) {
       const applier = createApplier();
       const { partition, offset } = places[2]!;
       await log.subscribe({
-        positions: async () => new Map([[partition, offset]]),
+        positions: async () => new Map([[partition, { nextOffset: offset, fingerprint: null }]]),
         handler: async (batch) => applier.apply(batch),
         maxRecords: 10,
       });

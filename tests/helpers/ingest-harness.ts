@@ -74,7 +74,7 @@ export const publish = (db: Database, version: string, before: string | null) =>
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
   await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads CASCADE`);
+    model_versions, event_log, event_log_heads, log_topics CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );
@@ -112,10 +112,16 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     append: () => Promise.reject(new Error('not used')),
     subscribe: (options) => {
       handlers.push(options);
-      const running = { state: 'running', lastPollAtMs: 0, lastError: null, failures: 0 } as const;
+      const running = {
+        state: 'running',
+        lastPollAtMs: null,
+        lastError: null,
+        failures: 0,
+        crashes: 0,
+      } as const;
       return Promise.resolve({ status: () => running, stop: () => Promise.resolve() });
     },
-    offsets: () => Promise.resolve(new Map()),
+    offsets: () => Promise.resolve(new Map([[0, { low: 0n, next: 0n }]])),
     close: () => Promise.resolve(),
   };
   const loaded: string[] = [];
@@ -130,7 +136,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   const ingest = createIngest({ db, log, clock, logger: silentLogger(), metrics, loadModel });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
-  let next = (await positions()).get(0) ?? 0n;
+  let next = (await positions([0])).get(0)?.nextOffset ?? 0n;
   const deliverAt = (first: bigint, records: { key: string; value: Uint8Array }[]) => {
     const batch: LogBatch = {
       partition: 0,

@@ -20,7 +20,7 @@ export interface SecureClient {
   readonly ca: string | null;
   /** The same as a file; gone with the server. */
   readonly caPath: string | null;
-  /** Credentials that are let in; null without SASL. */
+  /** Credentials that are let in; null without SASL. Give kafkajs a copy: it remembers things in it. */
   readonly sasl: {
     readonly mechanism: SaslMechanism;
     readonly username: string;

@@ -57,7 +57,12 @@ const HEAP = ['-Xmx512m', '-XX:+UseSerialGC'];
 
 type Properties = Record<string, string>;
 
-const serverProperties = (port: number, controllerPort: number, data: string): Properties => ({
+/** Of one broker that is its own controller. */
+export const serverProperties = (
+  port: number,
+  controllerPort: number,
+  data: string,
+): Properties => ({
   'process.roles': 'broker,controller',
   'node.id': '1',
   'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
@@ -108,8 +113,8 @@ function clusterId(): string {
 const tail = async (path: string) =>
   (await readFile(path, 'utf8').catch(() => '')).trim().slice(-800);
 
-/** Resolves once the broker has an unfenced broker and a controller to name. */
-async function answersMetadata(brokers: string): Promise<boolean> {
+/** Whether the broker answers, and names itself and a controller. */
+export async function answersMetadata(brokers: string): Promise<boolean> {
   const admin = new Kafka({
     brokers: [brokers],
     logLevel: logLevel.NOTHING,

@@ -36,10 +36,8 @@ async function startContainer(): Promise<PostgresSource> {
   };
 }
 
-/** Finds or starts a server. The first failure of each way is part of the reason. */
-export async function findPostgres(): Promise<PostgresSource> {
-  const given = process.env['TEST_DATABASE_URL'];
-  if (given) return { url: given, origin: 'TEST_DATABASE_URL', stop: async () => {} };
+/** Starts a server from the cache or by Docker. The first failure of each way is part of the reason. */
+export async function ownPostgres(): Promise<PostgresSource> {
   await endLeftovers(runRecords);
   const failures: string[] = [];
   try {
@@ -56,4 +54,11 @@ export async function findPostgres(): Promise<PostgresSource> {
     }
   }
   return { url: null, reason: `no PostgreSQL (${failures.join('; ').slice(0, 300)}); ${CURE}` };
+}
+
+/** Finds or starts a server. */
+export async function findPostgres(): Promise<PostgresSource> {
+  const given = process.env['TEST_DATABASE_URL'];
+  if (given) return { url: given, origin: 'TEST_DATABASE_URL', stop: async () => {} };
+  return ownPostgres();
 }

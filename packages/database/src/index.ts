@@ -9,3 +9,4 @@ export { sqlState } from './errors.js';
 export { json } from './values.js';
 export { float32Bytes, float32FromBytes, parseVector, vectorText } from './vectors.js';
 export { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
+export { databaseSettings, type DatabaseConfig } from './settings.js';

@@ -287,6 +287,11 @@ export const InvalidState = defineError('invalid_state', {
   exitCode: 70,
   publicMessage: 'The stored state of a user is refused.',
 });
+export const EventLogUnsuitable = defineError('event_log_unsuitable', {
+  status: 500,
+  exitCode: 78,
+  publicMessage: 'The event log must not be used as it is.',
+});
 export const EventLogGap = defineError('event_log_gap', {
   status: 500,
   exitCode: 70,

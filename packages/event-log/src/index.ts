@@ -5,9 +5,14 @@ export type {
   LogRecord,
   NewRecord,
   OffsetRange,
+  ReaderPosition,
   RecordPlace,
   SubscribeOptions,
   Subscription,
   SubscriptionStatus,
 } from './types.js';
 export { DEFAULT_TOPIC, openEmbeddedLog, type EmbeddedLogOptions } from './embedded-log.js';
+export { fingerprintOf } from './fingerprint.js';
+export { openKafkaLog, type KafkaLogOptions } from './kafka/kafka-log.js';
+export { kafkaSettings, type KafkaConfig } from './kafka/settings.js';
+export { openEventLog, type OpenedEventLog } from './open-event-log.js';

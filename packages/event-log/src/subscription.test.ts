@@ -36,7 +36,7 @@ describe('a subscription', () => {
       {
         positions: async () => {
           asked++;
-          return new Map([[0, 3n]]);
+          return new Map([[0, { nextOffset: 3n, fingerprint: null }]]);
         },
         handler: async ({ records }) => {
           applied.push(...records.map((r) => Number(r.offset)));

@@ -4,9 +4,10 @@
  * reported until somebody cures it.
  */
 import { EventLogGap } from '@nestrec/errors';
+import { fingerprintOf, fingerprintOffset } from './fingerprint.js';
 import type { Logger } from '@nestrec/runtime';
 import type { Signal } from './signal.js';
-import type { LogRecord, SubscribeOptions, SubscriptionStatus } from './types.js';
+import type { LogRecord, ReaderPosition, SubscribeOptions, SubscriptionStatus } from './types.js';
 
 /** A partition without holes between offsets. */
 export interface PartitionReader {
@@ -30,7 +31,7 @@ export interface RunningSubscription {
 }
 
 /** Failures are logged at 1, 2, 4, 8, ... in a row, so that an outage does not fill the disk. */
-const isPowerOfTwo = (n: number) => (n & (n - 1)) === 0;
+export const isPowerOfTwo = (n: number) => (n & (n - 1)) === 0;
 
 export function runSubscription(
   reader: PartitionReader,
@@ -43,13 +44,14 @@ export function runSubscription(
     lastPollAtMs: null,
     lastError: null,
     failures: 0,
+    crashes: 0,
   };
   /** Null: ask for it. */
   let position: bigint | null = null;
 
   /** One look at the log; waits when there is nothing new. */
   const step = async () => {
-    position ??= (await request.positions()).get(reader.partition) ?? 0n;
+    position ??= await open(reader, request);
     signal.clear();
     const next = await reader.next();
     status = { ...status, lastPollAtMs: Date.now() };
@@ -65,7 +67,9 @@ export function runSubscription(
       position = records.at(-1)!.offset + 1n;
     }
     const idle = next <= position;
-    status = { state: 'running', lastPollAtMs: Date.now(), lastError: null, failures: 0 };
+    status = {
+      ...{ state: 'running', lastPollAtMs: Date.now(), lastError: null, failures: 0, crashes: 0 },
+    };
     if (idle) await signal.wait(settings.pollIntervalMs);
   };
 
@@ -92,6 +96,36 @@ export function runSubscription(
     status = { ...status, state: 'stopped' };
   };
   return { status: () => status, ended: loop() };
+}
+
+/** The position to read from, after a look at whether the log is still the one that was read. */
+async function open(reader: PartitionReader, request: SubscribeOptions): Promise<bigint> {
+  const { partition } = reader;
+  const stored = (await request.positions([partition])).get(partition);
+  if (stored === undefined) return 0n;
+  await assertSameLog(reader, stored);
+  return stored.nextOffset;
+}
+
+async function assertSameLog(
+  reader: PartitionReader,
+  { nextOffset, fingerprint }: ReaderPosition,
+): Promise<void> {
+  const offset = fingerprintOffset(fingerprint);
+  if (offset === null || offset >= nextOffset) return;
+  const [record] = await reader.read(offset, 1);
+  // Trimmed, or its bytes erased: nothing to compare with. What follows it is held to the position.
+  if (record?.offset !== offset || record.value?.length === 0) return;
+  if (fingerprintOf(record) !== fingerprint) throw replaced(reader.partition, offset);
+}
+
+/** The record at `offset` is not the one that was applied. */
+export function replaced(partition: number, offset: bigint): Error {
+  return new EventLogGap({
+    detail:
+      `partition ${partition}: record ${offset} is not the one that was applied: the log was deleted and ` +
+      'made anew; to read it from its start, stop ingest and delete its rows in consumer_positions',
+  });
 }
 
 function gap(partition: number, position: bigint, found: string): Error {

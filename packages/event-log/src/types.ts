@@ -38,12 +38,22 @@ export interface LogBatch {
   readonly records: readonly LogRecord[];
 }
 
+/** How far a reader has come in a partition. */
+export interface ReaderPosition {
+  /** The first offset not yet applied. */
+  readonly nextOffset: bigint;
+  /** `fingerprintOf` the last applied record; null where unknown. */
+  readonly fingerprint: string | null;
+}
+
 export interface SubscribeOptions {
   /**
-   * The first offset not yet applied, by partition (absent = 0). Asked at the start and after every
-   * failure, so that it can be read from where the effects are stored.
+   * The stored positions by partition (absent: nothing applied yet). Asked at the start, after every failure
+   * and, with several consumers, after every assignment, so that they can be read from where the
+   * effects are stored. Given all partitions of the topic, so that it can refuse a changed number by
+   * throwing.
    */
-  readonly positions: () => Promise<Map<number, bigint>>;
+  readonly positions: (partitions: readonly number[]) => Promise<Map<number, ReaderPosition>>;
   /**
    * Applies one batch; batches of a partition come one after another. When it rejects, the batch comes
    * again after a pause that grows up to a cap, for as long as it takes: what can never be applied has to
@@ -55,13 +65,16 @@ export interface SubscribeOptions {
 }
 
 export interface SubscriptionStatus {
-  readonly state: 'running' | 'retrying' | 'stopped';
+  /** `starting`: it has not heard yet what it may read. */
+  readonly state: 'starting' | 'running' | 'retrying' | 'stopped';
   /** Last time that the log answered, epoch ms; null before the first. */
   readonly lastPollAtMs: number | null;
   /** Why it is retrying; null while it runs. */
   readonly lastError: unknown;
   /** Failures since the last success. */
   readonly failures: number;
+  /** How often the client of the broker had to be made anew since the start; 0 for the embedded log. */
+  readonly crashes: number;
 }
 
 export interface Subscription {
@@ -80,8 +93,8 @@ export interface OffsetRange {
 export interface EventLog {
   readonly topic: string;
   /**
-   * Appends records; resolves when they are durable, with their places in the order given. All or
-   * none are appended; after an error it is unknown which, so records carry ids of their own.
+   * Appends records; resolves when all are durable, with their places in the order given. After an error
+   * any of them may be in the log or still come into it, so records carry ids of their own.
    * @throws DatabaseUnavailable or EventLogUnavailable (retryable)
    */
   append(records: readonly NewRecord[]): Promise<RecordPlace[]>;

@@ -1,4 +1,4 @@
-/** Configuration, logging, metrics, clock, shutdown, atomic files. */
+/** Configuration, logging, metrics, clock, readiness, shutdown, atomic files. */
 export {
   booleanSetting,
   choiceSetting,
@@ -32,3 +32,10 @@ export {
 export { manualClock, systemClock, type Clock, type ManualClock } from './clock.js';
 export { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './atomic-files.js';
 export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';
+export {
+  createReadiness,
+  createReadinessGate,
+  type ReadinessCheck,
+  type ReadinessGate,
+  type Verdict,
+} from './readiness.js';

@@ -23,7 +23,14 @@ export {
   upsertUserStates,
   type UserState,
 } from './user-states.js';
-export { getPositions, lockPosition, savePosition, type Position } from './positions.js';
+export {
+  getNextOffsets,
+  getPositions,
+  lockPosition,
+  pinPartitions,
+  savePosition,
+  type Position,
+} from './positions.js';
 export {
   countRejectsByReason,
   insertRejects,

@@ -34,6 +34,12 @@ export async function getPositions(db: Queryable, topic: string): Promise<Map<nu
   return new Map(rows.map((row) => [row.partition, toPosition(topic, row)]));
 }
 
+/** The first offset of each partition that is not applied yet. */
+export async function getNextOffsets(db: Queryable, topic: string): Promise<Map<number, bigint>> {
+  const positions = await getPositions(db, topic);
+  return new Map([...positions].map(([partition, { nextOffset }]) => [partition, nextOffset]));
+}
+
 /** Locks a partition's position until the transaction ends, making it (at offset 0) where absent. */
 export async function lockPosition(
   tx: Queryable,
@@ -61,4 +67,21 @@ export async function savePosition(tx: Queryable, position: Position): Promise<v
        next_offset = excluded.next_offset, fingerprint = excluded.fingerprint, updated_at = now()`,
     [position.topic, position.partition, position.nextOffset, position.fingerprint],
   );
+}
+
+/** How many partitions the topic had when it was first read: now, where `partitions` is the first heard of. */
+export async function pinPartitions(
+  db: Queryable,
+  topic: string,
+  partitions: number,
+): Promise<number> {
+  await db.query(
+    'INSERT INTO log_topics (topic, partitions) VALUES ($1, $2) ON CONFLICT (topic) DO NOTHING',
+    [topic, partitions],
+  );
+  const { rows } = await db.query<{ partitions: number }>(
+    'SELECT partitions FROM log_topics WHERE topic = $1',
+    [topic],
+  );
+  return rows[0]!.partitions;
 }

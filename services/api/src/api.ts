@@ -4,6 +4,7 @@
  */
 import type { Server } from 'node:http';
 import { MethodNotAllowed, RouteNotFound } from '@nestrec/errors';
+import { createReadiness, createReadinessGate } from '@nestrec/runtime';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import type { ApiDeps } from './deps.js';
 import { createAccessLog, createUserHash } from './http/access-log.js';
@@ -12,7 +13,6 @@ import { createErrorLog, type ErrorLog } from './http/error-log.js';
 import { NO_ROUTE, type ApiLocals } from './http/locals.js';
 import { createRouteHandler, type Pipeline } from './http/pipeline.js';
 import { toNestrecError } from './http/problem.js';
-import { createReadiness, createReadinessGate } from './http/readiness.js';
 import { guardRequest } from './http/request-guards.js';
 import { requestIdOf } from './http/request-id.js';
 import { securityHeaders } from './http/security-headers.js';

@@ -1,4 +1,6 @@
 /** Settings of the API as a process of its own (`main.ts`). */
+import { databaseSettings } from '@nestrec/database';
+import { kafkaSettings } from '@nestrec/event-log';
 import {
   booleanSetting,
   choiceSetting,
@@ -10,14 +12,12 @@ import {
 } from '@nestrec/runtime';
 
 export const apiConfig = {
-  databaseUrl: textSetting({
-    env: 'DATABASE_URL',
-    default: null,
-    secret: true,
-    want: 'postgres://user:password@host:port/database',
-    pattern: /^postgres(ql)?:\/\/\S+$/,
+  ...databaseSettings,
+  databaseUrl: {
+    ...databaseSettings.databaseUrl,
     description: 'PostgreSQL with pgvector; the API as a process of its own needs it',
-  }),
+  },
+  ...kafkaSettings,
   host: textSetting({
     env: 'HOST',
     default: '127.0.0.1',
@@ -48,12 +48,6 @@ export const apiConfig = {
     default: false,
     description:
       'Serve /metrics, /openapi.json and /docs without a key to any address, not only to this machine',
-  }),
-  allowUnsafeDurability: booleanSetting({
-    env: 'NESTREC_ALLOW_UNSAFE_DURABILITY',
-    default: false,
-    description:
-      'Accept a PostgreSQL with fsync=off or synchronous_commit=off, which loses acknowledged events in a crash',
   }),
   drainDelayMs: durationSetting({
     env: 'NESTREC_DRAIN_DELAY',

@@ -3,9 +3,14 @@
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
 import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
-import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import type {
+  Clock,
+  Logger,
+  MetricsRegistry,
+  ReadinessCheck,
+  ReadinessGate,
+} from '@nestrec/runtime';
 import type { ApiKey, KeyLookup, NewApiKey } from '@nestrec/storage';
-import type { ReadinessGate } from './http/readiness.js';
 import type { ApiSettings } from './settings.js';
 
 /** API keys, as `@nestrec/storage` keeps them: the key itself is never stored. */
@@ -90,9 +95,6 @@ export type WaitForEvents = (
   positions: readonly LogPosition[],
   timeoutMs: number,
 ) => Promise<boolean>;
-
-/** Resolves where all is well; throws, with a message fit for operators, where it is not. */
-export type ReadinessCheck = () => Promise<void>;
 
 export interface ApiDeps {
   readonly keys: KeyStore;

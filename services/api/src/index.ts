@@ -9,14 +9,12 @@ export type {
   ModelStore,
   Publisher,
   Ranking,
-  ReadinessCheck,
   Recommender,
   StoredModel,
   TierStore,
   WaitForEvents,
 } from './deps.js';
 export { createEventWaiter } from './events/wait-for-events.js';
-export { createReadinessGate, type ReadinessGate } from './http/readiness.js';
 export { assertListenable } from './http/server.js';
 export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
 export { routes } from './routes/index.js';

@@ -4,7 +4,7 @@
  */
 import { migrate, openPostgres, type Database } from '@nestrec/database';
 import { InvalidConfig } from '@nestrec/errors';
-import { openEmbeddedLog } from '@nestrec/event-log';
+import { openEventLog } from '@nestrec/event-log';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
@@ -13,7 +13,7 @@ import {
 import { loadArtifact } from '@nestrec/registry';
 import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
-import { ensureDefaultTiers, getPositions } from '@nestrec/storage';
+import { ensureDefaultTiers, getNextOffsets } from '@nestrec/storage';
 import { createApi } from './api.js';
 import type { ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
@@ -52,12 +52,12 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
   try {
     await migrate(db);
     await ensureDefaultTiers(db);
-    const log = openEmbeddedLog(db, { logger });
+    const log = openEventLog({ config, db, logger });
     close.unshift(() => log.close());
     const api = createApi({
       ...composeDeps(db, logger, createMetrics({ processMetrics: true })),
-      log,
-      waitForEvents: createEventWaiter(() => nextOffsets(db, log.topic)),
+      log: log.events,
+      waitForEvents: createEventWaiter(() => getNextOffsets(db, log.events.topic)),
       settings: {
         openOperations: config.openOperations,
         logHashKey: config.logHashKey,
@@ -112,9 +112,4 @@ export function composeDeps(
     logger,
     metrics,
   };
-}
-
-async function nextOffsets(db: Database, topic: string): Promise<Map<number, bigint>> {
-  const positions = await getPositions(db, topic);
-  return new Map([...positions].map(([partition, { nextOffset }]) => [partition, nextOffset]));
 }

@@ -1,12 +1,12 @@
 /**
- * The all-in-one process: api and ingest over one database and the embedded event log. It only composes;
+ * The all-in-one process: api and ingest over one database and one event log. It only composes;
  * every part stands in its own service or package.
  */
-import { composeDeps, createApi, createReadinessGate } from '@nestrec/api';
-import { openEmbeddedLog } from '@nestrec/event-log';
-import { createIngest } from '@nestrec/ingest';
-import { createMetrics, systemClock } from '@nestrec/runtime';
-import { ensureDefaultTiers, listApiKeys, revokeApiKey } from '@nestrec/storage';
+import { composeDeps, createApi, createEventWaiter, type WaitForEvents } from '@nestrec/api';
+import { openEventLog } from '@nestrec/event-log';
+import { createIngest, type Ingest } from '@nestrec/ingest';
+import { createMetrics, createReadinessGate, systemClock } from '@nestrec/runtime';
+import { ensureDefaultTiers, getNextOffsets, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -27,14 +27,14 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   const { db, config, logger } = platform;
   const metrics = createMetrics({ processMetrics: true });
   await ensureDefaultTiers(db);
-  const log = openEmbeddedLog(db, { logger });
-  const ingest = createIngest({ db, log, clock: systemClock, logger, metrics });
+  const log = openEventLog({ config, db, logger });
+  const ingest = createIngest({ db, log: log.events, clock: systemClock, logger, metrics });
   const gate = createReadinessGate('starting');
   const deps = composeDeps(db, logger, metrics, ingest.forgetItem);
   const api = createApi({
     ...deps,
-    log,
-    waitForEvents: ingest.waitFor,
+    log: log.events,
+    waitForEvents: waiterOf(platform, ingest, log.events.topic),
     checks: { ...deps.checks, ingest: ingest.check },
     gate,
     settings: {
@@ -56,6 +56,12 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     await stop();
     throw error;
   }
+}
+
+/** With Kafka other processes may apply what this one was asked to wait for. */
+function waiterOf({ db, config }: Platform, ingest: Ingest, topic: string): WaitForEvents {
+  if (config.kafkaBrokers === null) return ingest.waitFor;
+  return createEventWaiter(() => getNextOffsets(db, topic));
 }
 
 const COMMAND_LINE_CLIENT = 'nestrec-cli';

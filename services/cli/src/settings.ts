@@ -1,5 +1,6 @@
 /** Settings of the command line and the all-in-one process; `.env.example` is made from them. */
 import { apiConfig } from '@nestrec/api';
+import { databaseSettings } from '@nestrec/database';
 import { EVENTS_IN_MEMORY } from '@nestrec/dataset';
 import {
   choiceSetting,
@@ -18,10 +19,7 @@ export const cliSettings = {
     description: 'Where the embedded database, the models and the rejects lie',
   }),
   ...apiConfig,
-  databaseUrl: {
-    ...apiConfig.databaseUrl,
-    description: 'PostgreSQL with pgvector instead of the embedded database',
-  },
+  databaseUrl: databaseSettings.databaseUrl,
   backend: choiceSetting({
     env: 'NESTREC_BACKEND',
     choices: BACKENDS,

@@ -2,11 +2,10 @@
  * Applies one batch of the event log: interactions, states, rejects and the position in one transaction,
  * so that a crash at any moment leaves all of them or none (reliability.md section 0.1).
  */
-import { createHash } from 'node:crypto';
 import type { LogEvent } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
-import { EventLogGap, InternalError } from '@nestrec/errors';
-import type { LogBatch, LogRecord } from '@nestrec/event-log';
+import { EventLogGap } from '@nestrec/errors';
+import { fingerprintOf, type LogBatch, type LogRecord } from '@nestrec/event-log';
 import type { Clock } from '@nestrec/runtime';
 import {
   deleteUserStates,
@@ -80,7 +79,6 @@ async function applyWithin(
   const { topic } = context;
   const position = await lockPosition(tx, topic, batch.partition);
   assertReaches(batch, position.nextOffset);
-  assertSameLog(batch, position);
   const fresh = batch.records.filter((record) => record.offset >= position.nextOffset);
   const skipped = batch.records.length - fresh.length;
   const last = fresh.at(-1);
@@ -172,28 +170,4 @@ function assertReaches(batch: LogBatch, nextOffset: bigint): void {
       `partition ${batch.partition}: wanted records from offset ${nextOffset}, got them from ` +
       `${batch.from}; the stored position went back, and is read anew`,
   });
-}
-
-/** Stops where the record before the position is not the one that was applied: the log was replaced. */
-function assertSameLog(
-  batch: LogBatch,
-  position: { readonly nextOffset: bigint; readonly fingerprint: string | null },
-): void {
-  const previous = batch.records.find((record) => record.offset === position.nextOffset - 1n);
-  if (previous === undefined || position.fingerprint === null) return;
-  if (fingerprintOf(previous) !== position.fingerprint) {
-    throw new InternalError({
-      detail:
-        `record ${previous.offset} of partition ${batch.partition} is not the one that was applied: ` +
-        'the log was deleted and made anew; delete its row in consumer_positions to read it from the start',
-    });
-  }
-}
-
-function fingerprintOf(record: LogRecord): string {
-  const hash = createHash('sha256')
-    .update(record.key ?? '')
-    .update('\0')
-    .update(record.value ?? '');
-  return hash.digest('hex').slice(0, 32);
 }

@@ -10,6 +10,8 @@ export interface IngestMetrics {
   /** A batch failed by a fault that time cures, and will be tried again. */
   batchRetried(code: string): void;
   lag(partition: number, events: number): void;
+  /** How often the client of the log was made anew since the start. */
+  consumerCrashes(total: number): void;
 }
 
 export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
@@ -43,6 +45,12 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
     'Events in the log that have not been applied.',
     ['partition'],
   );
+  const crashes = metrics.counter(
+    'rec_consumer_crashes_total',
+    'Times that the client of the event log was lost and made anew.',
+    ['restart'],
+  );
+  let crashesSeen = 0;
   const latency = metrics.histogram(
     'rec_event_to_state_seconds',
     'From the append of an event to the commit of its effects.',
@@ -62,6 +70,10 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
       }
     },
     batchRetried: (code) => retries.inc({ code }),
+    consumerCrashes: (total) => {
+      crashes.inc({ restart: 'true' }, total - crashesSeen);
+      crashesSeen = total;
+    },
     lag: (partition, events) => lag.set({ partition: String(partition) }, events),
   };
 }

@@ -6,10 +6,16 @@
  * they never set a record aside.
  */
 import type { Database } from '@nestrec/database';
-import { EventLogUnavailable, InvalidParameter, isError, NestrecError } from '@nestrec/errors';
-import type { EventLog, LogBatch, Subscription } from '@nestrec/event-log';
+import {
+  EventLogUnavailable,
+  EventLogUnsuitable,
+  InvalidParameter,
+  isError,
+  NestrecError,
+} from '@nestrec/errors';
+import type { EventLog, LogBatch, Subscription, SubscriptionStatus } from '@nestrec/event-log';
 import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
-import { createItemVectorCache, getPositions } from '@nestrec/storage';
+import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
@@ -24,6 +30,9 @@ export interface IngestSettings {
 
 export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
 
+/** Since the log last answered; readiness says no beyond it (reliability.md section 5). */
+const MOST_SILENCE_MS = 10_000;
+
 export interface IngestDeps {
   readonly db: Database;
   readonly log: EventLog;
@@ -36,7 +45,10 @@ export interface IngestDeps {
 }
 
 export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
-  /** Begins to apply events, from the database's position. */
+  /**
+   * Begins to apply events, from the database's position. A log that cannot be reached is waited for.
+   * @throws EventLogUnsuitable where the topic has another number of partitions than when it was first read
+   */
   start(): Promise<void>;
   /** Ends at a batch border; the batch that runs is committed or rolled back whole. Safe twice. */
   stop(): Promise<void>;
@@ -58,12 +70,13 @@ export function createIngest(deps: IngestDeps): Ingest {
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
-  const positions = async () => {
+  const positions = async (partitions: readonly number[]) => {
+    await assertPartitions(db, log.topic, partitions.length);
     const stored = await getPositions(db, log.topic);
     for (const { partition, nextOffset } of stored.values()) {
       progress.advance(partition, nextOffset);
     }
-    return new Map([...stored].map(([partition, p]) => [partition, p.nextOffset]));
+    return stored;
   };
 
   const committed = (partition: number, outcome: BatchOutcome) => {
@@ -89,10 +102,13 @@ export function createIngest(deps: IngestDeps): Ingest {
     }
   };
 
-  const measureLag = async () => {
+  const measure = async () => {
+    metrics.consumerCrashes(subscription?.status().crashes ?? 0);
+    // From the database: other processes apply other partitions.
+    const stored = await getPositions(db, log.topic);
     for (const [partition, { next }] of await log.offsets()) {
-      const applied = progress.appliedUpTo().get(partition) ?? 0n;
-      metrics.lag(partition, Number(next - applied));
+      const applied = stored.get(partition)?.nextOffset ?? 0n;
+      metrics.lag(partition, Number(next > applied ? next - applied : 0n));
     }
   };
 
@@ -102,10 +118,10 @@ export function createIngest(deps: IngestDeps): Ingest {
     forgetItem: vectors.forget,
     start: async () => {
       if (subscription !== null) return;
-      await positions();
+      await refuseChangedTopic(db, log, logger);
       subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
       lagTimer = setInterval(() => {
-        measureLag().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
+        measure().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
       }, settings.lagIntervalMs);
       lagTimer.unref();
     },
@@ -116,7 +132,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     },
     check: () => {
       const status = subscription?.status();
-      if (status?.state === 'running') return Promise.resolve();
+      if (status?.state === 'running' && !isSilent(status)) return Promise.resolve();
       return Promise.reject(
         new EventLogUnavailable({
           detail: `events are not being applied: ${status?.state ?? 'not started'}`,
@@ -125,6 +141,32 @@ export function createIngest(deps: IngestDeps): Ingest {
       );
     },
   };
+}
+
+/** A log that has not answered for long is as good as one that is away. */
+const isSilent = ({ lastPollAtMs }: SubscriptionStatus) =>
+  lastPollAtMs !== null && Date.now() - lastPollAtMs > MOST_SILENCE_MS;
+
+/** Looks before anything is read, so that a process does not start on a topic that it would refuse. */
+async function refuseChangedTopic(db: Database, log: EventLog, logger: Logger): Promise<void> {
+  try {
+    await assertPartitions(db, log.topic, (await log.offsets()).size);
+  } catch (error) {
+    if (!isError(error, EventLogUnavailable)) throw error;
+    logger.warn({ err: error }, 'the event log cannot be reached yet; waiting for it');
+  }
+}
+
+async function assertPartitions(db: Database, topic: string, partitions: number): Promise<void> {
+  const pinned = await pinPartitions(db, topic, partitions);
+  if (pinned === partitions) return;
+  throw new EventLogUnsuitable({
+    detail:
+      `topic ${topic} has ${partitions} partitions, and had ${pinned} when it was first read. Users move to ` +
+      'other partitions with that, so their events could be applied out of order. Make a topic of ' +
+      `${pinned} partitions again, or let ingest apply all of the old topic, stop it, and go on with a ` +
+      'new topic of another name (KAFKA_TOPIC)',
+  });
 }
 
 /**

@@ -4,12 +4,12 @@
  */
 import type { Scope } from '@nestrec/contracts';
 import type { ErrorClass } from '@nestrec/errors';
+import type { ReadinessGate, Verdict } from '@nestrec/runtime';
 import type { ApiKey } from '@nestrec/storage';
 import type { z } from 'zod';
 import type { ApiDeps } from '../deps.js';
 import type { ApiSettings } from '../settings.js';
 import type { ApiMetrics } from './api-metrics.js';
-import type { ReadinessGate, Verdict } from './readiness.js';
 
 /** Who may call: anybody; a key with one of the scopes; or operators (see `operator-access.ts`). */
 export type Access =

@@ -1,7 +1,6 @@
-import { manualClock } from '@nestrec/runtime';
+import { createReadiness, createReadinessGate, manualClock } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
-import { createReadinessGate, createReadiness } from '../../http/readiness.js';
 
 describe('GET /readyz', () => {
   it('is 503 with the reason until the process opens the gate, then 200', async () => {

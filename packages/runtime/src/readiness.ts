@@ -2,8 +2,10 @@
  * Readiness: named checks with a time limit, each verdict kept for a moment, and a gate that the process
  * holds closed until it has done what it must do before the first request.
  */
-import type { Clock } from '@nestrec/runtime';
-import type { ReadinessCheck } from '../deps.js';
+import type { Clock } from './clock.js';
+
+/** Resolves where all is well; throws, with a message fit for operators, where it is not. */
+export type ReadinessCheck = () => Promise<void>;
 
 export interface ReadinessGate {
   /** Null when open; else why not. */

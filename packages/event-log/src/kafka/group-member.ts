@@ -1,0 +1,142 @@
+/**
+ * One life of a kafkajs consumer as a member of its group: from connecting until it is told to stop, crashes,
+ * or falls silent. What becomes of the partitions it is assigned is `readers.ts`' business.
+ */
+import type { Consumer, Kafka } from 'kafkajs';
+import type { Signal } from '../signal.js';
+import type { OffsetRange, SubscribeOptions } from '../types.js';
+import { withLimit } from './limit.js';
+import { createReaders, type ReaderEvents, type Readers } from './readers.js';
+
+export interface MemberOptions {
+  readonly kafka: Kafka;
+  readonly topic: string;
+  readonly group: string;
+  readonly sessionTimeoutMs: number;
+  /** Partitions applied at the same time. */
+  readonly concurrency: number;
+  readonly retryMs: { readonly first: number; readonly longest: number };
+  /** What the topic's partitions hold now. */
+  readonly offsets: () => Promise<Map<number, OffsetRange>>;
+}
+
+/** What the member reports; none of these throws. */
+export interface MemberEvents extends ReaderEvents {
+  /** The broker answered. */
+  polled(): void;
+  /** It has these partitions now, none of them open. */
+  joined(partitions: readonly number[]): void;
+}
+
+const MOST_WAIT_MS = 250;
+const SILENCE_MS = 60_000;
+const COMMIT_INTERVAL_MS = 5_000;
+const DISCONNECT_LIMIT_MS = 5_000;
+
+/** Runs until `signal` stops it, then resolves at a batch border; rejects when the consumer is lost. */
+export async function runGroupMember(
+  options: MemberOptions,
+  request: SubscribeOptions,
+  signal: Signal,
+  events: MemberEvents,
+): Promise<void> {
+  const { topic, sessionTimeoutMs } = options;
+  const heartbeatMs = Math.max(300, Math.min(3_000, sessionTimeoutMs / 6));
+  const consumer = options.kafka.consumer({
+    groupId: options.group,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: Math.max(sessionTimeoutMs, 20_000),
+    heartbeatInterval: heartbeatMs,
+    maxWaitTimeInMs: MOST_WAIT_MS,
+    maxBytesPerPartition: 1_048_576,
+    metadataMaxAge: 30_000,
+    allowAutoTopicCreation: false,
+  });
+  const readers = createReaders({
+    ...{ consumer, topic, request, heartbeatMs, events },
+    ...{ retryMs: options.retryMs, offsets: options.offsets, stopped: () => signal.stopped },
+  });
+  const life = watch(consumer, readers, topic, events);
+  const hint = setInterval(() => void commitHint(consumer, readers, topic), COMMIT_INTERVAL_MS);
+  try {
+    await Promise.race([life.lost, begin(consumer, readers, options)]);
+    await Promise.race([life.lost, stopOf(signal)]);
+    await commitHint(consumer, readers, topic);
+  } finally {
+    clearInterval(hint);
+    life.end();
+    // Waits for the batches that are being applied; a broker that is gone is not waited for.
+    await consumer.stop().catch(() => undefined);
+    readers.clear();
+    await withLimit(consumer.disconnect(), DISCONNECT_LIMIT_MS).catch(() => undefined);
+  }
+}
+
+async function begin(consumer: Consumer, readers: Readers, options: MemberOptions): Promise<void> {
+  await consumer.connect();
+  await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: options.concurrency,
+    eachBatch: readers.eachBatch,
+  });
+}
+
+const stopOf = async (signal: Signal) => {
+  while (!signal.stopped) await signal.pause(3_600_000);
+};
+
+/** Tells brokers' tools how far we are. Nothing of ours reads it, so it may fail. */
+async function commitHint(consumer: Consumer, readers: Readers, topic: string): Promise<void> {
+  const offsets = readers.positions().map(({ partition, nextOffset }) => {
+    return { topic, partition, offset: String(nextOffset) };
+  });
+  if (offsets.length === 0) return;
+  await withLimit(consumer.commitOffsets(offsets), COMMIT_INTERVAL_MS).catch(() => undefined);
+}
+
+/** Follows the client's own reports; `lost` rejects once it will not go on by itself. */
+function watch(consumer: Consumer, readers: Readers, topic: string, events: MemberEvents) {
+  let lastLifeMs = Date.now();
+  let lose: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => (lose = reject));
+  lost.catch(() => undefined); // raced against by whoever waits
+  const alive = () => {
+    lastLifeMs = Date.now();
+  };
+  const { events: names } = consumer;
+  const removers = [
+    consumer.on(names.GROUP_JOIN, ({ payload }) => {
+      alive();
+      const assigned = payload.memberAssignment[topic] ?? [];
+      events.joined(assigned);
+      readers.assign(assigned);
+    }),
+    consumer.on(names.FETCH, () => {
+      alive();
+      events.polled();
+    }),
+    consumer.on(names.END_BATCH_PROCESS, ({ payload }) => {
+      alive();
+      if (payload.batchSize > 0) return;
+      readers.passed(payload.partition, BigInt(payload.lastOffset) + 1n);
+    }),
+    consumer.on(names.CRASH, ({ payload }) => lose(payload.error)),
+    consumer.on(names.STOP, () => lose(new Error('the client stopped by itself'))),
+    consumer.on(names.DISCONNECT, () => lose(new Error('the client disconnected by itself'))),
+  ];
+  const silence = setInterval(() => {
+    if (readers.busy > 0) alive();
+    if (Date.now() - lastLifeMs > SILENCE_MS) {
+      lose(new Error(`the client did not ask the broker for ${SILENCE_MS} ms`));
+    }
+  }, SILENCE_MS / 6);
+  return {
+    lost,
+    end: () => {
+      clearInterval(silence);
+      for (const remove of removers) remove();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+/** Settings of ingest as a process of its own (`main.ts`). */
+import { databaseSettings } from '@nestrec/database';
+import { kafkaSettings } from '@nestrec/event-log';
+import {
+  choiceSetting,
+  integerSetting,
+  LOG_LEVELS,
+  textSetting,
+  type Config,
+} from '@nestrec/runtime';
+import { DEFAULT_INGEST_SETTINGS } from './ingest.js';
+
+export const ingestConfig = {
+  ...databaseSettings,
+  databaseUrl: {
+    ...databaseSettings.databaseUrl,
+    description: 'PostgreSQL with pgvector; ingest as a process of its own needs it',
+  },
+  ...kafkaSettings,
+  batchRecords: integerSetting({
+    env: 'NESTREC_INGEST_BATCH',
+    default: DEFAULT_INGEST_SETTINGS.maxRecords,
+    min: 1,
+    max: 10_000,
+    unit: 'records',
+    description: 'Records of the log that one transaction applies at most',
+  }),
+  concurrency: integerSetting({
+    env: 'NESTREC_INGEST_CONCURRENCY',
+    default: 4,
+    min: 1,
+    max: 64,
+    unit: 'partitions',
+    description: 'Partitions that one process applies at the same time, a connection each',
+  }),
+  host: textSetting({
+    env: 'HOST',
+    default: '127.0.0.1',
+    description: 'Address that health and metrics are served on; 0.0.0.0 for every interface',
+  }),
+  port: integerSetting({
+    env: 'NESTREC_INGEST_PORT',
+    default: 8081,
+    min: 1,
+    max: 65_535,
+    description: 'Port of /healthz, /readyz and /metrics of ingest',
+  }),
+  logLevel: choiceSetting({
+    env: 'NESTREC_LOG_LEVEL',
+    choices: LOG_LEVELS,
+    default: 'info',
+    description: 'Least severe log line that is written to standard error',
+  }),
+};
+
+export type IngestConfig = Config<typeof ingestConfig>;
