@@ -23,7 +23,7 @@ const BATCH = 50;
 const CLIENT_PAUSE_MS = 1_500;
 /** How often each fault comes. */
 const FAULTS = { api: 20, broker: 10, reset: 20 };
-const TWIN_FAULTS = { api: 8, broker: 0, reset: 0 };
+const TWIN_FAULTS = { api: 4, broker: 2, reset: 0 };
 
 export async function acceptThroughFaults(
   context: ChaosContext,

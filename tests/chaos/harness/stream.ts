@@ -8,6 +8,7 @@ import { createTopics, endOffsets } from './kafka.js';
 import type { Ground } from './ground.js';
 import { makeScene, type Scene } from './scene.js';
 import { sampleOnce, type Sample, type Sampler } from './sampler.js';
+import { lastingPort } from '../../helpers/processes.js';
 import { supervise, tail, type Supervised } from './supervisor.js';
 import { compareWithReplay, compareWithTruth, type Comparison } from './verify.js';
 import type { WorkloadEvent } from './workload.js';
@@ -33,6 +34,8 @@ export interface IngestOptions {
 }
 
 let streams = 0;
+/** Ingest processes of a run at most. */
+const MOST_PROCESSES = 6;
 
 export async function makeStream(
   context: ChaosContext,
@@ -44,6 +47,7 @@ export async function makeStream(
   const deadLetterTopic = `${name}.dlq.v1`;
   const { brokers } = ground.kafka;
   const scene = await makeScene(context, ground.postgres.url);
+  const ports = await Promise.all(Array.from({ length: MOST_PROCESSES }, lastingPort));
   await createTopics(brokers, [topic, deadLetterTopic], options.partitions ?? 4);
   return {
     ...{ scene, brokers, topic, deadLetterTopic, group: name },
@@ -58,6 +62,7 @@ export async function makeStream(
             KAFKA_DEAD_LETTER_TOPIC: deadLetterTopic,
             KAFKA_CONSUMER_GROUP: name,
             KAFKA_SESSION_TIMEOUT: `${SESSION_TIMEOUT_MS}ms`,
+            NESTREC_INGEST_PORT: String(ports.pop()),
             NESTREC_LOG_LEVEL: 'info',
             ...env,
           },
