@@ -104,7 +104,8 @@ export async function freezeIngest(
   stopping.abort();
   await load.done;
   const truth = all.slice(0, load.sent());
-  const comparison = await concludeStream(context, build === 'broken' ? 'product' : build, {
+  const comparison = await concludeStream(context, build, {
+    keepsPositions: true,
     ...{ stream, truth, processes: members.map(({ process }) => process), sampler, judge },
   });
   const longest = Math.max(...takeovers);
@@ -147,6 +148,17 @@ async function bothAtWork(db: Database, sampler: Sampler, members: readonly Memb
   );
 }
 
+interface SessionRow extends Record<string, unknown> {
+  state: string;
+  holds_position: boolean;
+}
+
+/** A transaction that has yet to lock its position blocks nobody: RowShareLock is that of FOR UPDATE. */
+const SESSIONS = `
+  SELECT state, EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock'
+    AND l.relation = 'consumer_positions'::regclass) AS holds_position
+  FROM pg_stat_activity a WHERE usename = $1`;
+
 /** Freezes it where it is wanted: inside a transaction (the server waits for it) or outside. */
 async function freeze(db: Database, member: Member, inside: boolean, afterMs: number) {
   await sleep(afterMs);
@@ -154,13 +166,11 @@ async function freeze(db: Database, member: Member, inside: boolean, afterMs: nu
     member.process.freeze();
     // Statements under way come to their end.
     await sleep(60);
-    const { rows } = await db.query<{ state: string }>(
-      'SELECT state FROM pg_stat_activity WHERE usename = $1',
-      [member.role],
-    );
-    const open = rows.some(({ state }) => state.startsWith('idle in transaction'));
+    const { rows } = await db.query<SessionRow>(SESSIONS, [member.role]);
     const running = rows.some(({ state }) => state === 'active');
-    if (!running && open === inside) return;
+    const open = rows.some(({ state }) => state.startsWith('idle in transaction'));
+    const holding = rows.some((row) => row.state === 'idle in transaction' && row.holds_position);
+    if (!running && (inside ? holding : !open)) return;
     member.process.thaw();
     await sleep(10 + (attempt % 37));
   }

@@ -87,7 +87,8 @@ export async function acceptThroughFaults(
   const missing = [...posting.accepted].filter((id) => !inLog.has(id)).length;
   judge.equal('ids with a 202 that the log does not have', missing, 0);
   const truth = all.filter((event) => inLog.has(event.eventId));
-  const comparison = await concludeStream(context, 'product', {
+  const comparison = await concludeStream(context, build, {
+    keepsPositions: true,
     ...{ stream, truth, processes: [ingest], sampler, judge },
   });
   judge.equal('unexpected ends of the api', api.unexpectedExits, 0);

@@ -13,14 +13,17 @@ import {
   INGEST,
   makeStream,
 } from './harness/stream.js';
-import { eventually } from './harness/supervisor.js';
+import { eventuallyOrStuck } from './harness/supervisor.js';
 import { makeEvents, toRecord } from './harness/workload.js';
 
 const EVENTS = 60_000;
 const TWIN_EVENTS = 20_000;
 const USERS = 997;
 const REWINDS = 5;
-const EVENTS_PER_SECOND = 1_200;
+const EVENTS_PER_SECOND = 800;
+/** A consumer that was sent to the end has nothing to do while nobody produces. */
+const STUCK_MS = 30_000;
+const TWIN_STUCK_MS = 8_000;
 
 export async function moveOffsets(
   context: ChaosContext,
@@ -49,7 +52,9 @@ export async function moveOffsets(
     const wanted = Math.round(
       (count * (index + 0.2 + 0.6 * random.uniform())) / (moves.length + 1),
     );
-    await eventually(`${wanted} events stored`, () => stored() >= wanted, 120_000);
+    const stuckMs = build === 'broken' ? TWIN_STUCK_MS : STUCK_MS;
+    const came = await eventuallyOrStuck(() => stored() >= wanted, stored, stuckMs);
+    if (!came) note(`stuck at ${stored()} events, short of ${wanted}`);
     const duringLoad = load.sent() < count;
     await ingest.stop();
     await moveGroup(stream.brokers, stream.group, stream.topic, to);

@@ -1,5 +1,11 @@
 /** The API as `run.ts` composes it, with a log of the caller's: what broken APIs have in common. */
-import { apiConfig, composeDeps, createApi, createEventWaiter, type EventAppender } from '@nestrec/api';
+import {
+  apiConfig,
+  composeDeps,
+  createApi,
+  createEventWaiter,
+  type EventAppender,
+} from '@nestrec/api';
 import { openPostgres } from '@nestrec/database';
 import { openEventLog, type EventLog } from '@nestrec/event-log';
 import { createLogger, createMetrics, loadConfig } from '@nestrec/runtime';

@@ -133,3 +133,21 @@ export async function eventually<T>(
     timeoutMs,
   );
 }
+
+/** The same, for a broken build that may never come to it: false once `state` has not changed for a while. */
+export async function eventuallyOrStuck(
+  condition: () => boolean,
+  state: () => string | number,
+  stuckMs: number,
+): Promise<boolean> {
+  let before = state();
+  let movedAtMs = performance.now();
+  while (!condition()) {
+    const now = state();
+    if (now !== before) movedAtMs = performance.now();
+    before = now;
+    if (performance.now() - movedAtMs > stuckMs) return false;
+    await sleep(50);
+  }
+  return true;
+}
