@@ -268,10 +268,11 @@ for (const entry of LOGS) {
       expect([idle.status().state, failing.status().state]).toEqual(['stopped', 'stopped']);
     });
 
-    it('serves several subscribers, each from its own position', async () => {
+    it('serves several groups, each from its own position', async () => {
       const appliers = [createApplier(), createApplier()];
-      for (const applier of appliers) {
+      for (const [n, applier] of appliers.entries()) {
         await log.subscribe({
+          group: `readers-${n}-${log.topic}`,
           positions: applier.positions,
           handler: async (batch) => applier.apply(batch),
           maxRecords: 3,

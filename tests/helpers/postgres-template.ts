@@ -12,7 +12,7 @@ export const withDatabase = (url: string, name: string): string => {
 const newName = (purpose: string) => `nestrec_${purpose}_${randomBytes(6).toString('hex')}`;
 
 /** One statement on the server's own database. Retries while a container is still starting. */
-async function administer(url: string, statement: string): Promise<void> {
+export async function administer(url: string, statement: string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     try {

@@ -10,6 +10,8 @@ const execute = promisify(execFile);
 export interface RunOptions {
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** Added to our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Standard output as it comes, in pieces. */
   readonly onOutput?: (text: string) => void;
 }
@@ -25,6 +27,7 @@ export async function run(
       timeout: options.timeoutMs ?? 120_000,
       maxBuffer: 16 * 1024 * 1024,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.env === undefined ? {} : { env: { ...process.env, ...options.env } }),
     });
     if (options.onOutput !== undefined) running.child.stdout?.on('data', options.onOutput);
     return (await running).stdout;

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apiConfig } from '@nestrec/api';
+import { ingestConfig } from '@nestrec/ingest';
 import { cliSettings } from '@nestrec/cli';
 import { errorCatalogue } from '@nestrec/errors';
 import { envExample, loadConfig } from '@nestrec/runtime';
@@ -50,7 +51,9 @@ describe('documents', () => {
   it('.env.example lists every setting with its default', async () => {
     const head =
       '# Settings of nestrec. Copy to .env, or set them in the environment; all are optional.\n\n';
-    await expect(head + envExample(cliSettings)).toMatchFileSnapshot('../../.env.example');
+    await expect(
+      head + envExample({ ...cliSettings, operationsPort: ingestConfig.operationsPort }),
+    ).toMatchFileSnapshot('../../.env.example');
   });
 
   it('one environment with every setting of .env.example serves each process', () => {
@@ -60,6 +63,7 @@ describe('documents', () => {
     );
     expect(loadConfig(cliSettings, env)).toEqual(loadConfig(cliSettings, {}));
     expect(() => loadConfig(apiConfig, env)).not.toThrow();
+    expect(() => loadConfig(ingestConfig, env)).not.toThrow();
   });
 
   it.each(markdownFiles('.'))('every link of %s leads somewhere', (file) => {

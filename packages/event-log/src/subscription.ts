@@ -18,10 +18,16 @@ export interface PartitionReader {
   read(from: bigint, limit: number): Promise<LogRecord[]>;
 }
 
+/** First and longest pause after a failure, ms. */
+export interface RetryPauses {
+  readonly first: number;
+  readonly longest: number;
+}
+
 export interface SubscriptionSettings {
   readonly logger: Logger;
   readonly pollIntervalMs: number;
-  readonly retryMs: { readonly first: number; readonly longest: number };
+  readonly retryMs: RetryPauses;
 }
 
 export interface RunningSubscription {
@@ -32,6 +38,10 @@ export interface RunningSubscription {
 
 /** Failures are logged at 1, 2, 4, 8, ... in a row, so that an outage does not fill the disk. */
 export const isPowerOfTwo = (n: number) => (n & (n - 1)) === 0;
+
+/** The pause after so many failures in a row, ms: doubled by each, up to the longest. */
+export const pauseAfter = (failures: number, { first, longest }: RetryPauses) =>
+  Math.min(longest, first * 2 ** Math.min(failures - 1, 20));
 
 export function runSubscription(
   reader: PartitionReader,
@@ -77,8 +87,7 @@ export function runSubscription(
     position = null;
     const failures = status.failures + 1;
     status = { ...status, state: 'retrying', lastError: error, failures };
-    const { first, longest } = settings.retryMs;
-    const pauseMs = Math.min(longest, first * 2 ** Math.min(failures - 1, 20));
+    const pauseMs = pauseAfter(failures, settings.retryMs);
     if (isPowerOfTwo(failures)) {
       settings.logger.error({ err: error, failures, pauseMs }, 'events are not applied; retrying');
     }

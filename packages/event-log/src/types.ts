@@ -62,6 +62,11 @@ export interface SubscribeOptions {
   readonly handler: (batch: LogBatch) => Promise<void>;
   /** Records per batch at most. */
   readonly maxRecords: number;
+  /**
+   * Subscribers of one group share the partitions, where the log is shared by processes; other groups read
+   * all of it too. Absent: the group of the log's settings.
+   */
+  readonly group?: string;
 }
 
 export interface SubscriptionStatus {

@@ -27,8 +27,12 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   const { db, config, logger } = platform;
   const metrics = createMetrics({ processMetrics: true });
   await ensureDefaultTiers(db);
-  const log = openEventLog({ config, db, logger });
-  const ingest = createIngest({ db, log: log.events, clock: systemClock, logger, metrics });
+  const { concurrency, batchRecords: maxRecords } = config;
+  const log = openEventLog({ config, db, logger, concurrency });
+  const ingest = createIngest({
+    ...{ db, log: log.events, clock: systemClock, logger, metrics },
+    settings: { maxRecords },
+  });
   const gate = createReadinessGate('starting');
   const deps = composeDeps(db, logger, metrics, ingest.forgetItem);
   const api = createApi({

@@ -2,6 +2,7 @@
 import { apiConfig } from '@nestrec/api';
 import { databaseSettings } from '@nestrec/database';
 import { EVENTS_IN_MEMORY } from '@nestrec/dataset';
+import { applySettings } from '@nestrec/ingest';
 import {
   choiceSetting,
   integerSetting,
@@ -20,6 +21,7 @@ export const cliSettings = {
   }),
   ...apiConfig,
   databaseUrl: databaseSettings.databaseUrl,
+  ...applySettings,
   backend: choiceSetting({
     env: 'NESTREC_BACKEND',
     choices: BACKENDS,

@@ -10,13 +10,8 @@ import {
 } from '@nestrec/runtime';
 import { DEFAULT_INGEST_SETTINGS } from './ingest.js';
 
-export const ingestConfig = {
-  ...databaseSettings,
-  databaseUrl: {
-    ...databaseSettings.databaseUrl,
-    description: 'PostgreSQL with pgvector; ingest as a process of its own needs it',
-  },
-  ...kafkaSettings,
+/** How events are applied, also by the all-in-one process. */
+export const applySettings = {
   batchRecords: integerSetting({
     env: 'NESTREC_INGEST_BATCH',
     default: DEFAULT_INGEST_SETTINGS.maxRecords,
@@ -33,12 +28,22 @@ export const ingestConfig = {
     unit: 'partitions',
     description: 'Partitions that one process applies at the same time, a connection each',
   }),
+};
+
+export const ingestConfig = {
+  ...databaseSettings,
+  databaseUrl: {
+    ...databaseSettings.databaseUrl,
+    description: 'PostgreSQL with pgvector; ingest as a process of its own needs it',
+  },
+  ...kafkaSettings,
+  ...applySettings,
   host: textSetting({
     env: 'HOST',
     default: '127.0.0.1',
     description: 'Address that health and metrics are served on; 0.0.0.0 for every interface',
   }),
-  port: integerSetting({
+  operationsPort: integerSetting({
     env: 'NESTREC_INGEST_PORT',
     default: 8081,
     min: 1,

@@ -9,5 +9,5 @@ export {
 export { artifactModels, type LoadModel, type SteppingModel } from './model-source.js';
 export type { LogPosition } from './progress.js';
 export { parseRecord, type Fault, type RejectReason } from './record-parsing.js';
-export { ingestConfig, type IngestConfig } from './config.js';
+export { applySettings, ingestConfig, type IngestConfig } from './config.js';
 export { runIngest, type RunningIngest } from './run.js';

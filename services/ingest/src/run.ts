@@ -50,7 +50,7 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
       ...{ gate, clock: systemClock, timeoutMs: 200, cacheMs: 1_000 },
     });
     const server = await startOperationsServer({
-      ...{ host: config.host, port: config.port, readiness, metrics },
+      ...{ host: config.host, port: config.operationsPort, readiness, metrics },
     });
     ends.unshift(() => server.close());
     ends.unshift(() => {

@@ -5,6 +5,7 @@
 import type { Consumer, Kafka } from 'kafkajs';
 import type { Signal } from '../signal.js';
 import type { OffsetRange, SubscribeOptions } from '../types.js';
+import type { RetryPauses } from '../subscription.js';
 import { withLimit } from './limit.js';
 import { createReaders, type ReaderEvents, type Readers } from './readers.js';
 
@@ -15,7 +16,7 @@ export interface MemberOptions {
   readonly sessionTimeoutMs: number;
   /** Partitions applied at the same time. */
   readonly concurrency: number;
-  readonly retryMs: { readonly first: number; readonly longest: number };
+  readonly retryMs: RetryPauses;
   /** What the topic's partitions hold now. */
   readonly offsets: () => Promise<Map<number, OffsetRange>>;
 }

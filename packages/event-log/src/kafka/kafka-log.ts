@@ -2,6 +2,7 @@
  * The event log on Kafka: composes client, topics, appender and subscriptions. Opening never waits for the
  * brokers: a process starts without them, and says what it cannot do until they are there.
  */
+import { setTimeout } from 'node:timers/promises';
 import { EventLogUnavailable, NestrecError } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
 import type { Admin, Kafka } from 'kafkajs';
@@ -27,6 +28,8 @@ export interface KafkaLogOptions {
 }
 
 const APPEND_TIMEOUT_MS = 1_500;
+const ELECTION_ATTEMPTS = 10;
+const ELECTION_PAUSE_MS = 200;
 /** Of requests that read; also how long a silent broker is believed in. */
 const READ_TIMEOUT_MS = 10_000;
 
@@ -64,7 +67,8 @@ export function openKafkaLog(options: KafkaLogOptions): EventLog {
       assertOpen();
       const subscription = subscribeKafka(
         {
-          ...{ kafka: readerKafka, topic, group: config.kafkaConsumerGroup, logger },
+          ...{ kafka: readerKafka, topic, logger },
+          group: request.group ?? config.kafkaConsumerGroup,
           sessionTimeoutMs: config.kafkaSessionTimeoutMs,
           concurrency: options.concurrency ?? 4,
           retryMs: options.retryMs ?? { first: 100, longest: 30_000 },
@@ -144,7 +148,7 @@ function createTopicsAccess(kafka: Kafka, config: KafkaConfig, topic: string, lo
       known = true;
     },
     offsets: async (): Promise<Map<number, OffsetRange>> => {
-      const rows = await ask((one) => one.fetchTopicOffsets(topic));
+      const rows = await ask((one) => whileElecting(() => one.fetchTopicOffsets(topic)));
       const ranges = rows.map(({ partition, low, high }): [number, OffsetRange] => [
         partition,
         { low: BigInt(low), next: BigInt(high) },
@@ -159,6 +163,19 @@ function createTopicsAccess(kafka: Kafka, config: KafkaConfig, topic: string, lo
       ).catch(() => undefined);
     },
   };
+}
+
+/** Asks again while a partition has no leader, as just after its creation. */
+async function whileElecting<T>(question: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await question();
+    } catch (error) {
+      const retriable = (error as { retriable?: boolean }).retriable === true;
+      if (!retriable || attempt === ELECTION_ATTEMPTS) throw error;
+      await setTimeout(ELECTION_PAUSE_MS);
+    }
+  }
 }
 
 function toUnavailable(topic: string, error: unknown): NestrecError {

@@ -6,13 +6,14 @@
  */
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { LogBatch, LogRecord, OffsetRange, SubscribeOptions } from '../types.js';
+import { pauseAfter, type RetryPauses } from '../subscription.js';
 import { createPartition, type FetchedBatch, type Partition } from './partition.js';
 
 export interface ReaderOptions {
   readonly consumer: Consumer;
   readonly topic: string;
   readonly request: SubscribeOptions;
-  readonly retryMs: { readonly first: number; readonly longest: number };
+  readonly retryMs: RetryPauses;
   /** How often a batch that takes long tells the group that we live. */
   readonly heartbeatMs: number;
   /** What the topic's partitions hold now. */
@@ -55,6 +56,11 @@ interface Reader {
   tail: Promise<void>;
 }
 
+const createReader = (id: number, tail: Promise<void> = Promise.resolve()): Reader => ({
+  ...{ partition: createPartition(id), state: 'opening', failures: 0, reopenings: 0 },
+  ...{ timer: null, tail },
+});
+
 export function createReaders(options: ReaderOptions): Readers {
   const { consumer, topic, request, events } = options;
   const readers = new Map<number, Reader>();
@@ -69,8 +75,7 @@ export function createReaders(options: ReaderOptions): Readers {
     const { id } = reader.partition;
     reader.state = 'failed';
     reader.failures += 1;
-    const { first, longest } = options.retryMs;
-    const pauseMs = Math.min(longest, first * 2 ** Math.min(reader.failures - 1, 20));
+    const pauseMs = pauseAfter(reader.failures, options.retryMs);
     pause([id]);
     reader.timer = setTimeout(() => void open([reader]), pauseMs);
     events.failed(id, error, reader.failures, pauseMs);
@@ -102,18 +107,14 @@ export function createReaders(options: ReaderOptions): Readers {
 
   const reopen = (reader: Reader) => {
     reader.reopenings += 1;
-    if (reader.reopenings > MOST_REOPENINGS) {
-      fail(reader, new Error('the client keeps fetching other offsets than it was told to'));
-      return;
-    }
+    if (reader.reopenings > MOST_REOPENINGS) return fail(reader, disobedient());
     pause([reader.partition.id]);
     void open([reader]);
   };
 
   const apply = async (reader: Reader, payload: EachBatchPayload) => {
     const { partition } = reader;
-    const over = () =>
-      !live(reader) || reader.state !== 'open' || !payload.isRunning() || payload.isStale();
+    const over = () => !live(reader) || reader.state !== 'open' || isOver(payload);
     if (over()) return;
     const verdict = partition.judge(fetchedBatch(payload.batch));
     if (verdict.kind === 'reopen') return reopen(reader);
@@ -142,12 +143,7 @@ export function createReaders(options: ReaderOptions): Readers {
     assign: (assigned) => {
       const tails = new Map([...readers].map(([id, reader]) => [id, reader.tail]));
       clear();
-      for (const id of assigned) {
-        readers.set(id, {
-          ...{ partition: createPartition(id), state: 'opening', failures: 0, reopenings: 0 },
-          ...{ timer: null, tail: tails.get(id) ?? Promise.resolve() },
-        });
-      }
+      for (const id of assigned) readers.set(id, createReader(id, tails.get(id)));
       if (readers.size === 0) return;
       pause([...readers.keys()]);
       void open([...readers.values()]);
@@ -156,18 +152,11 @@ export function createReaders(options: ReaderOptions): Readers {
       const reader = readers.get(payload.batch.partition);
       if (reader === undefined) return;
       busy += 1;
-      // A rebalance is noticed by the client itself, once the batch is done.
-      const beat = () => void payload.heartbeat().catch(() => undefined);
-      const heartbeat = setInterval(beat, options.heartbeatMs);
-      try {
-        reader.tail = reader.tail
-          .then(() => apply(reader, payload))
-          .catch((error: unknown) => fail(reader, error));
-        await reader.tail;
-      } finally {
-        clearInterval(heartbeat);
-        busy -= 1;
-      }
+      reader.tail = reader.tail
+        .then(() => apply(reader, payload))
+        .catch((error: unknown) => fail(reader, error));
+      await withHeartbeat(payload, options.heartbeatMs, reader.tail);
+      busy -= 1;
     },
     passed: (id, nextOffset) => readers.get(id)?.partition.passed(nextOffset),
     positions: () =>
@@ -181,6 +170,21 @@ export function createReaders(options: ReaderOptions): Readers {
   };
 }
 
+const disobedient = () => new Error('the client keeps fetching other offsets than told to');
+
+const isOver = (payload: EachBatchPayload) => !payload.isRunning() || payload.isStale();
+
+/** Waits for `work`, telling the group meanwhile that we live. */
+async function withHeartbeat(
+  { heartbeat }: EachBatchPayload,
+  ms: number,
+  work: Promise<void>,
+): Promise<void> {
+  // A rebalance is noticed by the client itself, once the batch is done.
+  const timer = setInterval(() => void heartbeat().catch(() => undefined), ms);
+  await work.finally(() => clearInterval(timer));
+}
+
 /** kafkajs' batch as plain values. Its `fetchedOffset` is not in its types; the version is pinned. */
 function fetchedBatch(batch: EachBatchPayload['batch']): FetchedBatch {
   const { fetchedOffset } = batch as unknown as { fetchedOffset: string };
@@ -190,11 +194,14 @@ function fetchedBatch(batch: EachBatchPayload['batch']): FetchedBatch {
     records: batch.messages.map((message): LogRecord => ({
       offset: BigInt(message.offset),
       key: message.key === null ? null : message.key.toString('utf8'),
-      value: message.value,
+      value: message.value === null ? null : plainBytes(message.value),
       appendedAtMs: Number(message.timestamp),
     })),
   };
 }
+
+const plainBytes = ({ buffer, byteOffset, byteLength }: Buffer) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** The batch in pieces of at most `most` records. */
 function* slices(batch: LogBatch, most: number): Generator<LogBatch> {

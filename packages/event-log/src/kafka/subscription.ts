@@ -9,7 +9,7 @@
 import { EventLogUnavailable, NestrecError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
 import { createSignal } from '../signal.js';
-import { isPowerOfTwo } from '../subscription.js';
+import { isPowerOfTwo, pauseAfter } from '../subscription.js';
 import type { SubscribeOptions, Subscription, SubscriptionStatus } from '../types.js';
 import { runGroupMember, type MemberEvents, type MemberOptions } from './group-member.js';
 
@@ -67,7 +67,7 @@ export function subscribeKafka(
       } catch (error) {
         failures += 1;
         member = { state: 'lost', error: unavailable(options.topic, error) };
-        const pauseMs = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(failures - 1, 20));
+        const pauseMs = pauseAfter(failures, retryMs);
         if (isPowerOfTwo(failures)) {
           logger.error({ err: error, failures, pauseMs }, 'the Kafka consumer is lost; retrying');
         }
