@@ -5,6 +5,7 @@ import { acceptThroughFaults } from './a2-accepted.js';
 import { retryPosts } from './a3-retries.js';
 import { moveOffsets } from './a4-rewinds.js';
 import { changePartitions } from './a5-partitions.js';
+import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
@@ -57,6 +58,11 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'A5', title: 'states equal replay', ci: false, execute: changePartitions },
     pass: '0 of N users differ by more than 1e-5; 4 to 8 partitions refused with a message',
     twin: NAIVE,
+  },
+  {
+    ...{ id: 'A7', title: 'poison in the log', ci: true, execute: poisonStream },
+    pass: '99,000 of 99,000 stored, 1,000 of 1,000 dead letters with reasons in table and topic, 0 by a database outage, others at most 5 s late',
+    twin: 'a consumer that throws at what it cannot read',
   },
   {
     ...{ id: 'A9', title: 'rebalances during batches', ci: false, execute: rebalance },

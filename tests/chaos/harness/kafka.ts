@@ -70,6 +70,7 @@ export interface ReadRecord {
   readonly timestampMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 let readers = 0;
@@ -91,10 +92,13 @@ export async function readTopic(brokers: string, topic: string): Promise<ReadRec
       consumer
         .run({
           eachBatch: ({ batch }) => {
-            for (const { offset, timestamp, key, value } of batch.messages) {
+            for (const { offset, timestamp, key, value, headers } of batch.messages) {
               records.push({
                 ...{ partition: batch.partition, offset: BigInt(offset) },
                 ...{ timestampMs: Number(timestamp), key, value },
+                headers: Object.fromEntries(
+                  Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)]),
+                ),
               });
             }
             const end = reached.get(batch.partition);
@@ -145,7 +149,7 @@ export function startLoad(
         const due = Math.min(records.length, Math.floor((elapsedMs / 1_000) * perSecond));
         const until = Math.min(due, sent + MOST_PER_REQUEST);
         if (until > sent) {
-          const messages = records.slice(sent, until);
+          const messages = records.slice(sent, until).map((record) => ({ ...record }));
           await producer.send({ topic, messages, acks: -1 });
           sent = until;
         } else {

@@ -31,8 +31,9 @@ export interface WorkloadOptions {
 }
 
 export interface WireRecord {
-  readonly key: string;
-  readonly value: Buffer;
+  readonly key: string | null;
+  readonly value: Buffer | null;
+  readonly headers?: Record<string, string>;
 }
 
 /** The users of late events: their states may be rebuilt, so that they count less than was stepped. */
