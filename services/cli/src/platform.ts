@@ -42,7 +42,7 @@ export function cliLogger(config: CliConfig): Logger {
   return createLogger({ name: 'nestrec', level: config.logLevel });
 }
 
-const OLD_CHECKPOINT_MS = 3_600_000;
+const OLD_TEMPORARY_MS = 3_600_000;
 
 /**
  * Opens and migrates the database, and clears what killed writers left.
@@ -62,9 +62,10 @@ export async function openPlatform(config: CliConfig): Promise<Platform> {
         });
   try {
     await migrate(db);
-    await removeStaleTemporaries(folders.models);
-    // With PostgreSQL another process may be training beside this one: its files are young.
-    await removeStaleTemporaries(folders.checkpoints, OLD_CHECKPOINT_MS);
+    // With PostgreSQL another process may be training or saving beside this one: its files are young.
+    const models = db.kind === 'postgres' ? OLD_TEMPORARY_MS : 0;
+    await removeStaleTemporaries(folders.models, models);
+    await removeStaleTemporaries(folders.checkpoints, OLD_TEMPORARY_MS);
   } catch (error) {
     await db.close();
     throw error;
