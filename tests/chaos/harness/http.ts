@@ -2,6 +2,7 @@
  * HTTP clients of a run: single requests that never throw, loads at a fixed rate (open loop: a slow answer
  * does not slow the next request), and the API as a supervised process.
  */
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../helpers/processes.js';
 import type { ChaosContext } from './context.js';
@@ -27,45 +28,74 @@ export interface Target {
 }
 
 const GIVE_UP_MS = 20_000;
+/** More wait in the client than the API takes connections. */
+const agent = new Agent({ keepAlive: true, maxSockets: 500 });
 
-export async function send(
+/** One request; never throws. */
+export function send(
   target: Target,
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
 ): Promise<Reply> {
   const atMs = performance.now();
-  const took = () => performance.now() - atMs;
-  try {
-    const response = await fetch(target.url + path, {
-      method,
+  const payload = body === undefined ? null : JSON.stringify(body);
+  return new Promise((resolve) => {
+    const settle = (reply: Partial<Reply>) => {
+      clearTimeout(timer);
+      const tookMs = performance.now() - atMs;
+      resolve({ status: 0, retryAfter: null, body: null, reason: null, ...reply, atMs, tookMs });
+    };
+    const call = request(target.url + path, {
+      ...{ method, agent },
       headers: {
         authorization: `Bearer ${target.key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(payload === null
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
       },
-      signal: AbortSignal.timeout(GIVE_UP_MS),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const text = await response.text();
-    const retryAfter = response.headers.get('retry-after');
-    const parsed: unknown = text === '' ? null : JSON.parse(text);
-    const { status } = response;
-    return { status, atMs, tookMs: took(), retryAfter, body: parsed, reason: null };
-  } catch (error) {
-    const { cause, message } = error as Error & { cause?: { code?: string } };
-    const reason = cause?.code ?? message;
-    return { status: 0, atMs, tookMs: took(), retryAfter: null, body: null, reason };
+    const timer = setTimeout(() => call.destroy(new Error('no answer in time')), GIVE_UP_MS);
+    const failed = (error: NodeJS.ErrnoException) =>
+      settle({ reason: error.code ?? error.message });
+    call.on('error', failed);
+    call.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (text += chunk));
+      response.on('error', failed);
+      response.on('end', () => settle(toReply(response, text)));
+    });
+    call.end(payload);
+  });
+}
+
+function toReply(response: IncomingMessage, text: string): Partial<Reply> {
+  try {
+    return {
+      status: response.statusCode ?? 0,
+      retryAfter: response.headers['retry-after'] ?? null,
+      body: text === '' ? null : (JSON.parse(text) as unknown),
+    };
+  } catch {
+    return { reason: `no JSON: ${text.slice(0, 60)}` };
   }
 }
 
 export interface OpenLoop {
   readonly replies: readonly Reply[];
+  /** Requests that were due and not sent, because too many were without answer. */
+  unsent(): number;
   /** Resolves when every request has its reply. */
   stop(): Promise<readonly Reply[]>;
 }
 
+/** Beyond this the machine of the run is overloaded, and the run would measure itself. */
+const MOST_PENDING = 3_000;
+
 /** Sends `perSecond` requests a second until stopped. */
-export function openLoop(perSecond: number, request: (index: number) => Promise<Reply>): OpenLoop {
+export function openLoop(perSecond: number, next: (index: number) => Promise<Reply>): OpenLoop {
+  let unsent = 0;
   const replies: Reply[] = [];
   const pending = new Set<Promise<void>>();
   let running = true;
@@ -74,7 +104,11 @@ export function openLoop(perSecond: number, request: (index: number) => Promise<
     for (let index = 0; running;) {
       const due = Math.floor(((performance.now() - startedAtMs) / 1_000) * perSecond);
       for (; index < due && running; index++) {
-        const one: Promise<void> = request(index).then((reply) => {
+        if (pending.size >= MOST_PENDING) {
+          unsent += 1;
+          continue;
+        }
+        const one: Promise<void> = next(index).then((reply) => {
           replies.push(reply);
           pending.delete(one);
         });
@@ -85,6 +119,7 @@ export function openLoop(perSecond: number, request: (index: number) => Promise<
   })();
   return {
     replies,
+    unsent: () => unsent,
     stop: async () => {
       running = false;
       await loop;

@@ -3,9 +3,8 @@
  * they print, and counts the ends that nobody asked for. Knows nothing of what they do.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { startProcess, type StartedProcess } from '../../helpers/started-process.js';
 import { waitFor } from '../../helpers/wait-for.js';
+import { launchProcess, type LaunchedProcess } from './launched-process.js';
 
 export interface ProcessSpec {
   readonly name: string;
@@ -44,21 +43,20 @@ const STOP_TIMEOUT_MS = 40_000;
 
 /** Prepares a process; nothing runs before `start`. */
 export function supervise(spec: ProcessSpec, note: (text: string) => void): Supervised {
-  let current: StartedProcess | null = null;
+  let current: LaunchedProcess | null = null;
   let wanted = false;
   let starts = 0;
   let unexpectedExits = 0;
   let past = '';
 
   const launch = async (): Promise<void> => {
-    const args = ['--conditions=@nestrec/source', '--import', 'tsx', fileURLToPath(spec.program)];
-    const launched = startProcess(process.execPath, args, { ...spec.env });
+    const launched = launchProcess(spec);
     current = launched;
     starts += 1;
     void launched.ended.then((code) => ended(launched, code));
-    if (spec.readyLine !== null) await launched.waitForLine(spec.readyLine, READY_TIMEOUT_MS);
+    if (spec.readyLine !== null) await launched.ready(spec.readyLine, READY_TIMEOUT_MS);
   };
-  const ended = (one: StartedProcess, code: number | null) => {
+  const ended = (one: LaunchedProcess, code: number | null) => {
     past += one.output();
     if (current !== one) return;
     current = null;
@@ -93,7 +91,7 @@ export function supervise(spec: ProcessSpec, note: (text: string) => void): Supe
   return {
     name: spec.name,
     get pid() {
-      return current?.child.pid ?? -1;
+      return current?.pid ?? -1;
     },
     get unexpectedExits() {
       return unexpectedExits;
