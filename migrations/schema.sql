@@ -151,7 +151,7 @@ CREATE TABLE tiers (
 CREATE TABLE user_states (
   user_id entity_id NOT NULL,
   model_version text NOT NULL,
-  state bytea NOT NULL,
+  state bytea STORAGE EXTERNAL NOT NULL,
   last_item_id entity_id,
   events_in_state integer NOT NULL,
   unknown_events integer DEFAULT 0 NOT NULL,
@@ -163,7 +163,7 @@ CREATE TABLE user_states (
   CONSTRAINT user_states_events_in_state_check CHECK ((events_in_state >= 0)),
   CONSTRAINT user_states_pkey PRIMARY KEY (user_id),
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
-);
+) WITH (toast_tuple_target=8160, fillfactor=50);
 
 CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, event_id) INCLUDE (item_id);
 

@@ -5,9 +5,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel, type KafkaConfig } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { kafkaMissing, testBrokers } from '../helpers/brokers.js';
 import { KAFKA_VERSIONS, kafkaVersion } from '../helpers/kafka-binaries.js';
+import { findKafka } from '../helpers/kafka-source.js';
 import { BRIEF_LIFE, startKafka, type KafkaServer } from '../helpers/kafka-server.js';
 import { endLeftovers } from '../helpers/leftovers.js';
 import { runRecords } from '../helpers/postgres-server.js';
@@ -60,11 +61,19 @@ it('the choice of a version is one of those that are tested, or is refused with 
   expect(() => kafkaVersion('2.8.0')).toThrow(/"2\.8\.0" is not one of 4\.3\.1, 3\.9\.1/);
 });
 
+it('a broker that is given is taken, and none is started', async () => {
+  vi.stubEnv('TEST_KAFKA_BROKERS', 'given:9092');
+  const source = await findKafka();
+  vi.unstubAllEnvs();
+  expect(source).toMatchObject({ brokers: 'given:9092', origin: 'Kafka from TEST_KAFKA_BROKERS' });
+});
+
 describe.skipIf(missing !== null)(`the shared broker ${missing ?? ''}`, () => {
   it('takes records and makes no topic unasked', async () => {
     const kafka = client(testBrokers());
     const topic = `test-${randomUUID()}`;
-    await expect(produce(kafka, topic, ['lost'])).rejects.toThrow(/does not host this topic/);
+    const impatient = client(testBrokers(), { retry: { retries: 1 } });
+    await expect(produce(impatient, topic, ['lost'])).rejects.toThrow(/does not host this topic/);
     await makeTopic(kafka, topic);
     await produce(kafka, topic, ['kept']);
     expect(await consume(kafka, topic, 1)).toEqual(['kept']);

@@ -1,6 +1,7 @@
 /** Catalogue, user states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
 import { DEFAULT_TIERS, type Item, type Manifest } from '@nestrec/contracts';
 import { InvalidParameter } from '@nestrec/errors';
+import { createRandom } from '@nestrec/random';
 import * as storage from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
@@ -134,6 +135,37 @@ describeDatabases('user states', (database) => {
       state('u1', { edits: 10, state: new Uint8Array([7]) }),
     );
     await storage.upsertUserStates(db, []);
+  });
+
+  it('keeps states of different lengths apart when they are written together', async () => {
+    const db = database();
+    const of = (length: number) => Uint8Array.from({ length }, (_, i) => (7 * i + length) % 256);
+    const states = [300, 0, 1, 9_000, 4_096].map((length, i) =>
+      state(`u${9 - i}`, { state: of(length) }),
+    );
+    await storage.upsertUserStates(db, states);
+    const stored = await storage.getUserStates(
+      db,
+      states.map((s) => s.userId),
+    );
+    for (const one of states) expect(stored.get(one.userId)).toEqual(one);
+  });
+
+  it('keep a state of 256 coordinates in its row, also when it is rewritten (decision 0018)', async () => {
+    const db = database();
+    const random = createRandom(1);
+    const noise = () => Uint8Array.from({ length: 3_092 }, () => random.int(256));
+    const users = ['a', 'b', 'c', 'd'];
+    for (let round = 0; round < 3; round++) {
+      await storage.upsertUserStates(
+        db,
+        users.map((u) => state(u, { state: noise() })),
+      );
+    }
+    const { rows } = await db.query<{ outside: bigint }>(
+      `SELECT pg_relation_size(reltoastrelid) AS outside FROM pg_class WHERE relname = 'user_states'`,
+    );
+    expect(rows[0]!.outside).toBe(0n);
   });
 
   it('loses no increment of writers that lock the same users in different orders', async () => {

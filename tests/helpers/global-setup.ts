@@ -3,7 +3,8 @@
  * broker, shared by all their files and gone at the end. The last line says what was used, or what was
  * skipped and why.
  *
- * Both start at the same time, for whatever files are run: some 5 s, of which PostgreSQL alone takes 3.
+ * Both start at the same time, for whatever files are run: Kafka is there after 3 s on two quiet cores, 20 s on
+ * crowded ones.
  */
 import type { TestProject } from 'vitest/node';
 import { findKafka } from './kafka-source.js';

@@ -83,7 +83,7 @@ async function fetchJars(
   const follow = (text: string) => {
     output += text;
     const count = output.split('Downloaded from').length - 1;
-    if (count < fetched + 25) return;
+    if (count < fetched + 100) return;
     fetched = count;
     say(`fetching Kafka ${version}: ${count} files so far`);
   };
@@ -113,11 +113,11 @@ async function cached(target: string, fill: (folder: string) => Promise<void>): 
 async function jars(version: KafkaVersion, java: Java, say: Say): Promise<string> {
   const target = join(servicesCache, `kafka-${version}`);
   if (existsSync(target)) return target;
-  const maven = await run('mvn', ['--version'], { env: java.env }).catch((error: unknown) => {
+  await run('mvn', ['--version'], { env: java.env }).catch((error: unknown) => {
     const reason = (error as Error).message;
     throw new Error(`Maven is not installed, or does not run: ${reason}`, { cause: error });
   });
-  say(`fetching Kafka ${version} (45 MB, once) with ${maven.split('\n')[0]!}`);
+  say(`fetching Kafka ${version} with Maven (45 MB, once)`);
   return cached(target, (folder) => fetchJars(version, java, folder, say));
 }
 

@@ -30,21 +30,26 @@ const DOMAINS = `
   WHERE o.typtype = 'd' AND ${OURS} ORDER BY o.typname COLLATE "C"`;
 
 const TABLES = `
-  SELECT format(E'CREATE TABLE %s (\\n%s\\n);', o.relname, string_agg(part, E',\\n' ORDER BY place, part COLLATE "C")) AS line
+  SELECT format(E'CREATE TABLE %s (\\n%s\\n)%s;', o.relname, string_agg(part, E',\\n' ORDER BY place, part COLLATE "C"),
+    coalesce(' WITH (' || array_to_string(o.reloptions, ', ') || ')', '')) AS line
   FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
   CROSS JOIN LATERAL (
     SELECT a.attnum::int AS place,
-      format('  %s %s%s%s%s', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+      format('  %s %s%s%s%s%s', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+        CASE WHEN a.attstorage = t.typstorage THEN ''
+             ELSE ' STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+               WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
         CASE WHEN a.attidentity <> '' THEN ' GENERATED ALWAYS AS IDENTITY' ELSE '' END,
         coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), ''),
         CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END) AS part
-    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT 10000, format('  CONSTRAINT %s %s', quote_ident(k.conname), pg_get_constraintdef(k.oid))
     FROM pg_constraint k WHERE k.conrelid = o.oid AND k.contype IN ('p', 'u', 'f', 'c')
   ) parts
-  WHERE o.relkind = 'r' AND ${OURS} GROUP BY o.relname ORDER BY o.relname COLLATE "C"`;
+  WHERE o.relkind = 'r' AND ${OURS} GROUP BY o.relname, o.reloptions ORDER BY o.relname COLLATE "C"`;
 
 const INDEXES = `
   SELECT replace(pg_get_indexdef(o.oid), current_schema() || '.', '') || ';' AS line

@@ -95,7 +95,10 @@ async function main(): Promise<number> {
   if (failures.length === 0 && !over) {
     for (const { variable, value } of running) console.log(`export ${variable}=${value}`);
     say('both are up; Ctrl-C stops them and removes their data');
+    // Waiting for a signal alone does not keep a process alive.
+    const staying = setInterval(() => {}, 60_000);
     await asked;
+    clearInterval(staying);
   }
   await Promise.all(running.map(({ stop }) => stop()));
   say('stopped, nothing is left');

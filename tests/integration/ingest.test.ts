@@ -242,6 +242,29 @@ describeDatabases('ingest', (database) => {
       expect(run.loaded).toEqual(['v1', 'v2']);
     });
 
+    it('rebuilds and steps many users in one batch, each with its own events', async () => {
+      const versions = [
+        await makeVersion(db, 'v1', { seed: 20, blocks: 2 }),
+        await makeVersion(db, 'v2', { seed: 21, blocks: 2 }),
+      ];
+      await publish(db, 'v1', null);
+      const run = await startIngest(db, versions);
+      const round = (n: number, users: number) =>
+        Array.from({ length: 3 * users }, (_, i) => ({
+          ...{ id: `${n}-${i}`, user: `u${i % users}`, item: `i${(7 * i + n) % 12}` },
+          ago: 600 - 200 * n - i,
+        }));
+      await run.events(...round(0, 40));
+      expect(await stateError(db, versions[0]!)).toBeLessThan(1e-6);
+      await publish(db, 'v2', 'v1');
+      // Those 30 are rebuilt; then they are stepped beside 10 that are rebuilt.
+      await run.events(...round(1, 30));
+      await run.events(...round(2, 40));
+      expect(await stateError(db, versions[1]!)).toBeLessThan(1e-6);
+      expect(await run.metric('rec_states_updated_total{way="step"}')).toBe(30);
+      expect(await run.metric('rec_states_updated_total{way="rebuild"}')).toBe(80);
+    });
+
     it('stores events of unknown items, and steps them once the item is known', async () => {
       const v1 = await makeVersion(db, 'v1', { seed: 9 });
       await publish(db, 'v1', null);

@@ -108,9 +108,10 @@ type Parser = (text: string) => unknown;
 const identity: Parser = (text) => text;
 
 function parseBytea(text: string): Uint8Array {
-  const buffer = Buffer.from(text.slice(2), 'hex');
   // A plain Uint8Array with a buffer of its own: Float32Array views over it need offset 0.
-  return new Uint8Array(buffer);
+  const bytes = new Uint8Array((text.length - 2) / 2);
+  Buffer.from(bytes.buffer).write(text.slice(2), 'hex');
+  return bytes;
 }
 
 function parseTime(text: string): Date {

@@ -9,10 +9,12 @@ import { parseVector, type Queryable } from '@nestrec/database';
 import { itemVectorsTable } from './item-vectors.js';
 
 const MAX_BYTES = 64 * 1024 * 1024;
+/** A vector, and what a cell remembers for as long as the vector lives: its contribution, twice as large. */
+const BYTES_PER_BYTE = 3;
 const MAX_AGE_MS = 60_000;
 
 export interface ItemVectorCache {
-  /** Vectors (length D) of those items that the version knows. */
+  /** Vectors (length D) of those items that the version knows. The same object while it is cached: do not write to it. */
   load(
     db: Queryable,
     version: string,
@@ -30,7 +32,7 @@ export function createItemVectorCache(): ItemVectorCache {
       byVersion.clear();
       cache = new LRUCache({
         maxSize: MAX_BYTES,
-        sizeCalculation: (vector, id) => vector.byteLength + 2 * id.length + 100,
+        sizeCalculation: (vector, id) => BYTES_PER_BYTE * vector.byteLength + 2 * id.length + 200,
         ttl: MAX_AGE_MS,
       });
       byVersion.set(version, cache);

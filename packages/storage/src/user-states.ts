@@ -89,10 +89,16 @@ export async function upsertUserStates(db: Queryable, states: readonly UserState
   if (states.length === 0) return;
   const unique = [...new Map(states.map((state) => [state.userId, state])).values()];
   const rows = unique.sort((a, b) => (a.userId < b.userId ? -1 : 1));
+  // All states as one value, which travels as bytes: bytea[] would go as hexadecimal text (decision 0018).
+  const { bytes, starts, lengths } = joined(rows.map((row) => row.state));
   await db.query(
     `INSERT INTO user_states (${COLUMNS})
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::int[],
-       $7::int[], $8::timestamptz[], $9::text[])
+     SELECT user_id, model_version, substring($3::bytea FROM start FOR length), last_item_id,
+       events_in_state, unknown_events, edits, newest_ts, newest_event_id
+     FROM unnest($1::text[], $2::text[], $4::int[], $5::int[], $6::text[], $7::int[], $8::int[],
+       $9::int[], $10::timestamptz[], $11::text[])
+       AS t (user_id, model_version, start, length, last_item_id, events_in_state, unknown_events,
+         edits, newest_ts, newest_event_id)
      ON CONFLICT (user_id) DO UPDATE SET
        model_version = excluded.model_version, state = excluded.state,
        last_item_id = excluded.last_item_id, events_in_state = excluded.events_in_state,
@@ -101,7 +107,7 @@ export async function upsertUserStates(db: Queryable, states: readonly UserState
     [
       rows.map((s) => s.userId),
       rows.map((s) => s.modelVersion),
-      rows.map((s) => s.state),
+      ...[bytes, starts, lengths],
       rows.map((s) => s.lastItemId),
       rows.map((s) => s.eventsInState),
       rows.map((s) => s.unknownEvents),
@@ -110,6 +116,19 @@ export async function upsertUserStates(db: Queryable, states: readonly UserState
       rows.map((s) => s.newestEventId),
     ],
   );
+}
+
+/** Values one behind another, with where each begins (SQL counts from 1) and how long it is. */
+function joined(values: readonly Uint8Array[]) {
+  const lengths = values.map((value) => value.length);
+  const bytes = new Uint8Array(lengths.reduce((a, b) => a + b, 0));
+  let end = 0;
+  const starts = values.map((value) => {
+    bytes.set(value, end);
+    end += value.length;
+    return end - value.length + 1;
+  });
+  return { bytes, starts, lengths };
 }
 
 export async function deleteUserStates(db: Queryable, userIds: readonly string[]): Promise<number> {

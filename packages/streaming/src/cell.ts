@@ -8,12 +8,13 @@
  * Cost, multiply and add counted as two operations, nz = stored weights of a nested D x D matrix
  * (2,744 for sizes 8..64, 699,072 for 8..1024):
  *   step          4 nz K + 10 nz (K - 1)     whatever the length of the history
+ *   stepAll       14 nz (K - 1) an event     and 4 nz once per item whose contribution is not at hand
  *   query at m    10 nz(m) K                 nothing above the nested size that holds m
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import { InternalError, InvalidModelConfig } from '@nestrec/errors';
+import { createBatchStep, type BatchEvent, type Contribution } from './batch-step.js';
 import {
-  blockInput,
   blockReadout,
   createScratch,
   prepareBlock,
@@ -48,12 +49,20 @@ export interface Cell {
   emptyState(): UserState;
   /** Appends one event, in place. `item` is E_i, length D. */
   step(state: UserState, item: Vector): void;
+  /**
+   * Appends events to any number of states, in place; several of one state in the order given. The same
+   * bits as `step` for one after the other, with weights read once for many users. See `contributions`.
+   */
+  stepAll(events: readonly BatchEvent[]): void;
   /** State of a history, oldest event first. */
   fold(items: Iterable<Vector>): UserState;
   /** The query vector z[0:dim], any 1 <= dim <= D: exactly the first coordinates of z. */
   query(state: UserState, dim?: number): Float32Array;
-  /** What one event adds to h of the first block: length D each. Overwrites `re` and `im`. */
-  input(item: Vector, re: Float64Array, im: Float64Array): void;
+  /**
+   * What an event of each item adds to h of the first block. It is of the item alone, so it is remembered
+   * for as long as the vector object lives (twice its bytes): do not write to a vector after.
+   */
+  contributions(items: readonly Vector[]): Contribution[];
 }
 
 /**
@@ -75,24 +84,10 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
 
   const scratch = createScratch(dim);
   const x = new Float64Array(dim);
-  const vRe = new Float64Array(dim);
-  const vIm = new Float64Array(dim);
-  const hOf = (values: Float32Array, k: number) => values.subarray(k * dim, (k + 1) * dim);
-
-  const step = (state: UserState, item: Vector): void => {
+  const { contributions, stepAll, stepOne } = createBatchStep(sizes, prepared);
+  const checked = ({ state, item }: BatchEvent): void => {
     assertFits(state, dim, blocks);
     assertVector(item, dim);
-    state.x.set(item);
-    x.set(item);
-    prepared.forEach((block, k) => {
-      const re = hOf(state.re, k);
-      const im = hOf(state.im, k);
-      blockInput(block, sizes, x, vRe, vIm, scratch);
-      recur(block, re, im, vRe, vIm);
-      // The last block's output is the query's business; no later event depends on it.
-      if (k < blocks - 1) blockReadout(block, sizes, sizes.length, x, re, im, scratch);
-    });
-    state.events += 1;
   };
 
   const query = (state: UserState, width = dim): Float32Array => {
@@ -102,44 +97,42 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
     }
     const upTo = segmentsFor(sizes, width);
     for (let i = 0; i < sizes[upTo - 1]!; i++) x[i] = state.x[i]!;
-    prepared.forEach((block, k) =>
-      blockReadout(block, sizes, upTo, x, hOf(state.re, k), hOf(state.im, k), scratch),
-    );
+    prepared.forEach((block, k) => {
+      for (let i = 0; i < sizes[upTo - 1]!; i++) {
+        scratch.a[i] = state.re[k * dim + i]!;
+        scratch.b[i] = state.im[k * dim + i]!;
+      }
+      blockReadout(block, sizes, upTo, x, scratch);
+    });
     return Float32Array.from(x.subarray(0, width));
   };
 
   const emptyState = () => createState(blocks, emptyInput);
   const fold = (items: Iterable<Vector>): UserState => {
     const state = emptyState();
-    for (const item of items) step(state, item);
+    const events = Array.from(items, (item) => ({ state, item }));
+    events.forEach(checked);
+    stepAll(events);
     return state;
-  };
-  const input = (item: Vector, re: Float64Array, im: Float64Array): void => {
-    assertVector(item, dim);
-    blockInput(prepared[0]!, sizes, item, re, im, scratch);
   };
   return {
     ...{ sizes, dim, blocks, lambdaMax, lambdaMin, emptyInput, prepared },
     replayEvents: replayEventsOf(blocks, lambdaMax),
-    ...{ emptyState, step, fold, query, input },
+    ...{ emptyState, fold, query },
+    step: (state, item) => {
+      checked({ state, item });
+      stepOne(state, item);
+    },
+    stepAll: (events) => {
+      // All before the first, so that a fault leaves every state as it was.
+      events.forEach(checked);
+      stepAll(events);
+    },
+    contributions: (items) => {
+      for (const item of items) assertVector(item, dim);
+      return contributions(items);
+    },
   };
-}
-
-/** h = lambda h + v, in place. */
-function recur(
-  block: PreparedBlock,
-  re: Float32Array,
-  im: Float32Array,
-  vRe: Float64Array,
-  vIm: Float64Array,
-): void {
-  const { lambdaRe, lambdaIm } = block;
-  for (let i = 0; i < re.length; i++) {
-    const a = re[i]!;
-    const b = im[i]!;
-    re[i] = lambdaRe[i]! * a - lambdaIm[i]! * b + vRe[i]!;
-    im[i] = lambdaRe[i]! * b + lambdaIm[i]! * a + vIm[i]!;
-  }
 }
 
 /** K ceil(ln(1e-7 (1 - r)) / ln r), at least K, at most 100,000. */

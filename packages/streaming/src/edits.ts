@@ -139,14 +139,11 @@ function contribution(cell: Cell, items: readonly Vector[]): Complexes {
   const { lambdaRe, lambdaIm } = cell.prepared[0]!;
   const re = new Float64Array(cell.dim);
   const im = new Float64Array(cell.dim);
-  const vRe = new Float64Array(cell.dim);
-  const vIm = new Float64Array(cell.dim);
-  for (const item of items) {
-    cell.input(item, vRe, vIm);
+  for (const event of cell.contributions(items)) {
     for (let i = 0; i < cell.dim; i++) {
       const [a, b] = times(lambdaRe[i]!, lambdaIm[i]!, re[i]!, im[i]!);
-      re[i] = a + vRe[i]!;
-      im[i] = b + vIm[i]!;
+      re[i] = a + event.re[i]!;
+      im[i] = b + event.im[i]!;
     }
   }
   return { re, im };

@@ -1,4 +1,5 @@
 /** The recurrent state of one user: step, erase, insert, merge, rebuild, read out. No TensorFlow. */
+export type { BatchEvent, Contribution } from './batch-step.js';
 export { createCell, type Cell } from './cell.js';
 export {
   canEdit,
@@ -9,12 +10,14 @@ export {
   type EditPlace,
 } from './edits.js';
 export {
+  readReplay,
   rebuildState,
   type HistoryEvent,
   type RebuildSources,
   type RebuiltState,
+  type Replay,
 } from './rebuild.js';
-export { decodeState, encodeState, encodedStateBytes } from './state-codec.js';
+export { decodeState, encodeState, encodeStates, encodedStateBytes } from './state-codec.js';
 export {
   assignState,
   copyState,

@@ -35,61 +35,69 @@ export interface PreparedBlock {
   readonly down: NestedMatrix;
 }
 
-/** Buffers of D doubles that a cell's calculations share; nothing in them outlives a call. */
+/** Buffers of `rows` x D doubles that calculations share; nothing in them outlives a call. */
 export interface Scratch {
+  readonly rows: number;
   readonly a: Float64Array;
   readonly b: Float64Array;
   readonly c: Float64Array;
   readonly d: Float64Array;
 }
 
-export function createScratch(dim: number): Scratch {
-  const buffer = () => new Float64Array(dim);
-  return { a: buffer(), b: buffer(), c: buffer(), d: buffer() };
-}
-
-/** What one event adds to h: `v = gamma (Bc SegmentNorm1(x) + bB)`. 4 nz + 8 D operations. */
-export function blockInput(
-  block: PreparedBlock,
-  sizes: Sizes,
-  x: Float32Array | Float64Array,
-  vRe: Float64Array,
-  vIm: Float64Array,
-  scratch: Scratch,
-): void {
-  normalise(sizes, sizes.length, x, scratch.a);
-  multiply(block.inputRe, sizes, sizes.length, scratch.a, vRe);
-  multiply(block.inputIm, sizes, sizes.length, scratch.a, vIm);
+export function createScratch(dim: number, rows = 1): Scratch {
+  const buffer = () => new Float64Array(rows * dim);
+  return { rows, a: buffer(), b: buffer(), c: buffer(), d: buffer() };
 }
 
 /**
- * The block's output from its input x and its h, on the first `upTo` segments; replaces `x`.
- * 10 nz + about 25 D operations, one of them an exponential, all on those segments only.
+ * What an event adds to h, `v = gamma (Bc SegmentNorm1(x) + bB)`, for each of `rows` inputs, D apart.
+ * 4 nz + 8 D operations each.
+ */
+export function blockInput(
+  block: PreparedBlock,
+  sizes: Sizes,
+  x: Float64Array,
+  vRe: Float64Array,
+  vIm: Float64Array,
+  scratch: Scratch,
+  rows = 1,
+): void {
+  normalise(sizes, sizes.length, x, scratch.a, rows);
+  multiply(block.inputRe, sizes, sizes.length, scratch.a, vRe, rows);
+  multiply(block.inputIm, sizes, sizes.length, scratch.a, vIm, rows);
+}
+
+/**
+ * The block's output from its input x and its h, on the first `upTo` segments; replaces `x`. h lies in
+ * `scratch.a` (real) and `scratch.b` (imaginary); `rows` of everything, D apart. 10 nz + about 25 D
+ * operations each, one of them an exponential, all on those segments only.
  */
 export function blockReadout(
   block: PreparedBlock,
   sizes: Sizes,
   upTo: number,
   x: Float64Array,
-  hRe: Float32Array,
-  hIm: Float32Array,
   scratch: Scratch,
+  rows = 1,
 ): void {
-  const width = sizes[upTo - 1]!;
   const { a, b, c, d } = scratch;
-  for (let i = 0; i < width; i++) {
-    a[i] = hRe[i]!;
-    b[i] = hIm[i]!;
+  const dim = sizes[sizes.length - 1]!;
+  const width = sizes[upTo - 1]!;
+  multiply(block.outputRe, sizes, upTo, a, c, rows);
+  multiply(block.outputIm, sizes, upTo, b, d, rows);
+  for (let from = 0; from < rows * dim; from += dim) {
+    for (let i = from; i < from + width; i++) x[i] = x[i]! + c[i]! - d[i]!;
   }
-  multiply(block.outputRe, sizes, upTo, a, c);
-  multiply(block.outputIm, sizes, upTo, b, d);
-  for (let i = 0; i < width; i++) x[i] = x[i]! + c[i]! - d[i]!;
-  normalise(sizes, upTo, x, a);
-  multiply(block.gate, sizes, upTo, a, b);
-  multiply(block.up, sizes, upTo, a, c);
-  for (let i = 0; i < width; i++) c[i] = (c[i]! * b[i]!) / (1 + Math.exp(-b[i]!));
-  multiply(block.down, sizes, upTo, c, d);
-  for (let i = 0; i < width; i++) x[i] = x[i]! + d[i]!;
+  normalise(sizes, upTo, x, a, rows);
+  multiply(block.gate, sizes, upTo, a, b, rows);
+  multiply(block.up, sizes, upTo, a, c, rows);
+  for (let from = 0; from < rows * dim; from += dim) {
+    for (let i = from; i < from + width; i++) c[i] = (c[i]! * b[i]!) / (1 + Math.exp(-b[i]!));
+  }
+  multiply(block.down, sizes, upTo, c, d, rows);
+  for (let from = 0; from < rows * dim; from += dim) {
+    for (let i = from; i < from + width; i++) x[i] = x[i]! + d[i]!;
+  }
 }
 
 /**

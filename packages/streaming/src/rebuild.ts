@@ -35,6 +35,12 @@ export interface RebuiltState {
 /** A history with unknown items is read further back, so that enough known ones are found. */
 const SECOND_LOOK = 8;
 
+/** What a state has to be made of; `RebuiltState` before its events are stepped. */
+export interface Replay extends Omit<RebuiltState, 'state'> {
+  /** Vectors of the newest known events, oldest first: the state is their fold. */
+  readonly items: readonly Vector[];
+}
+
 /**
  * The state of the newest `replayEvents` known interactions. Reads `replayEvents` interactions, and
  * once more eight times as many where some of these are unknown.
@@ -44,6 +50,12 @@ export async function rebuildState(
   replayEvents: number,
   sources: RebuildSources,
 ): Promise<RebuiltState> {
+  const { items, ...about } = await readReplay(replayEvents, sources);
+  return { ...about, state: cell.fold(items) };
+}
+
+/** What `rebuildState` folds, for whoever steps many users at once. */
+export async function readReplay(replayEvents: number, sources: RebuildSources): Promise<Replay> {
   let events = await sources.loadNewest(replayEvents);
   let vectors = await vectorsOf(events, sources);
   const complete = (list: readonly HistoryEvent[]) => list.every((e) => vectors.has(e.itemId));
@@ -52,9 +64,8 @@ export async function rebuildState(
     vectors = await vectorsOf(events, sources);
   }
   const known = events.filter((event) => vectors.has(event.itemId));
-  const replayed = known.slice(-replayEvents);
   return {
-    state: cell.fold(replayed.map((event) => vectors.get(event.itemId)!)),
+    items: known.slice(-replayEvents).map((event) => vectors.get(event.itemId)!),
     lastKnown: known.at(-1) ?? null,
     newest: events.at(-1) ?? null,
     unknownEvents: events.length - known.length,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isError, InvalidState } from '@nestrec/errors';
 import { describe, expect, it } from 'vitest';
-import { decodeState, encodeState, encodedStateBytes } from './state-codec.js';
+import { decodeState, encodeState, encodeStates, encodedStateBytes } from './state-codec.js';
 import { createState, type UserState } from './user-state.js';
 
 const states = fc
@@ -37,6 +37,14 @@ describe('state bytes', () => {
         const around = new Uint8Array(bytes.length + offset + 3).fill(0xff);
         around.set(bytes, offset);
         expect(decodeState(around.subarray(offset, offset + bytes.length), state)).toEqual(state);
+      }),
+    );
+  });
+
+  it('of many states are those of each', () => {
+    fc.assert(
+      fc.property(fc.array(states, { maxLength: 5 }), (many) => {
+        expect(encodeStates(many)).toEqual(many.map(encodeState));
       }),
     );
   });

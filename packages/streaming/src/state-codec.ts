@@ -17,6 +17,7 @@ import type { UserState } from './user-state.js';
 const MAGIC = 0x3153524e; // "NRS1" read as a little-endian uint32
 const HEADER_BYTES = 20;
 const MAX_UINT32 = 0xffff_ffff;
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Bytes of an encoded state of K blocks and D coordinates. */
 export function encodedStateBytes(blocks: number, dim: number): number {
@@ -25,22 +26,38 @@ export function encodedStateBytes(blocks: number, dim: number): number {
 
 /** The state as bytes; `decodeState` gives an equal one back. */
 export function encodeState(state: UserState): Uint8Array {
-  const bytes = new Uint8Array(encodedStateBytes(state.blocks, state.dim));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, state.blocks, true);
-  view.setUint32(8, state.dim, true);
-  view.setUint32(12, Math.min(state.events, MAX_UINT32), true);
-  view.setUint32(16, Math.min(state.edits, MAX_UINT32), true);
-  let offset = HEADER_BYTES;
-  for (const values of [state.x, state.re, state.im]) {
-    for (let i = 0; i < values.length; i++, offset += 4) view.setFloat32(offset, values[i]!, true);
-  }
-  return bytes;
+  return encodeStates([state])[0]!;
+}
+
+/** `encodeState` of many, in one piece of memory: the collector counts pieces, and so do its pauses. */
+export function encodeStates(states: readonly UserState[]): Uint8Array[] {
+  const lengths = states.map((state) => encodedStateBytes(state.blocks, state.dim));
+  const memory = new ArrayBuffer(lengths.reduce((a, b) => a + b, 0));
+  let at = 0;
+  return states.map((state, i) => {
+    write(state, memory, at);
+    at += lengths[i]!;
+    return new Uint8Array(memory, at - lengths[i]!, lengths[i]);
+  });
+}
+
+/** Writes a state from byte `at` on, a multiple of four. */
+function write(state: UserState, memory: ArrayBuffer, at: number): void {
+  const { x, re, im, blocks, dim, events, edits } = state;
+  const header = new DataView(memory, at, HEADER_BYTES);
+  [MAGIC, blocks, dim, events, edits].forEach((value, i) =>
+    header.setUint32(4 * i, Math.min(value, MAX_UINT32), true),
+  );
+  const floats = new Float32Array(memory, at + HEADER_BYTES, x.length + re.length + im.length);
+  floats.set(x);
+  floats.set(re, x.length);
+  floats.set(im, x.length + re.length);
+  if (!LITTLE_ENDIAN) swapBytes(floats);
 }
 
 /**
- * The state in `bytes`, which has to be of `expected` size where that is given.
+ * The state in `bytes`, which has to be of `expected` size where that is given. The state takes the bytes
+ * over where they are aligned (to four from the start of their memory): do not use them after.
  *
  * @throws InvalidState for anything that `encodeState` would not have written.
  */
@@ -61,22 +78,40 @@ export function decodeState(
   }
   const wanted = encodedStateBytes(blocks, dim);
   if (bytes.length !== wanted) refuse(`got ${bytes.length} bytes, its header says ${wanted}`);
-  const floats = new Float32Array((wanted - HEADER_BYTES) / 4);
-  for (let i = 0; i < floats.length; i++) {
-    const value = view.getFloat32(HEADER_BYTES + 4 * i, true);
-    if (!Number.isFinite(value)) refuse(`number ${i} of it is ${value}`);
-    floats[i] = value;
-  }
+  const start = bytes.byteOffset + HEADER_BYTES;
+  const floats =
+    start % 4 === 0
+      ? new Float32Array(bytes.buffer, start, (wanted - HEADER_BYTES) / 4)
+      : new Float32Array(bytes.slice(HEADER_BYTES).buffer);
+  if (!LITTLE_ENDIAN) swapBytes(floats);
+  assertFinite(floats);
   const width = blocks * dim;
   return {
     dim,
     blocks,
-    x: floats.slice(0, dim),
-    re: floats.slice(dim, dim + width),
-    im: floats.slice(dim + width),
+    x: floats.subarray(0, dim),
+    re: floats.subarray(dim, dim + width),
+    im: floats.subarray(dim + width),
     events: view.getUint32(12, true),
     edits: view.getUint32(16, true),
   };
+}
+
+function assertFinite(floats: Float32Array): void {
+  // Zero times anything finite is zero; one sum without a branch is several times a test of each.
+  let sum = 0;
+  for (let i = 0; i < floats.length; i++) sum += 0 * floats[i]!;
+  if (sum === 0) return;
+  const at = floats.findIndex((value) => !Number.isFinite(value));
+  refuse(`number ${at} of it is ${floats[at]}`);
+}
+
+/** Between the machine's order of bytes and the other one. */
+function swapBytes(floats: Float32Array): void {
+  const view = new DataView(floats.buffer, floats.byteOffset, floats.byteLength);
+  for (let i = 0; i < floats.byteLength; i += 4) {
+    view.setUint32(i, view.getUint32(i, true), false);
+  }
 }
 
 function refuse(fault: string): never {

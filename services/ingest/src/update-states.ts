@@ -4,7 +4,7 @@
  * A state that is of the published version and has seen every event takes new ones by a step each, and one
  * late event by the closed form. Every other state (none yet, another version, events of unknown items,
  * too many edits, unreadable bytes) is rebuilt from the user's newest interactions, which include the
- * new ones.
+ * new ones. All steps of all users, rebuilds included, are one call of the cell.
  */
 import { compareEvents } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
@@ -20,9 +20,10 @@ import {
 import {
   canEdit,
   decodeState,
-  encodeState,
+  encodeStates,
   insertLate,
-  rebuildState,
+  readReplay,
+  type BatchEvent,
   type UserState,
 } from '@nestrec/streaming';
 import type { SteppingModel } from './model-source.js';
@@ -84,21 +85,26 @@ export async function updateStates(
   const histories = await loadHistories(context, plans);
   const informed = await withVectorsOf(context, histories);
 
-  const done: StoredState[] = [];
-  let rebuilt = 0;
+  const opened: OpenState[] = [];
+  const batch: BatchEvent[] = [];
   for (const plan of plans) {
     const history = histories.get(plan.userId) ?? [];
     let open = plan.open;
     if (open === null) {
-      open = await rebuild(informed, plan.userId, history);
-      rebuilt += 1;
+      open = await startAnew(informed, plan.userId, history, batch);
     } else {
       if (plan.late !== null) await putLate(informed, open, plan.late, history, plan.appended);
-      append(context.model, open, plan.appended, vectors);
+      append(open, plan.appended, vectors, batch);
     }
-    done.push(toRow(context.model.version, open));
+    opened.push(open);
   }
-  await upsertUserStates(context.tx, done);
+  context.model.cell.stepAll(batch);
+  const bytes = encodeStates(opened.map(({ state }) => state));
+  await upsertUserStates(
+    context.tx,
+    opened.map((open, i) => toRow(context.model.version, open, bytes[i]!)),
+  );
+  const rebuilt = plans.filter((plan) => plan.open === null).length;
   return {
     stepped: plans.length - rebuilt,
     rebuilt,
@@ -172,25 +178,24 @@ async function withVectorsOf(
   };
 }
 
-async function rebuild(
+/** An empty state, and in `batch` the events that make it what it has to be. */
+async function startAnew(
   context: StateContext,
   userId: string,
   history: readonly Interaction[],
+  batch: BatchEvent[],
 ): Promise<OpenState> {
   const { replayEvents, cell } = context.model;
-  const rebuilt = await rebuildState(cell, replayEvents, {
+  const { items, lastKnown, unknownEvents } = await readReplay(replayEvents, {
     loadNewest: (limit) =>
       limit <= replayEvents
         ? Promise.resolve(history.slice(-limit))
         : recentInteractions(context.tx, userId, limit),
     loadVectors: context.vectors,
   });
-  return {
-    userId,
-    state: rebuilt.state,
-    newest: rebuilt.lastKnown,
-    unknownEvents: rebuilt.unknownEvents,
-  };
+  const state = cell.emptyState();
+  for (const item of items) batch.push({ state, item });
+  return { userId, state, newest: lastKnown, unknownEvents };
 }
 
 /** Puts one late event into a state that has every other event of `history` but the appended ones. */
@@ -217,29 +222,29 @@ async function putLate(
   });
 }
 
-/** Steps newer events; one of an unknown item is only counted, so that the next touch rebuilds. */
+/** Puts newer events into `batch`; one of an unknown item is only counted, so that the next touch rebuilds. */
 function append(
-  model: SteppingModel,
   open: OpenState,
   events: readonly Interaction[],
   vectors: Vectors,
+  batch: BatchEvent[],
 ): void {
   for (const event of events) {
-    const vector = vectors.get(event.itemId);
-    if (vector === undefined) {
+    const item = vectors.get(event.itemId);
+    if (item === undefined) {
       open.unknownEvents += 1;
     } else {
-      model.cell.step(open.state, vector);
+      batch.push({ state: open.state, item });
       open.newest = event;
     }
   }
 }
 
-function toRow(modelVersion: string, open: OpenState): StoredState {
+function toRow(modelVersion: string, open: OpenState, state: Uint8Array): StoredState {
   return {
     userId: open.userId,
     modelVersion,
-    state: encodeState(open.state),
+    state,
     lastItemId: open.newest?.itemId ?? null,
     eventsInState: open.state.events,
     unknownEvents: open.unknownEvents,
