@@ -97,13 +97,16 @@ export async function acceptThroughFaults(
     ...{ stream, truth, processes: [ingest], sampler, judge },
   });
   judge.equal('unexpected ends of the api', api.unexpectedExits, 0);
+  const times = (kind: string) => faults.slice(0, done).filter((fault) => fault === kind).length;
   return {
     measures: {
       posted: posting.posted(),
       'got 202': posting.accepted.size,
       'got none': posting.unanswered.size,
       'of these stored': truth.filter((event) => posting.unanswered.has(event.eventId)).length,
-      ...wanted,
+      'api killed': times('api'),
+      'broker killed': times('broker'),
+      resets: times('reset'),
       '202 but missing': missing,
       ...comparisonMeasures(comparison),
     },

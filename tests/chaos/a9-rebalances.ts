@@ -62,6 +62,7 @@ export async function rebalance(
   const running = [false, false];
   const batchMs: number[] = [];
   let changes = 0;
+  let removals = 0;
   while (performance.now() - startedAtMs < durationMs) {
     const until = performance.now() + 2_000 + random.int(6_000);
     while (performance.now() < until) {
@@ -70,7 +71,8 @@ export async function rebalance(
     }
     const which = random.int(2);
     const member = members[which + 1]!;
-    const kill = random.uniform() < 0.25;
+    // The first, the third, ... goes without a word to the group.
+    const kill = running[which] === true && removals++ % 2 === 0;
     if (!running[which]) await member.start();
     else if (kill) await member.kill();
     else await member.stop();
