@@ -76,8 +76,9 @@ export async function freezeIngest(
     stream.topic,
     all.map(toRecord),
     EVENTS_PER_SECOND,
-    stopping.signal,
-  );
+    {
+    stop: stopping.signal,
+  });
   for (const member of members) await member.process.start();
 
   const judge = createJudge();

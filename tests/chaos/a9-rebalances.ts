@@ -55,7 +55,9 @@ export async function rebalance(
   const sampler = startSampler(db, { intervalMs: 200, exact: build === 'product' });
   const stopping = new AbortController();
   const records = all.map(toRecord);
-  const load = startLoad(stream.brokers, stream.topic, records, EVENTS_PER_SECOND, stopping.signal);
+  const load = startLoad(stream.brokers, stream.topic, records, EVENTS_PER_SECOND, {
+    stop: stopping.signal,
+  });
   await members[0]!.start();
 
   const startedAtMs = performance.now();

@@ -124,6 +124,12 @@ export interface Load {
   readonly done: Promise<void>;
 }
 
+export interface LoadOptions {
+  readonly stop?: AbortSignal;
+  /** How many of the records may be sent by now. */
+  readonly limit?: () => number;
+}
+
 const TICK_MS = 20;
 const MOST_PER_REQUEST = 2_000;
 
@@ -136,7 +142,7 @@ export function startLoad(
   topic: string,
   records: readonly WireRecord[],
   perSecond: number,
-  stop?: AbortSignal,
+  options: LoadOptions = {},
 ): Load {
   let sent = 0;
   const run = async () => {
@@ -144,10 +150,10 @@ export function startLoad(
     await producer.connect();
     const startedAtMs = performance.now();
     try {
-      while (sent < records.length && stop?.aborted !== true) {
+      while (sent < records.length && options.stop?.aborted !== true) {
         const elapsedMs = performance.now() - startedAtMs;
         const due = Math.min(records.length, Math.floor((elapsedMs / 1_000) * perSecond));
-        const until = Math.min(due, sent + MOST_PER_REQUEST);
+        const until = Math.min(due, sent + MOST_PER_REQUEST, options.limit?.() ?? Infinity);
         if (until > sent) {
           const messages = records.slice(sent, until).map((record) => ({ ...record }));
           await producer.send({ topic, messages, acks: -1 });

@@ -42,7 +42,7 @@ export async function compareWithTruth(
   truth: readonly Truth[],
 ): Promise<Comparison> {
   const table = await compareEventsTable(db, truth);
-  const states = await compareStates(db, model, truth);
+  const states = await compareStates(db, model, truth, table.storedOf);
   const wrongUsers = new Set([...table.wrongUsers, ...states.wrong.keys()]);
   return {
     expected: truth.length,
@@ -59,11 +59,13 @@ export async function compareWithTruth(
 async function compareEventsTable(db: Database, truth: readonly Truth[]) {
   const missing = new Map(truth.map((event) => [event.eventId, event]));
   const wrongUsers = new Set<string>();
+  const storedOf = new Map<string, number>();
   let stored = 0;
   let doubled = 0;
   for await (const batch of streamInteractions(db)) {
     for (const row of batch) {
       stored += 1;
+      storedOf.set(row.userId, 1 + (storedOf.get(row.userId) ?? 0));
       const sent = missing.get(row.eventId);
       missing.delete(row.eventId);
       if (sent === undefined) doubled += 1;
@@ -77,10 +79,15 @@ async function compareEventsTable(db: Database, truth: readonly Truth[]) {
     }
   }
   for (const event of missing.values()) wrongUsers.add(event.userId);
-  return { stored, doubled, lost: missing.size, wrongUsers };
+  return { stored, storedOf, doubled, lost: missing.size, wrongUsers };
 }
 
-async function compareStates(db: Database, model: PublishedModel, truth: readonly Truth[]) {
+async function compareStates(
+  db: Database,
+  model: PublishedModel,
+  truth: readonly Truth[],
+  storedOf: ReadonlyMap<string, number>,
+) {
   const histories = byUser(truth);
   const rows = new Map<string, UserState>();
   for await (const batch of streamUserStates(db))
@@ -92,8 +99,11 @@ async function compareStates(db: Database, model: PublishedModel, truth: readonl
   for (const [userId, events] of histories) {
     const row = rows.get(userId);
     rows.delete(userId);
+    // What is not in the table was counted there.
+    const stored = Math.min(events.length, storedOf.get(userId) ?? 0);
     if (row === undefined) {
       wrong.set(userId, 'no state');
+      lost += stored;
       continue;
     }
     if (row.modelVersion !== model.version) wrong.set(userId, `model ${row.modelVersion}`);
@@ -105,7 +115,7 @@ async function compareStates(db: Database, model: PublishedModel, truth: readonl
     }
     doubled += Math.max(0, count - events.length);
     // A rebuilt state counts what it was rebuilt from; a stepped one counts everything.
-    const least = Math.min(events.length, model.replayEvents);
+    const least = Math.min(stored, model.replayEvents);
     lost += Math.max(0, least - count);
   }
   for (const userId of rows.keys()) wrong.set(userId, 'a state of a user without events');
@@ -141,6 +151,8 @@ export async function compareWithReplay(
 ): Promise<{ readonly users: number; readonly differing: number; readonly worstError: number }> {
   const stored: Truth[] = [];
   for await (const batch of streamInteractions(db)) stored.push(...batch);
-  const { wrong, users, worstError } = await compareStates(db, model, stored);
+  const counts = new Map<string, number>();
+  for (const { userId } of stored) counts.set(userId, 1 + (counts.get(userId) ?? 0));
+  const { wrong, users, worstError } = await compareStates(db, model, stored, counts);
   return { users, differing: wrong.size, worstError };
 }
