@@ -32,11 +32,50 @@ CREATE TABLE consumer_positions (
   CONSTRAINT consumer_positions_pkey PRIMARY KEY (topic, partition)
 );
 
+CREATE TABLE dead_letter_leases (
+  topic text NOT NULL,
+  holder text NOT NULL,
+  until timestamp with time zone NOT NULL,
+  CONSTRAINT dead_letter_leases_pkey PRIMARY KEY (topic)
+);
+
+CREATE TABLE erased_events (
+  event_hash bytea NOT NULL,
+  CONSTRAINT erased_events_event_hash_check CHECK ((octet_length(event_hash) = 32)),
+  CONSTRAINT erased_events_pkey PRIMARY KEY (event_hash)
+);
+
+CREATE TABLE erased_users (
+  user_hash bytea NOT NULL,
+  erased_before event_time NOT NULL,
+  CONSTRAINT erased_users_pkey PRIMARY KEY (user_hash),
+  CONSTRAINT erased_users_user_hash_check CHECK ((octet_length(user_hash) = 32))
+);
+
+CREATE TABLE erasures (
+  topic text NOT NULL,
+  partition integer NOT NULL,
+  log_offset bigint NOT NULL,
+  erasure_hash bytea NOT NULL,
+  kind text NOT NULL,
+  requested_at event_time NOT NULL,
+  applied_at timestamp with time zone DEFAULT now() NOT NULL,
+  events integer NOT NULL,
+  states integer NOT NULL,
+  rejects integer NOT NULL,
+  CONSTRAINT erasures_erasure_hash_check CHECK ((octet_length(erasure_hash) = 32)),
+  CONSTRAINT erasures_events_check CHECK ((events >= 0)),
+  CONSTRAINT erasures_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'event'::text]))),
+  CONSTRAINT erasures_pkey PRIMARY KEY (topic, partition, log_offset),
+  CONSTRAINT erasures_rejects_check CHECK ((rejects >= 0)),
+  CONSTRAINT erasures_states_check CHECK ((states >= 0))
+);
+
 CREATE TABLE event_log (
   topic text NOT NULL,
   log_offset bigint NOT NULL,
-  record_key text NOT NULL,
-  record_value bytea NOT NULL,
+  record_key text,
+  record_value bytea,
   appended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
   CONSTRAINT event_log_pkey PRIMARY KEY (topic, log_offset)
 );
@@ -75,6 +114,14 @@ CREATE TABLE item_popularity (
   CONSTRAINT item_popularity_pkey PRIMARY KEY (item_id)
 );
 
+CREATE TABLE item_vector_changes (
+  version text NOT NULL,
+  item_id entity_id NOT NULL,
+  revision bigint NOT NULL,
+  CONSTRAINT item_vector_changes_pkey PRIMARY KEY (version, item_id),
+  CONSTRAINT item_vector_changes_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version) ON DELETE CASCADE
+);
+
 CREATE TABLE items (
   item_id entity_id NOT NULL,
   title text,
@@ -101,6 +148,8 @@ CREATE TABLE model_versions (
   path text NOT NULL,
   index_dims integer[] DEFAULT '{}'::integer[] NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  vectors_revision bigint DEFAULT 0 NOT NULL,
+  vectors_floor bigint DEFAULT 0 NOT NULL,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
@@ -135,6 +184,13 @@ CREATE TABLE rejects (
   record_key text,
   record_value bytea,
   rejected_at timestamp with time zone DEFAULT now() NOT NULL,
+  user_id text,
+  event_id text,
+  seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  key_bytes bytea,
+  consumer_version text,
+  sent_at timestamp with time zone,
+  replayed_at timestamp with time zone,
   CONSTRAINT rejects_pkey PRIMARY KEY (topic, partition, log_offset, part)
 );
 
@@ -159,12 +215,27 @@ CREATE TABLE user_states (
   newest_ts event_time,
   newest_event_id entity_id,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  vectors_revision bigint DEFAULT 0 NOT NULL,
   CONSTRAINT user_states_edits_check CHECK ((edits >= 0)),
   CONSTRAINT user_states_events_in_state_check CHECK ((events_in_state >= 0)),
   CONSTRAINT user_states_pkey PRIMARY KEY (user_id),
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
 ) WITH (toast_tuple_target=8160, fillfactor=50);
 
+CREATE INDEX erasures_by_id ON erasures USING btree (erasure_hash);
+
+CREATE INDEX event_log_by_key ON event_log USING hash (record_key);
+
 CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, event_id) INCLUDE (item_id);
 
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
+
+CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
+
+CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
+
+CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
+
+CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
+
+CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);

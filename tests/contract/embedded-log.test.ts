@@ -1,6 +1,6 @@
 /** What the embedded log promises beyond the common contract. */
 import { EventLogGap } from '@nestrec/errors';
-import { openEmbeddedLog, type EventLog } from '@nestrec/event-log';
+import { fingerprintOf, openEmbeddedLog, type EventLog, type LogRecord } from '@nestrec/event-log';
 import { beforeEach, afterEach, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { waitFor } from '../helpers/wait-for.js';
@@ -15,6 +15,18 @@ describeDatabases('the embedded log', (database) => {
     log = openEmbeddedLog(database(), { retryMs: { first: 5, longest: 20 } });
   });
   afterEach(() => log.close());
+
+  const readAll = async () => {
+    const seen: LogRecord[] = [];
+    const subscription = await log.subscribe({
+      positions: async () => new Map(),
+      handler: async (batch) => void seen.push(...batch.records),
+      maxRecords: 10,
+    });
+    await waitFor('the records', () => seen.length > 0);
+    await subscription.stop();
+    return seen;
+  };
 
   it('gives offsets 0, 1, 2, ... without holes, whoever appends', async () => {
     const places = await Promise.all(
@@ -51,6 +63,21 @@ describeDatabases('the embedded log', (database) => {
     await log.append([record, record]);
     expect((await other.append([record]))[0]!.offset).toBe(0n);
     expect((await other.offsets()).get(0)).toEqual({ low: 0n, next: 1n });
+  });
+
+  it('stands still with an alarm when another record is where the last applied one was', async () => {
+    await log.append([record, record]);
+    const [, last] = await readAll();
+    await database().execute(`UPDATE event_log SET record_value = 'another' WHERE log_offset = 1`);
+    const position = { nextOffset: 2n, fingerprint: fingerprintOf(last!) };
+    const subscription = await log.subscribe({
+      positions: async () => new Map([[0, position]]),
+      handler: async () => {},
+      maxRecords: 10,
+    });
+    await waitFor('a failure', () => subscription.status().failures > 0);
+    expect(subscription.status().lastError).toMatchObject({ code: EventLogGap.code });
+    expect(String(subscription.status().lastError)).toMatch(/made anew/);
   });
 
   it.each([

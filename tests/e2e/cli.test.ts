@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openPglite } from '@nestrec/database';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, repositoryRoot, startProcess } from '../helpers/started-process.js';
 
@@ -153,6 +154,7 @@ describe('nestrec, from files to answers', () => {
     expect(await nestrec(['evaluate'], { NESTREC_BACKEND: 'wasm' })).toMatchObject({ code: 0 });
 
     await expectServed();
+    await expectVerifiedStates();
     await expectBackup();
   });
 
@@ -180,8 +182,45 @@ describe('nestrec, from files to answers', () => {
     const refused = await nestrec(['train']);
     expect(refused.code).toBe(75);
     expect(refused.output).toContain(String(server.child.pid));
+    const held = await nestrec(['states', 'verify']);
+    expect(held.code).toBe(75);
+    expect(held.output).toContain('rec_state_mismatch_total');
+    const written = await fetch(`${url}/v1/events`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ events: [{ event_id: 'x', user_id: 'u0', item_id: 'i3' }] }),
+    });
+    expect(written.status).toBe(202);
+    const { token } = (await written.json()) as { token: string };
+    await fetch(`${url}/v1/users/u0/recommendations?after=${token}`, { headers });
     server.kill('SIGTERM');
     expect(await server.ended).toBe(0);
+  }
+
+  async function expectVerifiedStates(): Promise<void> {
+    const verify = (...more: string[]) =>
+      nestrec(['states', 'verify', '--all', '--json', ...more], { NESTREC_BACKEND: 'wasm' });
+    const healthy = await verify();
+    expect(healthy, healthy.output).toMatchObject({ code: 0 });
+    expect(json(healthy)).toMatchObject({
+      ...{ passed: true, users: 60, modelVersion: 'v1', findings: { same: 1, absent: 59 } },
+      worstQuery: [{ dim: 8 }, { dim: 16 }],
+    });
+    const db = await openPglite({ dataDir: join(folder, 'data', 'database') });
+    await db.query(`UPDATE user_states SET state = set_byte(state, 22, get_byte(state, 22) # 64)`);
+    await db.close();
+    const wrong = await verify();
+    expect(wrong, wrong.output).toMatchObject({ code: 1 });
+    expect(json(wrong)).toMatchObject({ passed: false, mismatches: 1, findings: { different: 1 } });
+    const asText = await nestrec(['states', 'verify'], { NESTREC_BACKEND: 'wasm' });
+    expect(asText).toMatchObject({ code: 1 });
+    expect(asText.output).toContain('run again with --repair');
+    expect(asText.output).not.toContain('u0');
+    expect(json(await verify('--repair'))).toMatchObject({ mismatches: 1, repaired: 1 });
+    expect(await verify()).toMatchObject({ code: 0 });
+    expect(await nestrec(['states', 'verify', '--all', '--sample', '5'])).toMatchObject({
+      code: 2,
+    });
   }
 
   async function expectBackup(): Promise<void> {

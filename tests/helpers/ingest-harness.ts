@@ -5,8 +5,8 @@
 import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { DatabaseUnavailable } from '@nestrec/errors';
-import type { EventLog, LogBatch, SubscribeOptions } from '@nestrec/event-log';
-import { createIngest, type LoadModel } from '@nestrec/ingest';
+import type { EventLog, LogBatch, LogRecord, SubscribeOptions } from '@nestrec/event-log';
+import { createIngest, type IngestDeps, type LoadModel } from '@nestrec/ingest';
 import { createRandom } from '@nestrec/random';
 import { createMetrics, manualClock, silentLogger } from '@nestrec/runtime';
 import {
@@ -73,8 +73,9 @@ export const publish = (db: Database, version: string, before: string | null) =>
 
 /** Empties every table, and drops the item vectors. */
 export async function wipe(db: Database): Promise<void> {
-  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, published_model,
-    model_versions, event_log, event_log_heads, log_topics CASCADE`);
+  await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, dead_letter_leases,
+    published_model, model_versions, event_log, event_log_heads, log_topics, erased_users, erased_events,
+    erasures CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );
@@ -90,6 +91,8 @@ export interface DraftEvent {
   readonly type?: string;
 }
 
+export type TestRecord = Pick<LogRecord, 'key' | 'keyBytes' | 'value'>;
+
 /** The log's record of an event, by its bytes. */
 export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } {
   const user = event.user ?? 'u';
@@ -104,8 +107,16 @@ export function recordOf(event: DraftEvent): { key: string; value: Uint8Array } 
   return { key: user, value: new TextEncoder().encode(JSON.stringify(body)) };
 }
 
-/** Ingest whose batches the test delivers; `deliver` resolves when one is applied. */
-export async function startIngest(db: Database, versions: readonly TestVersion[] = []) {
+/**
+ * Ingest whose batches the test delivers; `deliver` resolves when one is applied. `more` adds to what it
+ * stands on, `moreLog` to the log, which has nothing but what is delivered.
+ */
+export async function startIngest(
+  db: Database,
+  versions: readonly Pick<TestVersion, 'version' | 'cell'>[] = [],
+  more: Partial<IngestDeps> = {},
+  moreLog: Partial<EventLog> = {},
+) {
   const handlers: SubscribeOptions[] = [];
   const log: EventLog = {
     topic: TOPIC,
@@ -123,6 +134,7 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     },
     offsets: () => Promise.resolve(new Map([[0, { low: 0n, next: 0n }]])),
     close: () => Promise.resolve(),
+    ...moreLog,
   };
   const loaded: string[] = [];
   const loadModel: LoadModel = (version) => {
@@ -133,13 +145,14 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
   };
   const metrics = createMetrics();
   const clock = manualClock(NOW_MS);
-  const ingest = createIngest({ db, log, clock, logger: silentLogger(), metrics, loadModel });
+  const logger = silentLogger();
+  const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, ...more });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions([0])).get(0)?.nextOffset ?? 0n;
-  const deliverAt = (first: bigint, records: { key: string; value: Uint8Array }[]) => {
+  const deliverAt = (first: bigint, records: readonly TestRecord[], partition = 0) => {
     const batch: LogBatch = {
-      partition: 0,
+      partition,
       from: first,
       records: records.map((r, i) => ({
         ...{ ...r, offset: first + BigInt(i), appendedAtMs: NOW_MS },
@@ -148,9 +161,9 @@ export async function startIngest(db: Database, versions: readonly TestVersion[]
     return handler(batch);
   };
   return {
-    ...{ ingest, metrics, clock, loaded, deliverAt },
+    ...{ ingest, metrics, clock, loaded, handler, deliverAt },
     /** The next records of the log. */
-    deliver: async (...records: { key: string; value: Uint8Array }[]) => {
+    deliver: async (...records: TestRecord[]) => {
       await deliverAt(next, records);
       next += BigInt(records.length);
     },

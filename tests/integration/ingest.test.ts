@@ -185,7 +185,8 @@ describeDatabases('ingest', (database) => {
         ['invalid_event', of({ timestamp_ms: null })],
         ['invalid_event', of({ value: 'much' })],
         ['invalid_event', of({ type: 'NUL\u0000' })],
-        ['reserved_type', of({ type: 'erase_user' })],
+        ['reserved_type', of({ type: 'erase_all' })],
+        ['invalid_event', of({ type: 'erase_user' })],
         ['key_mismatch', of({}, 'someone-else')],
         ['future_timestamp', of({ timestamp_ms: NOW_MS + 5 * 60_000 + 1 })],
         ['ancient_timestamp', of({ timestamp_ms: Date.UTC(1999, 11, 31) })],
@@ -370,13 +371,17 @@ describeDatabases('ingest', (database) => {
       expect(await broken.metric('rec_ingest_retries_total{code="database_unavailable"}')).toBe(1);
     });
 
-    it('a log that was deleted and made anew stops ingest instead of being skipped', async () => {
+    it('a batch that begins above the stored position is refused, whoever moved that back', async () => {
       const run = await startIngest(db);
-      await run.events({ id: 'a' }, { id: 'b' });
-      await expect(
-        run.deliverAt(0n, [recordOf({ id: 'x' }), recordOf({ id: 'y' }), recordOf({ id: 'z' })]),
-      ).rejects.toThrow(/deleted and made anew/);
-      expect(await interactionsOf()).toBe(2);
+      await run.events({ id: 'a' }, { id: 'b' }, { id: 'c' });
+      await db.query('UPDATE consumer_positions SET next_offset = 1');
+      await expect(run.events({ id: 'd' })).rejects.toThrow(/from offset 1, got them from 3/);
+      expect(await interactionsOf()).toBe(3);
+      await run.deliverAt(
+        1n,
+        ['b', 'c', 'd'].map((id) => recordOf({ id })),
+      );
+      expect(await interactionsOf()).toBe(4);
     });
 
     it('a value that only the database refuses is set aside alone', async () => {

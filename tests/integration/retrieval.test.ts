@@ -104,7 +104,7 @@ describeDatabases('retrieval', (database) => {
       {
         ...{ userId, modelVersion: version, state: encodeState(state), edits: 0, unknownEvents },
         ...{ lastItemId: history.at(-1)!, eventsInState: history.length },
-        ...{ newestTimestampMs: T0 + 1_000, newestEventId: 'e' },
+        ...{ newestTimestampMs: T0 + 1_000, newestEventId: 'e', vectorsRevision: 2n ** 40n },
       },
     ]);
   };

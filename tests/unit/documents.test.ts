@@ -8,9 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { apiConfig } from '@nestrec/api';
 import { ingestConfig } from '@nestrec/ingest';
 import { cliSettings } from '@nestrec/cli';
+import { deadLetterSchema, logEventSchema } from '@nestrec/contracts';
 import { errorCatalogue } from '@nestrec/errors';
+import { REJECT_REASONS } from '@nestrec/ingest';
 import { envExample, loadConfig } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -42,6 +45,12 @@ ${rows.join('\n')}
 `;
 }
 
+/** A JSON Schema file for producers and consumers in other languages. */
+function renderSchema(schema: z.ZodType, about: Record<string, string>): string {
+  const { $schema, ...body } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return `${JSON.stringify({ $schema, ...about, ...body }, null, 2)}\n`;
+}
+
 describe('documents', () => {
   it('docs/errors.md lists the error catalogue, no more and no less', async () => {
     expect(new Set(errorCatalogue.map((e) => e.code)).size).toBe(errorCatalogue.length);
@@ -54,6 +63,44 @@ describe('documents', () => {
     await expect(
       head + envExample({ ...cliSettings, operationsPort: ingestConfig.operationsPort }),
     ).toMatchFileSnapshot('../../.env.example');
+  });
+
+  it('docs/schemas holds the JSON Schemas of what the topics hold', async () => {
+    const event = renderSchema(logEventSchema, {
+      $id: 'urn:nestrec:interactions:1',
+      title: 'Record of the topic interactions.v1',
+      description:
+        'Ids have at most 256 bytes of UTF-8, without control characters and lone surrogates; the key of the ' +
+        'record is user_id; timestamp_ms is from 2000-01-01 to five minutes ahead. See docs/events.md.',
+    });
+    const letter = renderSchema(deadLetterSchema, {
+      $id: 'urn:nestrec:dead-letter:1',
+      title: 'Record of the topic interactions.dlq.v1',
+      description: 'A record that was set aside. See docs/events.md.',
+    });
+    const folder = '../../docs/schemas';
+    await expect(event).toMatchFileSnapshot(`${folder}/interactions.v1.schema.json`);
+    await expect(letter).toMatchFileSnapshot(`${folder}/dead-letter.v1.schema.json`);
+  });
+
+  it('docs/events.md says of every reason of a reject what it means and what cures it', () => {
+    const rows = Object.entries(REJECT_REASONS).map(
+      ([reason, { meaning, cure }]) => `| \`${reason}\` | ${meaning} | ${cure} |`,
+    );
+    const text = readFileSync(join(root, 'docs/events.md'), 'utf8');
+    expect(text).toContain(`| reason | meaning | cure |\n|---|---|---|\n${rows.join('\n')}\n\n`);
+  });
+
+  it('every example of a record in docs/events.md is one that ingest takes', () => {
+    const text = readFileSync(join(root, 'docs/events.md'), 'utf8');
+    const examples = [...text.matchAll(/\{"schema_version":1,"event_id"[^}]*\}/g)];
+    expect(examples.length).toBeGreaterThan(2);
+    for (const [example] of examples) {
+      expect(logEventSchema.safeParse(JSON.parse(example)).error, example).toBeUndefined();
+    }
+    const letters = [...text.matchAll(/^\{"schema_version":1,"topic".*\}$/gm)];
+    expect(letters).toHaveLength(1);
+    expect(deadLetterSchema.safeParse(JSON.parse(letters[0]![0])).error).toBeUndefined();
   });
 
   it('one environment with every setting of .env.example serves each process', () => {

@@ -1,5 +1,6 @@
 /**
- * Events: what producers send (`eventInputSchema`), and what the log holds (`logEventSchema`).
+ * Events: what producers send (`eventInputSchema`), and what the log holds (`logEventSchema`):
+ * interactions, and erasures, which travel in the same log so that they keep their order with them.
  *
  * A user's events are ordered by (timestamp, event_id) everywhere.
  */
@@ -44,17 +45,56 @@ export const eventsAnswerSchema = z.strictObject({
 });
 export type EventsAnswer = z.infer<typeof eventsAnswerSchema>;
 
-/** One event as it stands in the log: every field filled in, the time in epoch milliseconds. */
-export const logEventSchema = z.strictObject({
+const logEventHead = {
   schema_version: z.literal(EVENT_SCHEMA_VERSION),
   event_id: idSchema,
   user_id: idSchema,
+};
+
+/** An interaction as it stands in the log: every field filled in, the time in epoch milliseconds. */
+export const logInteractionSchema = z.strictObject({
+  ...logEventHead,
   item_id: idSchema,
-  type: z.string().min(1).max(64),
+  type: z
+    .string()
+    .min(1)
+    .max(64)
+    // Types that begin with erase_ change history instead of adding to it.
+    .regex(/^(?!erase_)[a-z][a-z0-9_]*$/),
   timestamp_ms: z.number().int(),
   value: z.number().finite().nullable(),
 });
+export type LogInteraction = z.infer<typeof logInteractionSchema>;
+
+/** Takes one event of the user out of history; `event_id` is the id of the erasure itself. */
+export const logEraseEventSchema = z.strictObject({
+  ...logEventHead,
+  type: z.literal('erase_event'),
+  target_event_id: idSchema,
+  timestamp_ms: z.number().int(),
+});
+export type LogEraseEvent = z.infer<typeof logEraseEventSchema>;
+
+/** Takes out all that the log held of the user so far, and what comes late: up to `timestamp_ms`. */
+export const logEraseUserSchema = z.strictObject({
+  ...logEventHead,
+  type: z.literal('erase_user'),
+  timestamp_ms: z.number().int(),
+});
+export type LogEraseUser = z.infer<typeof logEraseUserSchema>;
+
+export type LogErasure = LogEraseEvent | LogEraseUser;
+
+/** One record of the log. */
+export const logEventSchema = z.union([
+  logEraseUserSchema,
+  logEraseEventSchema,
+  logInteractionSchema,
+]);
 export type LogEvent = z.infer<typeof logEventSchema>;
+
+export const isErasure = (event: LogEvent): event is LogErasure =>
+  event.type === 'erase_user' || event.type === 'erase_event';
 
 /** The order of one user's events, the same in training, evaluation and states. */
 export function compareEvents(

@@ -8,15 +8,31 @@ export {
   eventInputSchema,
   eventsAnswerSchema,
   eventsRequestSchema,
+  isErasure,
+  logEraseEventSchema,
+  logEraseUserSchema,
   logEventSchema,
+  logInteractionSchema,
   MAX_EVENTS_PER_REQUEST,
   MAX_FUTURE_MS,
   timestampSchema,
   type EventInput,
   type EventsAnswer,
   type EventsRequest,
+  type LogEraseEvent,
+  type LogEraseUser,
+  type LogErasure,
   type LogEvent,
+  type LogInteraction,
 } from './events.js';
+export { DEAD_LETTER_SCHEMA_VERSION, deadLetterSchema, type DeadLetter } from './dead-letters.js';
+export {
+  erasureAcceptedSchema,
+  erasureAnswerSchema,
+  receiptSchema,
+  type ErasureAccepted,
+  type ErasureAnswer,
+} from './erasures.js';
 export {
   itemInputSchema,
   itemSchema,

@@ -14,7 +14,13 @@ export const tierSchema = z.strictObject({
 export type Tier = z.infer<typeof tierSchema>;
 
 /** Scopes of an API key. */
-export const scopeSchema = z.enum(['recommend', 'events:write', 'catalogue:write', 'admin']);
+export const scopeSchema = z.enum([
+  'recommend',
+  'events:write',
+  'users:erase',
+  'catalogue:write',
+  'admin',
+]);
 export type Scope = z.infer<typeof scopeSchema>;
 
 export const DEFAULT_TIERS: readonly Tier[] = [

@@ -20,7 +20,7 @@ export { splitTemporal, type TemporalCuts, type TemporalSplitOptions } from './s
 export { countPackedBatches, packedBatches, type PackedBatchOptions } from './packed-batches.js';
 export { openBatches, type BatchStreamOptions } from './batch-stream.js';
 export { historiesOf, packHistories, type PackedHistories } from './pack-histories.js';
-export { withAlreadyStored } from './import/summary.js';
+export { withAlreadyStored, withErased } from './import/summary.js';
 export { importInteractions } from './import/interactions.js';
 export { importItems } from './import/items.js';
 export type {

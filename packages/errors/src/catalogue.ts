@@ -112,6 +112,10 @@ export const KeyNotFound = defineError('key_not_found', {
   status: 404,
   publicMessage: 'There is no such API key.',
 });
+export const ErasureNotFound = defineError('erasure_not_found', {
+  status: 404,
+  publicMessage: 'There is no such erasure.',
+});
 export const MethodNotAllowed = defineError('method_not_allowed', {
   status: 405,
   publicMessage: 'The method is not allowed here.',

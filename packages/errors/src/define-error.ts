@@ -66,8 +66,18 @@ const SHOWN_CHARACTERS = 64;
 
 /** At most 64 characters of a value, for error texts: bad input is never echoed whole. */
 export function excerpt(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'string' ? value : jsonText(value);
   return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS - 1)}…`;
+}
+
+/** JSON.parse reads any depth; JSON.stringify runs out of stack on what it has read. */
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch (error) {
+    if (error instanceof RangeError) return 'a value nested too deeply to be shown';
+    throw error;
+  }
 }
 
 /** Adds one entry to the catalogue; the code is derived once, here, so no instance can carry another. */

@@ -7,6 +7,7 @@
 import type { Database } from '@nestrec/database';
 import { EventLogUnavailable } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
+import { eraseRecords } from './erase-records.js';
 import { createSignal } from './signal.js';
 import { runSubscription, type PartitionReader } from './subscription.js';
 import type { EventLog, LogRecord, NewRecord, Subscription } from './types.js';
@@ -36,8 +37,9 @@ function wakers(db: Database, topic: string): Set<() => void> {
 
 interface RecordRow extends Record<string, unknown> {
   log_offset: bigint;
-  record_key: string;
-  record_value: Uint8Array;
+  /** Key and value are null together: erased. */
+  record_key: string | null;
+  record_value: Uint8Array | null;
   appended_at: Date;
 }
 
@@ -83,6 +85,7 @@ function tableReader(db: Database, topic: string): PartitionReader {
         key: row.record_key,
         value: row.record_value,
         appendedAtMs: row.appended_at.getTime(),
+        ...(row.record_key === null ? { erased: true as const } : {}),
       }));
     },
   };
@@ -139,6 +142,7 @@ export function openEmbeddedLog(db: Database, options: EmbeddedLogOptions = {}):
       const next = rows[0]?.next ?? 0n;
       return new Map([[PARTITION, { low: rows[0]?.low ?? next, next }]]);
     },
+    erase: (tx, request) => eraseRecords(tx, topic, request),
     close: async () => {
       closed = true;
       await Promise.all([...subscriptions].map((subscription) => subscription.stop()));

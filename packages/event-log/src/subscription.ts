@@ -124,7 +124,7 @@ async function assertSameLog(
   if (offset === null || offset >= nextOffset) return;
   const [record] = await reader.read(offset, 1);
   // Trimmed, or its bytes erased: nothing to compare with. What follows it is held to the position.
-  if (record?.offset !== offset || record.value?.length === 0) return;
+  if (record?.offset !== offset || record.erased) return;
   if (fingerprintOf(record) !== fingerprint) throw replaced(reader.partition, offset);
 }
 

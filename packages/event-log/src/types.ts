@@ -5,6 +5,8 @@
  * The log does not remember who has read what: readers keep their positions beside the effects of what
  * they read. Every record may be delivered again, never out of order within its partition.
  */
+import type { Queryable } from '@nestrec/database';
+
 export interface NewRecord {
   /** Decides the partition; the user id for interactions. */
   readonly key: string;
@@ -16,10 +18,25 @@ export interface LogRecord {
   readonly offset: bigint;
   /** Null: without a key. Bytes that are no UTF-8 read as U+FFFD. */
   readonly key: string | null;
+  /** The key as it lies in the log, where that is not `key` in UTF-8. */
+  readonly keyBytes?: Uint8Array;
   /** Null: Kafka's tombstone. */
   readonly value: Uint8Array | null;
   /** Time of appending by the log's own clock, epoch ms. */
   readonly appendedAtMs: number;
+  /** Its bytes were taken out on purpose (`erase`): key and value are null, and there is nothing to apply. */
+  readonly erased?: true;
+}
+
+/** Which records are to lose their bytes. */
+export interface EraseRequest {
+  /** Records of a key before an offset: all, or those whose value `only` picks. */
+  readonly keys: readonly {
+    readonly key: string;
+    readonly below: bigint;
+    readonly only?: (value: Uint8Array) => boolean;
+  }[];
+  readonly offsets: readonly bigint[];
 }
 
 export interface RecordPlace {
@@ -106,6 +123,11 @@ export interface EventLog {
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /** What each partition holds, for lag and for gaps. */
   offsets(): Promise<Map<number, OffsetRange>>;
+  /**
+   * Takes the bytes of records out, in the caller's transaction; offsets stay. Only a log that lives in the
+   * consumer's database can; where it is absent, erased bytes go with the log's retention.
+   */
+  readonly erase?: (tx: Queryable, request: EraseRequest) => Promise<number>;
   /** Stops every subscription; does not close what the log stands on. Safe twice. */
   close(): Promise<void>;
 }

@@ -25,6 +25,7 @@ export {
   type PackedInputs,
   type StepParts,
 } from './model.js';
+export { createForwardPass, type ForwardPass } from './forward-pass.js';
 export {
   createSampledModel,
   type ItemSample,

@@ -222,7 +222,8 @@ async function fillAndIndex(
     version,
     dims.map(({ dim }) => dim),
   );
-  await markWhole(db, version);
+  // A table that is served already keeps its mark, and the states made from it.
+  if (!table.whole) await markWhole(db, version);
   return dims;
 }
 

@@ -5,8 +5,13 @@
  * came with the catalogue only; `removed` marks items deleted from the catalogue, whose vectors the
  * histories of users still need; `updated_at` is when the item was read, so that later changes show.
  */
-import { vectorText, type Queryable } from '@nestrec/database';
-import { itemVectorsTable } from '@nestrec/storage';
+import { vectorText, type Database, type Queryable } from '@nestrec/database';
+import {
+  itemVectorsTable,
+  lockVectors,
+  recordVectorChanges,
+  restartVectorRevisions,
+} from '@nestrec/storage';
 
 export interface VectorRow {
   readonly itemId: string;
@@ -68,9 +73,15 @@ export async function findVectorTable(db: Queryable, version: string): Promise<V
   return row === undefined ? null : { identity: row.identity, whole: row.mark === WHOLE };
 }
 
-/** Marks the table as filled, indexed and checked; the mark goes with the table. */
-export async function markWhole(db: Queryable, version: string): Promise<void> {
-  await db.query(`COMMENT ON TABLE ${itemVectorsTable(version)} IS '${WHOLE}'`);
+/**
+ * Marks the table as filled, indexed and checked; the mark goes with the table. States that were made from
+ * an earlier table of the version are out of date from now on.
+ */
+export async function markWhole(db: Database, version: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await restartVectorRevisions(tx, version);
+    await tx.query(`COMMENT ON TABLE ${itemVectorsTable(version)} IS '${WHOLE}'`);
+  });
 }
 
 /** Adds rows that are not there; a row that is there was written by someone with newer data. */
@@ -83,21 +94,46 @@ export async function insertVectors(
   await writeVectors(db, version, rows, readAt, 'DO NOTHING');
 }
 
-/** Adds or replaces rows; an item that was removed is back. */
+/**
+ * Adds or replaces rows; an item that was removed is back. A vector that becomes another one is written
+ * down, so that states that took in the old one are made anew (decision 0020).
+ */
 export async function upsertVectors(
-  db: Queryable,
+  db: Database,
   version: string,
   rows: readonly VectorRow[],
   readAt: Date,
 ): Promise<void> {
-  await writeVectors(
-    db,
-    version,
-    rows,
-    readAt,
-    `DO UPDATE SET embedding = excluded.embedding, trained = excluded.trained,
-       removed = false, updated_at = excluded.updated_at`,
+  if (rows.length === 0) return;
+  await db.transaction(async (tx) => {
+    // Before the comparison: of two who write one item, the second has to see what the first wrote.
+    await lockVectors(tx, version);
+    const changed = await differingItems(tx, version, rows);
+    await writeVectors(
+      tx,
+      version,
+      rows,
+      readAt,
+      `DO UPDATE SET embedding = excluded.embedding, trained = excluded.trained,
+         removed = false, updated_at = excluded.updated_at`,
+    );
+    await recordVectorChanges(tx, version, changed);
+  });
+}
+
+/** Items among `rows` whose stored vector is another one; new items are not. */
+async function differingItems(
+  tx: Queryable,
+  version: string,
+  rows: readonly VectorRow[],
+): Promise<string[]> {
+  const { rows: found } = await tx.query<{ item_id: string }>(
+    `SELECT v.item_id FROM ${itemVectorsTable(version)} v
+     JOIN unnest($1::text[], $2::text[]) n (item_id, embedding) ON n.item_id = v.item_id
+     WHERE v.embedding <> n.embedding::vector`,
+    [rows.map((row) => row.itemId), rows.map((row) => vectorText(row.vector))],
   );
+  return found.map((row) => row.item_id);
 }
 
 async function writeVectors(

@@ -3,7 +3,7 @@
  * same popular items stand in most of them.
  */
 import { parseVector, type Queryable } from '@nestrec/database';
-import { createItemVectorCache, type ItemVectorCache } from '@nestrec/storage';
+import { createItemVectorCache, getVectorsRevision, type ItemVectorCache } from '@nestrec/storage';
 import type { PublishedModel } from './published-models.js';
 
 /** Goes with its model, so versions cannot be mixed up. */
@@ -25,6 +25,12 @@ export function readItemVectors(
   itemIds: readonly string[],
 ): Promise<Map<string, Float32Array>> {
   return cacheOf(model).load(db, model.version, itemIds);
+}
+
+/** From now on `readItemVectors` gives the vectors as they stand in the database now, or newer. */
+export async function refreshItemVectors(db: Queryable, model: PublishedModel): Promise<void> {
+  const revision = await getVectorsRevision(db, model.version);
+  await cacheOf(model).catchUp(db, model.version, revision);
 }
 
 /** The vector, length D, of an item that may be shown or asked about; null where there is none. */

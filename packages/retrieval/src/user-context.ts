@@ -6,9 +6,13 @@ import type { ServedBy } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { InvalidState, isError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import { getUserState, recentInteractions, type UserState as StoredState } from '@nestrec/storage';
+import {
+  getUserState,
+  recentInteractions,
+  type StoredUserState as StoredState,
+} from '@nestrec/storage';
 import { decodeState, rebuildState, type UserState } from '@nestrec/streaming';
-import { readItemVectors } from './item-vectors.js';
+import { readItemVectors, refreshItemVectors } from './item-vectors.js';
 import type { PublishedModel } from './published-models.js';
 
 export interface UserContext {
@@ -30,9 +34,9 @@ export async function loadUserContext(
   return (stored && useStored(model, stored, logger)) ?? rebuild(db, model, userId);
 }
 
-/** null where the stored state is another model's, misses events, or cannot be read. */
+/** null where the stored state is another model's, misses events, is out of date or cannot be read. */
 function useStored(model: PublishedModel, stored: StoredState, logger: Logger): UserContext | null {
-  if (stored.modelVersion !== model.version) return null;
+  if (stored.modelVersion !== model.version || stored.vectorsStale) return null;
   // A state without events may have been left by an erasure: whether the user is known, events say.
   if (stored.unknownEvents > 0 || stored.eventsInState === 0) return null;
   try {
@@ -53,6 +57,7 @@ function useStored(model: PublishedModel, stored: StoredState, logger: Logger): 
 }
 
 async function rebuild(db: Queryable, model: PublishedModel, userId: string): Promise<UserContext> {
+  await refreshItemVectors(db, model);
   const rebuilt = await rebuildState(model.cell, model.manifest.replayEvents, {
     loadNewest: (limit) => recentInteractions(db, userId, limit),
     loadVectors: (itemIds) => readItemVectors(db, model, itemIds),

@@ -32,6 +32,7 @@ export {
 export { manualClock, systemClock, type Clock, type ManualClock } from './clock.js';
 export { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './atomic-files.js';
 export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';
+export { createUserHash } from './user-hash.js';
 export {
   createReadiness,
   createReadinessGate,

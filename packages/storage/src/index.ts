@@ -21,8 +21,19 @@ export {
   lockUserStates,
   streamUserStates,
   upsertUserStates,
+  type StoredUserState,
   type UserState,
 } from './user-states.js';
+export { nextUsers, sampleStates, sampleUsers } from './user-samples.js';
+export { readInSnapshot } from './snapshot.js';
+export {
+  getPublishedVectors,
+  getVectorsRevision,
+  lockVectors,
+  recordVectorChanges,
+  restartVectorRevisions,
+  type PublishedVectors,
+} from './vector-revisions.js';
 export {
   getNextOffsets,
   getPositions,
@@ -33,11 +44,48 @@ export {
 } from './positions.js';
 export {
   countRejectsByReason,
+  countUnreplayedRejects,
+  countUnsentRejects,
+  getReject,
   insertRejects,
   listRejects,
+  listRejectSummaries,
+  markRejectsReplayed,
+  markRejectsSent,
+  purgeRejects,
+  unreplayedRejects,
+  unsentRejects,
+  type PageLimits,
   type Reject,
+  type RejectFilter,
+  type RejectSummary,
+  type ReplayFilter,
   type StoredReject,
 } from './rejects.js';
+export {
+  eraseEvents,
+  eraseUsers,
+  eventKeyText,
+  hashErasure,
+  lockTombstones,
+  readTombstones,
+  type ErasedBy,
+  type EventKey,
+  type LogPlace,
+  type Removal,
+  type Removed,
+  type Tombstones,
+} from './erasures.js';
+export {
+  appliedErasures,
+  findErasure,
+  nameRejectSubjects,
+  recordErasures,
+  type AppliedErasure,
+  type ErasureStatus,
+  type RejectSubject,
+} from './erasure-receipts.js';
+export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
 export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';

@@ -18,6 +18,13 @@ export interface UserState {
   /** Place of the newest event in the state; null where it is empty. */
   readonly newestTimestampMs: number | null;
   readonly newestEventId: string | null;
+  /** Revision of the version's item vectors before those in the state were read (vector-revisions.ts). */
+  readonly vectorsRevision: bigint;
+}
+
+export interface StoredUserState extends UserState {
+  /** Whether the newest events that make the state include an item whose vector was replaced since. */
+  readonly vectorsStale: boolean;
 }
 
 interface StateRow extends Record<string, unknown> {
@@ -30,12 +37,31 @@ interface StateRow extends Record<string, unknown> {
   edits: number;
   newest_ts: Date | null;
   newest_event_id: string | null;
+  vectors_revision: bigint;
+  vectors_stale: boolean;
 }
 
 const COLUMNS = `user_id, model_version, state, last_item_id, events_in_state, unknown_events, edits,
-  newest_ts, newest_event_id`;
+  newest_ts, newest_event_id, vectors_revision`;
 
-const toState = (row: StateRow): UserState => ({
+/**
+ * Rows with the judgement of their item vectors. Where none was replaced since the row was written, that
+ * is a comparison of two numbers; otherwise the newest events are looked through. A version that does not
+ * say how many events make a state has all of them looked through.
+ */
+const SELECT_STATES = `SELECT s.*,
+    CASE WHEN v.version IS NULL OR s.vectors_revision >= v.vectors_revision THEN false
+      WHEN s.vectors_revision < v.vectors_floor THEN true
+      ELSE EXISTS (
+        SELECT 1 FROM item_vector_changes c
+        WHERE c.version = s.model_version AND c.revision > s.vectors_revision
+          AND c.item_id = ANY (ARRAY(
+            SELECT i.item_id FROM interactions i WHERE i.user_id = s.user_id
+            ORDER BY i.ts DESC, i.event_id DESC LIMIT (v.manifest->>'replayEvents')::int)))
+    END AS vectors_stale
+  FROM user_states s LEFT JOIN model_versions v ON v.version = s.model_version`;
+
+const toState = (row: StateRow): StoredUserState => ({
   userId: row.user_id,
   modelVersion: row.model_version,
   state: row.state,
@@ -45,26 +71,24 @@ const toState = (row: StateRow): UserState => ({
   edits: row.edits,
   newestTimestampMs: row.newest_ts?.getTime() ?? null,
   newestEventId: row.newest_event_id,
+  vectorsRevision: row.vectors_revision,
+  vectorsStale: row.vectors_stale,
 });
 
 const byUser = (rows: StateRow[]) => new Map(rows.map((row) => [row.user_id, toState(row)]));
 
-export async function getUserState(db: Queryable, userId: string): Promise<UserState | null> {
-  const { rows } = await db.query<StateRow>(
-    `SELECT ${COLUMNS} FROM user_states WHERE user_id = $1`,
-    [userId],
-  );
+export async function getUserState(db: Queryable, userId: string): Promise<StoredUserState | null> {
+  const { rows } = await db.query<StateRow>(`${SELECT_STATES} WHERE s.user_id = $1`, [userId]);
   return rows[0] ? toState(rows[0]) : null;
 }
 
 export async function getUserStates(
   db: Queryable,
   userIds: readonly string[],
-): Promise<Map<string, UserState>> {
-  const { rows } = await db.query<StateRow>(
-    `SELECT ${COLUMNS} FROM user_states WHERE user_id = ANY($1)`,
-    [userIds],
-  );
+): Promise<Map<string, StoredUserState>> {
+  const { rows } = await db.query<StateRow>(`${SELECT_STATES} WHERE s.user_id = ANY($1)`, [
+    userIds,
+  ]);
   return byUser(rows);
 }
 
@@ -76,9 +100,9 @@ export async function getUserStates(
 export async function lockUserStates(
   tx: Queryable,
   userIds: readonly string[],
-): Promise<Map<string, UserState>> {
+): Promise<Map<string, StoredUserState>> {
   const { rows } = await tx.query<StateRow>(
-    `SELECT ${COLUMNS} FROM user_states WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE`,
+    `${SELECT_STATES} WHERE s.user_id = ANY($1) ORDER BY s.user_id FOR UPDATE OF s`,
     [userIds],
   );
   return byUser(rows);
@@ -94,16 +118,17 @@ export async function upsertUserStates(db: Queryable, states: readonly UserState
   await db.query(
     `INSERT INTO user_states (${COLUMNS})
      SELECT user_id, model_version, substring($3::bytea FROM start FOR length), last_item_id,
-       events_in_state, unknown_events, edits, newest_ts, newest_event_id
+       events_in_state, unknown_events, edits, newest_ts, newest_event_id, vectors_revision
      FROM unnest($1::text[], $2::text[], $4::int[], $5::int[], $6::text[], $7::int[], $8::int[],
-       $9::int[], $10::timestamptz[], $11::text[])
+       $9::int[], $10::timestamptz[], $11::text[], $12::bigint[])
        AS t (user_id, model_version, start, length, last_item_id, events_in_state, unknown_events,
-         edits, newest_ts, newest_event_id)
+         edits, newest_ts, newest_event_id, vectors_revision)
      ON CONFLICT (user_id) DO UPDATE SET
        model_version = excluded.model_version, state = excluded.state,
        last_item_id = excluded.last_item_id, events_in_state = excluded.events_in_state,
        unknown_events = excluded.unknown_events, edits = excluded.edits,
-       newest_ts = excluded.newest_ts, newest_event_id = excluded.newest_event_id, updated_at = now()`,
+       newest_ts = excluded.newest_ts, newest_event_id = excluded.newest_event_id,
+       vectors_revision = excluded.vectors_revision, updated_at = now()`,
     [
       rows.map((s) => s.userId),
       rows.map((s) => s.modelVersion),
@@ -114,6 +139,7 @@ export async function upsertUserStates(db: Queryable, states: readonly UserState
       rows.map((s) => s.edits),
       rows.map((s) => (s.newestTimestampMs === null ? null : new Date(s.newestTimestampMs))),
       rows.map((s) => s.newestEventId),
+      rows.map((s) => s.vectorsRevision),
     ],
   );
 }
@@ -140,11 +166,11 @@ export async function deleteUserStates(db: Queryable, userIds: readonly string[]
 export async function* streamUserStates(
   db: Queryable,
   batchSize = 1_000,
-): AsyncGenerator<UserState[]> {
+): AsyncGenerator<StoredUserState[]> {
   let after = '';
   for (;;) {
     const { rows } = await db.query<StateRow>(
-      `SELECT ${COLUMNS} FROM user_states WHERE user_id > $1 ORDER BY user_id LIMIT $2`,
+      `${SELECT_STATES} WHERE s.user_id > $1 ORDER BY s.user_id LIMIT $2`,
       [after, batchSize],
     );
     if (rows.length > 0) yield rows.map(toState);

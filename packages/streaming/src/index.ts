@@ -17,6 +17,7 @@ export {
   type RebuiltState,
   type Replay,
 } from './rebuild.js';
+export { stateDifference, stateTolerance, vectorDifference } from './state-difference.js';
 export { decodeState, encodeState, encodeStates, encodedStateBytes } from './state-codec.js';
 export {
   assignState,

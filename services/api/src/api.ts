@@ -4,10 +4,10 @@
  */
 import type { Server } from 'node:http';
 import { MethodNotAllowed, RouteNotFound } from '@nestrec/errors';
-import { createReadiness, createReadinessGate } from '@nestrec/runtime';
+import { createReadiness, createReadinessGate, createUserHash } from '@nestrec/runtime';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import type { ApiDeps } from './deps.js';
-import { createAccessLog, createUserHash } from './http/access-log.js';
+import { createAccessLog } from './http/access-log.js';
 import { createApiMetrics, type ApiMetrics } from './http/api-metrics.js';
 import { createErrorLog, type ErrorLog } from './http/error-log.js';
 import { NO_ROUTE, type ApiLocals } from './http/locals.js';

@@ -10,7 +10,8 @@ import type {
   ReadinessCheck,
   ReadinessGate,
 } from '@nestrec/runtime';
-import type { ApiKey, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type { Receipt } from './erasures/receipt.js';
 import type { ApiSettings } from './settings.js';
 
 /** API keys, as `@nestrec/storage` keeps them: the key itself is never stored. */
@@ -35,6 +36,11 @@ export interface CatalogueStore {
   put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
   /** Removes the item from the catalogue and from every live version. False: there was none. */
   remove(itemId: string): Promise<boolean>;
+}
+
+export interface ErasureStore {
+  /** What has become of the erasure that the receipt names, in the log of that topic. */
+  find(topic: string, receipt: Receipt): Promise<ErasureStatus>;
 }
 
 export interface StoredModel {
@@ -85,6 +91,7 @@ export interface LogPosition {
 
 /** The durable log; resolves once the records survive a crash. */
 export interface EventAppender {
+  readonly topic: string;
   append(
     records: readonly { readonly key: string; readonly value: Uint8Array }[],
   ): Promise<readonly LogPosition[]>;
@@ -100,6 +107,7 @@ export interface ApiDeps {
   readonly keys: KeyStore;
   readonly tiers: TierStore;
   readonly catalogue: CatalogueStore;
+  readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
   readonly recommender: Recommender;

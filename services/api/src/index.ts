@@ -3,6 +3,7 @@ export { createApi, type Api } from './api.js';
 export type {
   ApiDeps,
   CatalogueStore,
+  ErasureStore,
   EventAppender,
   KeyStore,
   LogPosition,
@@ -22,6 +23,7 @@ export { presentKey } from './routes/present-key.js';
 export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
 export {
   createCatalogueStore,
+  createErasureStore,
   createKeyStore,
   createModelStore,
   createStoreChecks,

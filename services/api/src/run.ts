@@ -21,6 +21,7 @@ import { createEventWaiter } from './events/wait-for-events.js';
 import { createPublisher } from './publisher.js';
 import {
   createCatalogueStore,
+  createErasureStore,
   createKeyStore,
   createModelStore,
   createStoreChecks,
@@ -92,6 +93,7 @@ export function composeDeps(
   return {
     keys: createKeyStore(db),
     tiers: createTierStore(db),
+    erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: async (item) => {

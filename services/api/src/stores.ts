@@ -6,7 +6,8 @@ import type { Item } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
 import * as storage from '@nestrec/storage';
-import type { CatalogueStore, KeyStore, ModelStore, TierStore } from './deps.js';
+import type { CatalogueStore, ErasureStore, KeyStore, ModelStore, TierStore } from './deps.js';
+import { fitsReceipt } from './erasures/receipt.js';
 
 /** How changes of the catalogue reach the item vectors of every live version. */
 export interface LiveVersions {
@@ -27,6 +28,13 @@ export function createKeyStore(db: Queryable): KeyStore {
 
 export function createTierStore(db: Queryable): TierStore {
   return { list: () => storage.listTiers(db) };
+}
+
+export function createErasureStore(db: Queryable): ErasureStore {
+  return {
+    find: (topic, receipt) =>
+      storage.findErasure(db, { topic, ...receipt }, (hash) => fitsReceipt(receipt, hash)),
+  };
 }
 
 export function createModelStore(db: Queryable): ModelStore {

@@ -5,7 +5,7 @@
 import { composeDeps, createApi, createEventWaiter, type WaitForEvents } from '@nestrec/api';
 import { openEventLog } from '@nestrec/event-log';
 import { createIngest, type Ingest } from '@nestrec/ingest';
-import { createMetrics, createReadinessGate, systemClock } from '@nestrec/runtime';
+import { createMetrics, createReadinessGate, createUserHash, systemClock } from '@nestrec/runtime';
 import { ensureDefaultTiers, getNextOffsets, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
@@ -27,11 +27,13 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
   const { db, config, logger } = platform;
   const metrics = createMetrics({ processMetrics: true });
   await ensureDefaultTiers(db);
-  const { concurrency, batchRecords: maxRecords } = config;
+  const { concurrency, batchRecords: maxRecords, verifyIntervalMs } = config;
   const log = openEventLog({ config, db, logger, concurrency });
   const ingest = createIngest({
-    ...{ db, log: log.events, clock: systemClock, logger, metrics },
-    settings: { maxRecords },
+    ...{ db, log: log.events, deadLetters: log.deadLetters },
+    ...{ clock: systemClock, logger, metrics },
+    settings: { maxRecords, verifyIntervalMs },
+    hashUser: createUserHash(config.logHashKey),
   });
   const gate = createReadinessGate('starting');
   const deps = composeDeps(db, logger, metrics, ingest.forgetItem);

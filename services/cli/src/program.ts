@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addBackup } from './commands/backup.js';
 import { addConfig } from './commands/config.js';
 import { addDemo } from './commands/demo.js';
+import { addDlq } from './commands/dlq.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEvaluate } from './commands/evaluate.js';
 import { addGolden } from './commands/golden.js';
@@ -11,6 +12,7 @@ import { addKeys } from './commands/keys.js';
 import { addModel } from './commands/model.js';
 import { addPublish, addRollback } from './commands/publish.js';
 import { addServe } from './commands/serve.js';
+import { addStates } from './commands/states.js';
 import { addTrain } from './commands/train.js';
 import type { Invocation } from './command-context.js';
 import { refuseSecrets } from './command-line-secrets.js';
@@ -38,7 +40,9 @@ function buildProgram(invocation: Invocation): Command {
     addRollback,
     addServe,
     addKeys,
+    addDlq,
     addModel,
+    addStates,
     addGolden,
     addConfig,
     addDoctor,

@@ -1,54 +1,35 @@
 /**
- * Applies one batch of the event log: interactions, states, rejects and the position in one transaction,
- * so that a crash at any moment leaves all of them or none (reliability.md section 0.1).
+ * Applies one batch of the event log: interactions, erasures, states, rejects and the position in one
+ * transaction, so that a crash at any moment leaves all of them or none (reliability.md section 0.1).
  */
-import type { LogEvent } from '@nestrec/contracts';
-import type { Database, Queryable } from '@nestrec/database';
+import type { Queryable } from '@nestrec/database';
 import { EventLogGap } from '@nestrec/errors';
-import { fingerprintOf, type LogBatch, type LogRecord } from '@nestrec/event-log';
-import type { Clock } from '@nestrec/runtime';
-import {
-  deleteUserStates,
-  getPublished,
-  insertInteractions,
-  insertRejects,
-  lockPosition,
-  savePosition,
-  type Interaction,
-  type ItemVectorCache,
-  type Reject,
-} from '@nestrec/storage';
-import type { ModelCache } from './model-source.js';
-import { parseRecord, type Fault } from './record-parsing.js';
-import { updateStates, type StateUpdate } from './update-states.js';
+import { fingerprintOf, type EraseRequest, type LogBatch } from '@nestrec/event-log';
+import { lockPosition, savePosition, type ErasedBy } from '@nestrec/storage';
+import { applyErasures } from './apply-erasures.js';
+import { applyEvents } from './apply-events.js';
+import { runsOf, type ErasureEntry, type EventEntry } from './batch-runs.js';
+import { ModelWanted, rebuildStates, type BatchContext } from './carry-states.js';
+import type { Fault } from './record-parsing.js';
+import { subjectOf } from './record-subject.js';
+import type { StateUpdate } from './update-states.js';
 
-export interface BatchContext {
-  readonly db: Database;
-  readonly topic: string;
-  readonly clock: Clock;
-  readonly models: ModelCache;
-  readonly vectors: ItemVectorCache;
-}
+export type { BatchContext } from './carry-states.js';
 
 export interface BatchOutcome extends StateUpdate {
   readonly nextOffset: bigint;
   /** Records below the stored position: delivered again. */
   readonly skipped: number;
-  /** Events that were stored already, with the same body. */
+  /** Events that were stored already, with the same body, and erasures that were applied already. */
   readonly duplicates: number;
   /** When the log took each event that was stored now. */
   readonly appliedAppendedAtMs: readonly number[];
   readonly rejects: readonly Fault[];
+  /** Records that came to nothing since their user or event, or their bytes in the log, are erased. */
+  readonly erased: Readonly<Record<ErasedBy | 'bytes', number>>;
+  /** Erasures applied now, by what they took out. */
+  readonly erasures: Readonly<Record<ErasedBy, number>>;
 }
-
-/** Thrown inside the transaction: the published model has to be loaded first, outside of it. */
-class ModelWanted extends Error {
-  constructor(readonly version: string) {
-    super(`model ${version} is not loaded`);
-  }
-}
-
-const NO_UPDATE: StateUpdate = { stepped: 0, rebuilt: 0, unknownEvents: 0 };
 
 /**
  * Applies a batch. With `refuse`, every record of it is set aside for that reason instead of being read.
@@ -70,97 +51,98 @@ export async function applyBatch(
   }
 }
 
+/** What the runs of a batch have done so far. */
+class Tally {
+  stepped = 0;
+  rebuilt = 0;
+  unknownEvents = 0;
+  duplicates = 0;
+  readonly appliedAppendedAtMs: number[] = [];
+  readonly rejects: Fault[] = [];
+  readonly erased = { user: 0, event: 0, bytes: 0 };
+  readonly erasures = { user: 0, event: 0 };
+
+  outcome(nextOffset: bigint, skipped: number): BatchOutcome {
+    return { ...this, nextOffset, skipped };
+  }
+}
+
+/** One batch in its transaction. */
+interface Work {
+  readonly tx: Queryable;
+  readonly context: BatchContext;
+  readonly partition: number;
+  readonly tally: Tally;
+  /** Whose bytes must not stay in a log of our own. */
+  readonly erase: { readonly keys: EraseRequest['keys'][number][]; readonly offsets: bigint[] };
+}
+
 async function applyWithin(
   tx: Queryable,
   context: BatchContext,
   batch: LogBatch,
   refuse: Fault | undefined,
 ): Promise<BatchOutcome> {
-  const { topic } = context;
-  const position = await lockPosition(tx, topic, batch.partition);
+  const { topic } = context.log;
+  const { partition } = batch;
+  const position = await lockPosition(tx, topic, partition);
   assertReaches(batch, position.nextOffset);
   const fresh = batch.records.filter((record) => record.offset >= position.nextOffset);
   const skipped = batch.records.length - fresh.length;
+  const tally = new Tally();
   const last = fresh.at(-1);
-  if (last === undefined) {
-    return {
-      ...{ ...NO_UPDATE, nextOffset: position.nextOffset, skipped, duplicates: 0 },
-      ...{ appliedAppendedAtMs: [], rejects: [] },
-    };
-  }
+  if (last === undefined) return tally.outcome(position.nextOffset, skipped);
 
-  const rejects: { record: LogRecord; fault: Fault }[] = [];
-  const sources = new Map<Interaction, LogRecord>();
-  for (const record of fresh) {
-    const parsed = refuse ? { fault: refuse } : parseRecord(record, context.clock.now());
-    if (parsed.fault) rejects.push({ record, fault: parsed.fault });
-    else sources.set(toInteraction(parsed.event), record);
+  const whole = fresh.filter((record) => record.erased !== true);
+  tally.erased.bytes = fresh.length - whole.length;
+  const work: Work = { tx, context, partition, tally, erase: { keys: [], offsets: [] } };
+  for (const run of runsOf(whole, context.clock.now(), refuse)) {
+    if (run.kind === 'events') await storeEvents(work, run.entries);
+    else await erase(work, run.entries);
   }
-  const { stored, conflicts, duplicates } = await store(tx, [...sources.keys()]);
-  for (const event of conflicts) {
-    const detail = `event_id ${JSON.stringify(event.eventId).slice(0, 64)} stands for another event`;
-    rejects.push({ record: sources.get(event)!, fault: { reason: 'event_id_conflict', detail } });
-  }
-  const update = await carryIntoStates(tx, context, stored);
-  const toReject = ({ record, fault }: (typeof rejects)[number]): Reject => ({
-    ...{ topic, partition: batch.partition, offset: record.offset, part: 0 },
-    ...{ reason: fault.reason, detail: fault.detail, key: record.key, value: record.value },
-  });
-  await insertRejects(tx, rejects.map(toReject));
+  const { keys, offsets } = work.erase;
+  if (keys.length + offsets.length > 0) await context.log.erase?.(tx, { keys, offsets });
   const nextOffset = last.offset + 1n;
-  const fingerprint = fingerprintOf(last);
-  await savePosition(tx, { topic, partition: batch.partition, nextOffset, fingerprint });
-  return {
-    ...update,
-    ...{ nextOffset, skipped, duplicates },
-    appliedAppendedAtMs: stored.map((event) => sources.get(event)!.appendedAtMs),
-    rejects: rejects.map(({ fault }) => fault),
-  };
+  await savePosition(tx, { topic, partition, nextOffset, fingerprint: fingerprintOf(last) });
+  return tally.outcome(nextOffset, skipped);
 }
 
-/** Stores events; says which are new, which stand already, and which contradict a stored one. */
-async function store(tx: Queryable, events: readonly Interaction[]) {
-  const outcome = await insertInteractions(tx, events);
-  const conflicts = new Set(outcome.conflicts);
-  const seen = new Set<string>();
-  const stored: Interaction[] = [];
-  for (const event of events) {
-    // Of several with one id, the first in the log is the one that was stored.
-    const first = !seen.has(event.eventId);
-    seen.add(event.eventId);
-    if (first && outcome.inserted.has(event.eventId)) stored.push(event);
+async function storeEvents(work: Work, entries: readonly EventEntry[]): Promise<void> {
+  const { tally } = work;
+  const done = await applyEvents(work.tx, work.context, work.partition, entries);
+  tally.stepped += done.update.stepped;
+  tally.rebuilt += done.update.rebuilt;
+  tally.unknownEvents += done.update.unknownEvents;
+  tally.duplicates += done.duplicates;
+  tally.rejects.push(...done.rejects);
+  for (const record of done.stored) tally.appliedAppendedAtMs.push(record.appendedAtMs);
+  for (const { record, by } of done.stopped) {
+    tally.erased[by] += 1;
+    work.erase.offsets.push(record.offset);
   }
-  return { stored, conflicts, duplicates: events.length - stored.length - conflicts.size };
 }
 
-async function carryIntoStates(
-  tx: Queryable,
-  context: BatchContext,
-  stored: readonly Interaction[],
-): Promise<StateUpdate> {
-  if (stored.length === 0) return NO_UPDATE;
-  const published = await getPublished(tx);
-  const model = published === null ? null : context.models.peek(published.version);
-  if (model === undefined) throw new ModelWanted(published!.version);
-  if (model === null) {
-    // States that would now be behind must not stay: whoever needs one rebuilds it.
-    await deleteUserStates(tx, [...new Set(stored.map((event) => event.userId))]);
-    return NO_UPDATE;
+async function erase(work: Work, entries: readonly ErasureEntry[]): Promise<void> {
+  const { tx, context, partition, tally } = work;
+  const placed = entries.map(({ record, erasure }) => ({ offset: record.offset, erasure }));
+  const log = { topic: context.log.topic, partition };
+  const done = await applyErasures(tx, log, placed);
+  tally.duplicates += placed.length - done.applied.length;
+  tally.rebuilt += await rebuildStates(tx, context, done.statesToRebuild);
+  // An erasure names whom it erases: it goes too, now that its receipt is written.
+  work.erase.offsets.push(...placed.map(({ offset }) => offset), ...done.rejectOffsets);
+  for (const { offset, erasure } of done.applied) {
+    const ofEvent = erasure.type === 'erase_event';
+    tally.erasures[ofEvent ? 'event' : 'user'] += 1;
+    work.erase.keys.push({
+      ...{ key: erasure.user_id, below: offset },
+      ...(ofEvent && { only: isAboutEvent(erasure.target_event_id) }),
+    });
   }
-  const vectors = (itemIds: readonly string[]) => context.vectors.load(tx, model.version, itemIds);
-  return updateStates({ tx, model, vectors }, stored);
 }
 
-function toInteraction(event: LogEvent): Interaction {
-  return {
-    eventId: event.event_id,
-    userId: event.user_id,
-    itemId: event.item_id,
-    type: event.type,
-    timestampMs: event.timestamp_ms,
-    value: event.value,
-  };
-}
+const isAboutEvent = (eventId: string) => (value: Uint8Array) =>
+  subjectOf(value).eventId === eventId;
 
 /** Stops where records are missing between the position and the batch: somebody moved the position back. */
 function assertReaches(batch: LogBatch, nextOffset: bigint): void {

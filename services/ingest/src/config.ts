@@ -3,6 +3,7 @@ import { databaseSettings } from '@nestrec/database';
 import { kafkaSettings } from '@nestrec/event-log';
 import {
   choiceSetting,
+  durationSetting,
   integerSetting,
   LOG_LEVELS,
   textSetting,
@@ -27,6 +28,13 @@ export const applySettings = {
     max: 64,
     unit: 'partitions',
     description: 'Partitions that one process applies at the same time, a connection each',
+  }),
+  verifyIntervalMs: durationSetting({
+    env: 'NESTREC_VERIFY_INTERVAL',
+    defaultMs: DEFAULT_INGEST_SETTINGS.verifyIntervalMs,
+    minMs: 0,
+    maxMs: 86_400_000,
+    description: 'How often a few random user states are compared with their events; 0ms: never',
   }),
 };
 

@@ -26,6 +26,16 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
     'Records set aside with their bytes, by reason.',
     ['reason'],
   );
+  const erased = metrics.counter(
+    'rec_events_erased_total',
+    'Records kept out since their user or event, or their bytes in the log, had been erased.',
+    ['kind'],
+  );
+  const erasures = metrics.counter(
+    'rec_erasures_applied_total',
+    'Erasures applied, of users and of single events.',
+    ['kind'],
+  );
   const unknown = metrics.counter(
     'rec_events_unknown_item_total',
     'Events stored whose item the published model does not know.',
@@ -62,6 +72,8 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
       duplicate.inc({ kind: 'offset' }, outcome.skipped);
       duplicate.inc({ kind: 'event_id' }, outcome.duplicates);
       for (const fault of outcome.rejects) rejected.inc({ reason: fault.reason });
+      for (const [kind, count] of Object.entries(outcome.erased)) erased.inc({ kind }, count);
+      for (const [kind, count] of Object.entries(outcome.erasures)) erasures.inc({ kind }, count);
       unknown.inc(outcome.unknownEvents);
       states.inc({ way: 'step' }, outcome.stepped);
       states.inc({ way: 'rebuild' }, outcome.rebuilt);

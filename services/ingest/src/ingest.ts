@@ -14,21 +14,29 @@ import {
   NestrecError,
 } from '@nestrec/errors';
 import type { EventLog, LogBatch, Subscription, SubscriptionStatus } from '@nestrec/event-log';
-import type { Clock, Logger, MetricsRegistry } from '@nestrec/runtime';
+import { createUserHash, type Clock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
+import { createDeadLetterForwarder, type DeadLetterSettings } from './dead-letters.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
+import { createStateSampler } from './state-sampler.js';
 
 export interface IngestSettings {
   /** Records applied in one transaction at most. */
   readonly maxRecords: number;
   /** How often the lag is measured, ms. */
   readonly lagIntervalMs: number;
+  /** How often a few random states are verified, ms; 0 = never. */
+  readonly verifyIntervalMs: number;
 }
 
-export const DEFAULT_INGEST_SETTINGS: IngestSettings = { maxRecords: 500, lagIntervalMs: 5_000 };
+export const DEFAULT_INGEST_SETTINGS: IngestSettings = {
+  maxRecords: 500,
+  lagIntervalMs: 5_000,
+  verifyIntervalMs: 10_000,
+};
 
 /** Since the log last answered; readiness says no beyond it (reliability.md section 5). */
 const MOST_SILENCE_MS = 10_000;
@@ -41,7 +49,12 @@ export interface IngestDeps {
   readonly metrics: MetricsRegistry;
   /** Where models come from; the artifacts that `model_versions` points to where absent. */
   readonly loadModel?: LoadModel;
+  /** The topic of dead letters; without one, the table `rejects` is where they end. */
+  readonly deadLetters?: Pick<EventLog, 'append' | 'topic'> | null;
+  readonly deadLetterSettings?: Partial<DeadLetterSettings>;
   readonly settings?: Partial<IngestSettings>;
+  /** How users appear in logs. Default: a hash with a key of this process's own. */
+  readonly hashUser?: (userId: string) => string;
 }
 
 export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
@@ -66,7 +79,10 @@ export function createIngest(deps: IngestDeps): Ingest {
   const progress = createProgress();
   const vectors = createItemVectorCache();
   const models = createModelCache(deps.loadModel ?? artifactModels(db), clock, logger);
-  const context: BatchContext = { db, topic: log.topic, clock, models, vectors };
+  const context: BatchContext = { db, log, clock, models, vectors };
+  const hashUser = deps.hashUser ?? createUserHash(null);
+  const sampler = createStateSampler({ db, models, metrics: deps.metrics, logger, hashUser });
+  const forwarder = createForwarder(deps);
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
@@ -83,6 +99,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     progress.advance(partition, outcome.nextOffset);
     metrics.batchApplied(outcome, clock.now());
     if (outcome.rejects.length > 0) {
+      forwarder?.wake();
       // Reasons only: details may quote user ids, which logs do not hold; `rejects` has them.
       const reasons = [...new Set(outcome.rejects.map((fault) => fault.reason))];
       const { nextOffset, rejects } = outcome;
@@ -119,15 +136,19 @@ export function createIngest(deps: IngestDeps): Ingest {
     start: async () => {
       if (subscription !== null) return;
       await refuseChangedTopic(db, log, logger);
+      forwarder?.start();
       subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
       lagTimer = setInterval(() => {
         measure().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
       }, settings.lagIntervalMs);
       lagTimer.unref();
+      sampler.start(settings.verifyIntervalMs);
     },
     stop: async () => {
       if (lagTimer !== null) clearInterval(lagTimer);
+      await sampler.stop();
       await subscription?.stop();
+      await forwarder?.stop();
       progress.close();
     },
     check: () => {
@@ -141,6 +162,12 @@ export function createIngest(deps: IngestDeps): Ingest {
       );
     },
   };
+}
+
+function createForwarder({ db, deadLetters, deadLetterSettings, logger, metrics }: IngestDeps) {
+  if (deadLetters === undefined || deadLetters === null) return null;
+  const settings = deadLetterSettings ?? {};
+  return createDeadLetterForwarder({ db, deadLetters, logger, metrics, settings });
 }
 
 /** A log that has not answered for long is as good as one that is away. */

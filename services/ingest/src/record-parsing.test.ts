@@ -13,7 +13,31 @@ const parse = (value: unknown, key = 'u') =>
 describe('parseRecord', () => {
   it('gives the event of a well-formed record', () => {
     expect(parse(event)).toEqual({ event });
-    expect(parse({ ...event, value: null }).event?.value).toBeNull();
+    expect(parse({ ...event, value: null })).toEqual({ event: { ...event, value: null } });
+  });
+
+  const head = { schema_version: 1, event_id: 'x', user_id: 'u', timestamp_ms: NOW_MS };
+
+  it('gives the erasure of a well-formed record, and judges it as strictly as an event', () => {
+    const ofUser = { ...head, type: 'erase_user' };
+    const ofEvent = { ...head, type: 'erase_event', target_event_id: 'e' };
+    expect(parse(ofUser)).toEqual({ event: ofUser });
+    expect(parse(ofEvent)).toEqual({ event: ofEvent });
+    const reasons = [
+      parse(ofUser, 'w'),
+      parse({ ...ofUser, user_id: '' }),
+      parse({ ...ofEvent, target_event_id: 7 }),
+      parse({ ...ofEvent, target_event_id: undefined }),
+      parse({ ...ofUser, target_event_id: 'e' }),
+      parse({ ...ofUser, timestamp_ms: NOW_MS + 300_001 }),
+      parse({ ...ofUser, timestamp_ms: 0 }),
+      parse({ ...ofUser, type: 'erase_item' }),
+      parse({ ...event, type: 'erase_item' }),
+    ].map(({ fault }) => fault?.reason);
+    expect(reasons).toEqual([
+      ...['key_mismatch', 'invalid_id', 'invalid_id', 'invalid_id', 'invalid_event'],
+      ...['future_timestamp', 'ancient_timestamp', 'invalid_id', 'reserved_type'],
+    ]);
   });
 
   it('names the field at fault and quotes at most 64 characters of it', () => {
@@ -37,7 +61,10 @@ describe('parseRecord', () => {
       fc.uint8Array({ maxLength: 64 }),
       fc.json().map((text) => new TextEncoder().encode(text)),
       fc
-        .dictionary(fc.constantFrom(...Object.keys(event), '__proto__'), fc.jsonValue())
+        .dictionary(
+          fc.constantFrom(...Object.keys(event), 'target_event_id', '__proto__'),
+          fc.oneof(fc.jsonValue(), fc.constantFrom('erase_user', 'erase_event')),
+        )
         .map((change) => new TextEncoder().encode(JSON.stringify({ ...event, ...change }))),
     );
     fc.assert(

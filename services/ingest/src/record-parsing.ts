@@ -1,5 +1,6 @@
 /**
- * From bytes of the log to an event, or to the reason why they are none (reliability.md section 2B).
+ * From bytes of the log to an event (an interaction or an erasure), or to the reason why they are none
+ * (reliability.md section 2B).
  *
  * Pure. Everything that the database would refuse is refused here, so that one bad record never fails
  * the transaction of its batch.
@@ -8,7 +9,9 @@ import {
   EARLIEST_TIMESTAMP_MS,
   EVENT_SCHEMA_VERSION,
   idFault,
-  logEventSchema,
+  logEraseEventSchema,
+  logEraseUserSchema,
+  logInteractionSchema,
   MAX_FUTURE_MS,
   type LogEvent,
 } from '@nestrec/contracts';
@@ -40,10 +43,23 @@ export type ParsedRecord =
   | { readonly event: LogEvent; readonly fault?: undefined }
   | { readonly fault: Fault; readonly event?: undefined };
 
-/** Types of events that change history instead of adding to it; nothing may add them as interactions. */
+/** Types of events that change history instead of adding to it; an unknown one adds nothing either. */
 const RESERVED_TYPE = /^erase_/;
-const TYPE = /^[a-z][a-z0-9_]*$/;
-const ID_FIELDS = ['event_id', 'user_id', 'item_id'] as const;
+const INTERACTION = {
+  schema: logInteractionSchema,
+  ids: ['event_id', 'user_id', 'item_id'],
+} as const;
+const ERASURES = new Map<unknown, Kind>([
+  ['erase_user', { schema: logEraseUserSchema, ids: ['event_id', 'user_id'] }],
+  ['erase_event', { schema: logEraseEventSchema, ids: ['event_id', 'user_id', 'target_event_id'] }],
+]);
+
+/** One kind of record: its schema, and which of its fields are ids. */
+interface Kind {
+  readonly schema:
+    typeof logInteractionSchema | typeof logEraseEventSchema | typeof logEraseUserSchema;
+  readonly ids: readonly string[];
+}
 // A byte order mark is kept, and JSON.parse then refuses it: producers write plain UTF-8.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -79,12 +95,21 @@ function parseBody(body: Record<string, unknown>, key: string | null, nowMs: num
     const got = excerpt(body['schema_version'] ?? null);
     return fault('unknown_schema_version', `got ${got}, wanted ${EVENT_SCHEMA_VERSION}`);
   }
-  for (const field of ID_FIELDS) {
+  const { type } = body;
+  const { schema, ids }: Kind = ERASURES.get(type) ?? INTERACTION;
+  for (const field of ids) {
     const id = body[field];
     const problem = typeof id === 'string' ? idFault(id) : 'is not a string';
     if (problem !== null) return fault('invalid_id', `${field} ${problem}: got ${shown(id)}`);
   }
-  const parsed = logEventSchema.safeParse(body);
+  if (schema === logInteractionSchema && typeof type === 'string' && RESERVED_TYPE.test(type)) {
+    const wanted = [...ERASURES.keys()].join(' or ');
+    return fault(
+      'reserved_type',
+      `type: got ${shown(type)}, wanted ${wanted} or another beginning`,
+    );
+  }
+  const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     const path = issue.path.join('.') || 'event';
@@ -94,12 +119,6 @@ function parseBody(body: Record<string, unknown>, key: string | null, nowMs: num
 }
 
 function judge(event: LogEvent, key: string | null, nowMs: number): ParsedRecord {
-  if (!TYPE.test(event.type)) {
-    return fault('invalid_event', `type: got ${shown(event.type)}, wanted a-z, 0-9 and _`);
-  }
-  if (RESERVED_TYPE.test(event.type)) {
-    return fault('reserved_type', `type ${event.type} is reserved; erasures are not events yet`);
-  }
   if (key !== event.user_id) {
     return fault('key_mismatch', `key ${shown(key)} is not user_id ${shown(event.user_id)}`);
   }
@@ -121,7 +140,8 @@ function judge(event: LogEvent, key: string | null, nowMs: number): ParsedRecord
 
 /** An excerpt that the database can store: lone surrogates and control characters are escaped. */
 function shown(value: unknown): string {
-  return excerpt(JSON.stringify(value) ?? 'nothing');
+  if (value === undefined) return 'nothing';
+  return excerpt(typeof value === 'string' ? JSON.stringify(value) : value);
 }
 
 function fault(reason: RejectReason, detail: string): ParsedRecord {

@@ -23,8 +23,8 @@ export interface RunningIngest {
   stop(): Promise<void>;
 }
 
-/** Connections beside those of the partitions: positions, lag, probes. */
-const SPARE_CONNECTIONS = 4;
+/** Connections beside those of the partitions: positions, lag, probes, dead letters. */
+const SPARE_CONNECTIONS = 5;
 
 /** @throws InvalidConfig, EventLogUnsuitable, and what opening the database or the port throws */
 export async function runIngest(config: IngestConfig, logger: Logger): Promise<RunningIngest> {
@@ -35,13 +35,14 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
   };
   try {
     await migrate(db);
-    const { concurrency } = config;
+    const { concurrency, batchRecords: maxRecords, verifyIntervalMs } = config;
     const log = openEventLog({ config, db, logger, concurrency });
     ends.unshift(() => log.close());
     const metrics = createMetrics({ processMetrics: true });
     const ingest = createIngest({
-      ...{ db, log: log.events, clock: systemClock, logger, metrics },
-      settings: { maxRecords: config.batchRecords },
+      ...{ db, log: log.events, deadLetters: log.deadLetters },
+      ...{ clock: systemClock, logger, metrics },
+      settings: { maxRecords, verifyIntervalMs },
     });
     ends.unshift(() => ingest.stop());
     const gate = createReadinessGate();

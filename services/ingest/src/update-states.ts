@@ -3,8 +3,8 @@
  *
  * A state that is of the published version and has seen every event takes new ones by a step each, and one
  * late event by the closed form. Every other state (none yet, another version, events of unknown items,
- * too many edits, unreadable bytes) is rebuilt from the user's newest interactions, which include the
- * new ones. All steps of all users, rebuilds included, are one call of the cell.
+ * replaced item vectors, too many edits, unreadable bytes) is rebuilt from the user's newest interactions,
+ * which include the new ones. All steps of all users, rebuilds included, are one call of the cell.
  */
 import { compareEvents } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
@@ -15,7 +15,8 @@ import {
   recentInteractionsOfMany,
   upsertUserStates,
   type Interaction,
-  type UserState as StoredState,
+  type StoredUserState as StoredState,
+  type UserState as StateToStore,
 } from '@nestrec/storage';
 import {
   canEdit,
@@ -40,6 +41,8 @@ export interface StateUpdate {
 export interface StateContext {
   readonly tx: Queryable;
   readonly model: SteppingModel;
+  /** Of the model's item vectors, read before any of them. */
+  readonly vectorsRevision: bigint;
   /** Vectors of those items that the model knows. */
   readonly vectors: (itemIds: readonly string[]) => Promise<ReadonlyMap<string, Float32Array>>;
 }
@@ -102,7 +105,7 @@ export async function updateStates(
   const bytes = encodeStates(opened.map(({ state }) => state));
   await upsertUserStates(
     context.tx,
-    opened.map((open, i) => toRow(context.model.version, open, bytes[i]!)),
+    opened.map((open, i) => toRow(context, open, bytes[i]!)),
   );
   const rebuilt = plans.filter((plan) => plan.open === null).length;
   return {
@@ -137,7 +140,8 @@ function openRow(
   userId: string,
   row: StoredState | undefined,
 ): OpenState | null {
-  if (row === undefined || row.modelVersion !== model.version || row.unknownEvents > 0) return null;
+  if (row === undefined || row.modelVersion !== model.version) return null;
+  if (row.unknownEvents > 0 || row.vectorsStale) return null;
   const { newestTimestampMs: timestampMs, newestEventId: eventId, lastItemId: itemId } = row;
   const newest =
     timestampMs === null || eventId === null || itemId === null
@@ -240,10 +244,15 @@ function append(
   }
 }
 
-function toRow(modelVersion: string, open: OpenState, state: Uint8Array): StoredState {
+function toRow(
+  { model, vectorsRevision }: StateContext,
+  open: OpenState,
+  state: Uint8Array,
+): StateToStore {
   return {
     userId: open.userId,
-    modelVersion,
+    modelVersion: model.version,
+    vectorsRevision,
     state,
     lastItemId: open.newest?.itemId ?? null,
     eventsInState: open.state.events,

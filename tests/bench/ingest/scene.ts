@@ -7,17 +7,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Manifest } from '@nestrec/contracts';
 import { migrate, openPostgres, type Database } from '@nestrec/database';
 import { openKafkaLog } from '@nestrec/event-log';
-import { publishVersion } from '@nestrec/publishing';
 import { createRandom } from '@nestrec/random';
-import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
-import { silentLogger } from '@nestrec/runtime';
-import { createApiKey, ensureDefaultTiers, upsertItems } from '@nestrec/storage';
+import { createApiKey, ensureDefaultTiers } from '@nestrec/storage';
 import { kafkaTestConfig } from '../../helpers/kafka-log.js';
 import { createDatabase } from '../../helpers/postgres-template.js';
-import { catalogueItem, itemIdOf, makeArtifact } from '../../helpers/published-artifact.js';
+import { itemIdOf } from '../../helpers/published-artifact.js';
+import { publishModel } from '../../helpers/published-model.js';
 import { waitFor } from '../../helpers/wait-for.js';
 
 const VERSION = 'bench';
@@ -39,7 +36,7 @@ export async function makeScene(
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-bench-'));
   await migrate(db);
   await ensureDefaultTiers(db);
-  if (model !== null) await publishModel(db, folder, model);
+  if (model !== null) await publishModel(db, folder, { version: VERSION, ...model }, [64]);
   const scopes = ['events:write', 'recommend'] as const;
   const { key } = await createApiKey(db, { client: 'bench', tier: 'full', scopes });
   return {
@@ -50,32 +47,6 @@ export async function makeScene(
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function publishModel(
-  db: Database,
-  folder: string,
-  { sizes, items }: { readonly sizes: number[]; readonly items: number },
-): Promise<void> {
-  await upsertItems(
-    db,
-    Array.from({ length: items }, (_, i) => catalogueItem(i)),
-  );
-  const { manifest, ...content } = makeArtifact({ version: VERSION, items, sizes });
-  const filledIn = ['formatVersion', 'itemIdsSha256', 'files'];
-  const draft = Object.entries(manifest).filter(([name]) => !filledIn.includes(name));
-  await saveArtifact(folder, {
-    manifest: Object.fromEntries(draft) as unknown as ManifestDraft,
-    ...content,
-  });
-  const path = join(folder, VERSION);
-  const artifact: { manifest: Manifest } & Awaited<ReturnType<typeof loadArtifact>> =
-    await loadArtifact(path);
-  await publishVersion({
-    // Random vectors are hard to index; recall is not what is measured here.
-    ...{ db, artifact, path, tierDims: [64], recallQueries: 5, minRecall: 0 },
-    logger: silentLogger(),
-  });
 }
 
 /** Fills a new topic of four partitions with `count` events of Zipf-like users and items. */

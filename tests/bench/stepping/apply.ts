@@ -90,7 +90,7 @@ async function createApplier(db: Database, catalogue: Catalogue, users: number):
       } as const;
       return Promise.resolve({ status: () => running, stop: () => Promise.resolve() });
     },
-    offsets: () => Promise.resolve(new Map()),
+    offsets: () => Promise.resolve(new Map([[0, { low: 0n, next: 0n }]])),
     close: () => Promise.resolve(),
   };
   const ingest = createIngest({

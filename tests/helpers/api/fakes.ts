@@ -5,7 +5,13 @@
 import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
 import { ItemNotFound, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
-import { generateApiKey, hashApiKey, publicIdOf, type ApiKey } from '@nestrec/storage';
+import {
+  generateApiKey,
+  hashApiKey,
+  publicIdOf,
+  type ApiKey,
+  type ErasureStatus,
+} from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
 
 export const NOW_MS = Date.UTC(2026, 10, 23, 12);
@@ -16,6 +22,8 @@ export interface FakeWorld {
   readonly items: Map<string, Item>;
   /** Values appended to the log, decoded. */
   readonly appended: { key: string; event: Record<string, unknown> }[];
+  /** What has become of erasures, by the hash in their receipt; others are pending or unknown. */
+  readonly erasures: Map<string, ErasureStatus>;
   readonly queries: (Ranking & Record<string, unknown>)[];
   readonly models: StoredModel[];
   /** First offset that is not applied; tests move it. */
@@ -34,6 +42,7 @@ export interface FakeWorld {
 export const ALL_SCOPES: readonly Scope[] = [
   'recommend',
   'events:write',
+  'users:erase',
   'catalogue:write',
   'admin',
 ];
@@ -74,6 +83,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     models,
     appended: [],
     queries: [],
+    erasures: new Map(),
     applied: 0n,
     published: 'v1',
     key: addKey,
@@ -138,6 +148,13 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       },
       remove: async (itemId) => items.delete(itemId),
     },
+    erasures: {
+      find: async (_topic, { offset, hash }) => {
+        const known = world.erasures.get(hash);
+        if (known !== undefined) return known;
+        return { status: offset < world.applied ? 'unknown' : 'pending' };
+      },
+    },
     models: {
       list: async () => models,
       published: async () => (world.published === null ? null : requirePublished()),
@@ -167,6 +184,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       },
     },
     log: {
+      topic: 'interactions.v1',
       append: async (records) =>
         records.map(({ key, value }): LogPosition => {
           const text = Buffer.from(value).toString();

@@ -19,6 +19,7 @@ import { createApiKey, ensureDefaultTiers, registerVersion, upsertItems } from '
 import {
   createApi,
   createCatalogueStore,
+  createErasureStore,
   createEventWaiter,
   createKeyStore,
   createModelStore,
@@ -77,6 +78,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
   const api = createApi({
     keys: createKeyStore(db),
     tiers: createTierStore(db),
+    erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),

@@ -11,6 +11,18 @@ export function withAlreadyStored<S extends ImportSummary>(summary: S, alreadySt
   });
 }
 
+/** Moves rows that the store keeps out, since they or their users were erased, from `stored` to `filtered`. */
+export function withErased<S extends ImportSummary>(summary: S, erased: number): S {
+  if (erased === 0) return summary;
+  const note = `${erased} rows were left out: their events or users have been erased`;
+  return addUp({
+    ...summary,
+    stored: summary.stored - erased,
+    filtered: summary.filtered + erased,
+    notes: [...summary.notes, note],
+  });
+}
+
 /** Refuses a summary that does not add up: a row would have vanished, or been counted twice. */
 export function addUp<S extends ImportSummary>(summary: S): S {
   const { read, stored, duplicate, filtered, bad } = summary;

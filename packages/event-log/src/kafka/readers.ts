@@ -4,6 +4,7 @@
  *
  * Nothing here throws into kafkajs, which would end the consumer (TypeError) or block the partition.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { LogBatch, LogRecord, OffsetRange, SubscribeOptions } from '../types.js';
 import { pauseAfter, type RetryPauses } from '../subscription.js';
@@ -193,11 +194,18 @@ function fetchedBatch(batch: EachBatchPayload['batch']): FetchedBatch {
     lastOffset: BigInt(batch.lastOffset()),
     records: batch.messages.map((message): LogRecord => ({
       offset: BigInt(message.offset),
-      key: message.key === null ? null : message.key.toString('utf8'),
+      ...keyOf(message.key),
       value: message.value === null ? null : plainBytes(message.value),
       appendedAtMs: Number(message.timestamp),
     })),
   };
+}
+
+/** The key as text, and its bytes where they are another thing. */
+function keyOf(key: Buffer | null): Pick<LogRecord, 'key' | 'keyBytes'> {
+  if (key === null) return { key };
+  const text = key.toString('utf8');
+  return isUtf8(key) ? { key: text } : { key: text, keyBytes: plainBytes(key) };
 }
 
 const plainBytes = ({ buffer, byteOffset, byteLength }: Buffer) =>

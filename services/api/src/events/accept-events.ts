@@ -2,7 +2,7 @@
  * From a parsed request to log records: every field filled in, times judged, equal events once, and two
  * events under one id refused. Pure but for the random ids of events that have neither id nor time.
  */
-import { EVENT_SCHEMA_VERSION, type EventInput, type LogEvent } from '@nestrec/contracts';
+import { EVENT_SCHEMA_VERSION, type EventInput, type LogInteraction } from '@nestrec/contracts';
 import { EventConflict, excerpt, InvalidRequest, type FieldFault } from '@nestrec/errors';
 import { describe } from '../http/validate.js';
 import { deriveEventId } from './event-id.js';
@@ -11,9 +11,9 @@ import { readTimestamp } from './timestamps.js';
 const SHOWN_FAULTS = 20;
 
 /** @throws InvalidRequest for times out of range, EventConflict for one id with two bodies */
-export function acceptEvents(inputs: readonly EventInput[], nowMs: number): LogEvent[] {
+export function acceptEvents(inputs: readonly EventInput[], nowMs: number): LogInteraction[] {
   const events = complete(inputs, nowMs);
-  const byId = new Map<string, { event: LogEvent; body: string; index: number }>();
+  const byId = new Map<string, { event: LogInteraction; body: string; index: number }>();
   const conflicts: FieldFault[] = [];
   events.forEach((event, index) => {
     const body = JSON.stringify(event);
@@ -33,10 +33,10 @@ export function acceptEvents(inputs: readonly EventInput[], nowMs: number): LogE
   return [...byId.values()].map(({ event }) => event);
 }
 
-function complete(inputs: readonly EventInput[], nowMs: number): LogEvent[] {
+function complete(inputs: readonly EventInput[], nowMs: number): LogInteraction[] {
   const faults: FieldFault[] = [];
   let bad = 0;
-  const events = inputs.map((input, index): LogEvent => {
+  const events = inputs.map((input, index): LogInteraction => {
     let timestampMs: number | null = null;
     if (input.timestamp !== undefined) {
       const verdict = readTimestamp(input.timestamp, `events[${index}].timestamp`, nowMs);

@@ -2,20 +2,10 @@
  * One line per request: ids, route template, status, duration, client. Never headers, bodies or URLs (a URL
  * holds a user id); the user appears as a keyed hash.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from '@nestrec/runtime';
 import type { Request, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 import type { ApiLocals } from './locals.js';
-
-const SHOWN_HASH_CHARACTERS = 16;
-
-/** The same user has the same hash for as long as the secret is the same. */
-export function createUserHash(secret: string | null): (userId: string) => string {
-  const key = secret ?? randomBytes(32);
-  return (userId) =>
-    createHmac('sha256', key).update(userId).digest('hex').slice(0, SHOWN_HASH_CHARACTERS);
-}
 
 export function createAccessLog(logger: Logger) {
   return pinoHttp<Request, Response>({

@@ -2,8 +2,11 @@
 import type { Route } from '../http/route.js';
 import { deleteItem } from './delete-item/route.js';
 import { deleteKey } from './delete-key/route.js';
+import { deleteUser } from './delete-user/route.js';
+import { deleteUserEvent } from './delete-user-event/route.js';
 import { getDocs } from './get-docs/route.js';
 import { getDocsFile } from './get-docs-file/route.js';
+import { getErasure } from './get-erasure/route.js';
 import { getHealthz } from './get-healthz/route.js';
 import { getItem } from './get-item/route.js';
 import { getKeys } from './get-keys/route.js';
@@ -26,6 +29,9 @@ export const routes: readonly Route[] = [
   getUserRecommendations,
   postSessionRecommendations,
   getSimilarItems,
+  deleteUserEvent,
+  deleteUser,
+  getErasure,
   putItem,
   getItem,
   deleteItem,

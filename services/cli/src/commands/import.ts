@@ -6,6 +6,7 @@ import {
   importInteractions,
   importItems,
   withAlreadyStored,
+  withErased,
   type ImportSummary,
   type InteractionSource,
   type TableFormat,
@@ -15,6 +16,8 @@ import {
   deleteUserStates,
   getItems,
   insertInteractions,
+  lockTombstones,
+  readTombstones,
   refreshPopularity,
   streamItems,
   upsertItems,
@@ -130,15 +133,20 @@ async function importEvents(
   });
   try {
     const bar = output.progress('Storing events', imported.summary.stored);
-    let [handed, stored] = [0, 0];
+    let [handed, stored, erased] = [0, 0, 0];
     for await (const batch of imported.batches({ batchSize: EVENTS_PER_TRANSACTION })) {
-      stored += await storeEvents(platform.db, batch);
+      const done = await storeEvents(platform.db, batch);
+      stored += done.stored;
+      erased += done.erased;
       handed += batch.length;
       bar.update(handed, `${handed} of ${imported.summary.stored}`);
     }
     bar.stop();
     await refreshPopularity(platform.db);
-    const summary = withAlreadyStored(imported.summary, handed - stored);
+    const summary = withErased(
+      withAlreadyStored(imported.summary, handed - stored - erased),
+      erased,
+    );
     output.result(summary, renderSummary('events', summary));
   } finally {
     await imported.close();
@@ -146,18 +154,23 @@ async function importEvents(
 }
 
 /**
- * Stores one batch in one transaction and returns how many events were new. States of users with new
- * events are dropped with it: they are rebuilt from the events when next touched.
+ * Stores one batch in one transaction and returns how many events were new, and how many were left out
+ * since they or their users had been erased. States of users with new events are dropped with it: they are
+ * rebuilt from the events when next touched.
  */
 export async function storeEvents(
   db: Database,
   batch: Parameters<typeof insertInteractions>[1],
-): Promise<number> {
+): Promise<{ stored: number; erased: number }> {
   return db.transaction(async (tx) => {
-    const { inserted } = await insertInteractions(tx, batch);
-    const users = new Set(batch.filter((e) => inserted.has(e.eventId)).map((e) => e.userId));
+    // An erasure that ingest applies meanwhile comes before this batch or after it, not in between.
+    await lockTombstones(tx);
+    const tombstones = await readTombstones(tx, batch);
+    const events = batch.filter((event) => tombstones.stop(event) === null);
+    const { inserted } = await insertInteractions(tx, events);
+    const users = new Set(events.filter((e) => inserted.has(e.eventId)).map((e) => e.userId));
     await deleteUserStates(tx, [...users]);
-    return inserted.size;
+    return { stored: inserted.size, erased: batch.length - events.length };
   });
 }
 

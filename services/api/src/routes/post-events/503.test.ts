@@ -4,7 +4,7 @@ import { problemOf, startApi, type ApiHarness } from '../../../../../tests/helpe
 let api: ApiHarness;
 beforeAll(async () => {
   api = await startApi({
-    log: { append: () => Promise.reject(new Error('disk of the broker is full')) },
+    log: { topic: 't', append: () => Promise.reject(new Error('disk of the broker is full')) },
   });
 });
 afterAll(() => api.stop());

@@ -4,10 +4,10 @@ import {
   eventsRequestSchema,
   MAX_EVENTS_PER_REQUEST,
 } from '@nestrec/contracts';
-import { EventConflict, EventLogUnavailable, NestrecError } from '@nestrec/errors';
+import { EventConflict, EventLogUnavailable } from '@nestrec/errors';
 import { acceptEvents } from '../../events/accept-events.js';
+import { appendRecords } from '../../events/append-records.js';
 import { encodeToken } from '../../events/token.js';
-import type { ApiDeps, LogPosition } from '../../deps.js';
 import { defineRoute } from '../../http/route.js';
 import { scopes } from '../shared-schemas.js';
 
@@ -26,8 +26,8 @@ export const postEvents = defineRoute({
   errors: [EventConflict, EventLogUnavailable],
   async handler({ body }, { deps, metrics }) {
     const events = acceptEvents(body.events, deps.clock.now());
-    const positions = await append(
-      deps,
+    const positions = await appendRecords(
+      deps.log,
       events.map((event) => ({
         key: event.user_id,
         value: Buffer.from(JSON.stringify(event)),
@@ -37,16 +37,3 @@ export const postEvents = defineRoute({
     return { status: 202, body: { accepted: body.events.length, token: encodeToken(positions) } };
   },
 });
-
-/** Never a false 202: whatever the log throws, the events are not known to be durable. */
-async function append(
-  deps: ApiDeps,
-  records: { key: string; value: Uint8Array }[],
-): Promise<readonly LogPosition[]> {
-  try {
-    return await deps.log.append(records);
-  } catch (cause) {
-    if (cause instanceof NestrecError && cause.traits.status === 503) throw cause;
-    throw new EventLogUnavailable({ cause });
-  }
-}

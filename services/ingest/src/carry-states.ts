@@ -1,0 +1,66 @@
+/** Brings states after what a batch stored or erased, by the published model where it is loaded. */
+import type { Database, Queryable } from '@nestrec/database';
+import type { EventLog } from '@nestrec/event-log';
+import type { Clock } from '@nestrec/runtime';
+import {
+  deleteUserStates,
+  getPublishedVectors,
+  recentInteractionsOfMany,
+  type Interaction,
+  type ItemVectorCache,
+} from '@nestrec/storage';
+import type { ModelCache } from './model-source.js';
+import { updateStates, type StateUpdate } from './update-states.js';
+
+export interface BatchContext {
+  readonly db: Database;
+  readonly log: Pick<EventLog, 'topic' | 'erase'>;
+  readonly clock: Clock;
+  readonly models: ModelCache;
+  readonly vectors: ItemVectorCache;
+}
+
+/** Thrown inside the transaction: the published model has to be loaded first, outside of it. */
+export class ModelWanted extends Error {
+  constructor(readonly version: string) {
+    super(`model ${version} is not loaded`);
+  }
+}
+
+export const NO_UPDATE: StateUpdate = { stepped: 0, rebuilt: 0, unknownEvents: 0 };
+
+/** Carries newly stored events into their users' states. @throws ModelWanted */
+export async function carryIntoStates(
+  tx: Queryable,
+  context: BatchContext,
+  stored: readonly Interaction[],
+): Promise<StateUpdate> {
+  if (stored.length === 0) return NO_UPDATE;
+  const published = await getPublishedVectors(tx);
+  const model = published === null ? null : context.models.peek(published.version);
+  if (model === undefined) throw new ModelWanted(published!.version);
+  if (model === null) {
+    // States that would now be behind must not stay: whoever needs one rebuilds it.
+    await deleteUserStates(tx, [...new Set(stored.map((event) => event.userId))]);
+    return NO_UPDATE;
+  }
+  const vectorsRevision = published!.revision;
+  await context.vectors.catchUp(tx, model.version, vectorsRevision);
+  const vectors = (itemIds: readonly string[]) => context.vectors.load(tx, model.version, itemIds);
+  return updateStates({ tx, model, vectorsRevision, vectors }, stored);
+}
+
+/**
+ * Makes the states of users anew whose rows were removed; returns how many. A user without a row is rebuilt
+ * from the newest interactions by the event that is carried in, here the newest of those that are left.
+ */
+export async function rebuildStates(
+  tx: Queryable,
+  context: BatchContext,
+  userIds: readonly string[],
+): Promise<number> {
+  if (userIds.length === 0) return 0;
+  const newest = await recentInteractionsOfMany(tx, userIds, 1);
+  const { rebuilt } = await carryIntoStates(tx, context, [...newest.values()].flat());
+  return rebuilt;
+}
