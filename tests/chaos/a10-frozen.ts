@@ -71,12 +71,7 @@ export async function freezeIngest(
   }
   const sampler = startSampler(db, { intervalMs: 100, exact: true });
   const stopping = new AbortController();
-  const load = startLoad(
-    stream.brokers,
-    stream.topic,
-    all.map(toRecord),
-    EVENTS_PER_SECOND,
-    {
+  const load = startLoad(stream.brokers, stream.topic, all.map(toRecord), EVENTS_PER_SECOND, {
     stop: stopping.signal,
   });
   for (const member of members) await member.process.start();

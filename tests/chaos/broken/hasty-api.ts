@@ -2,6 +2,7 @@
 import { runApiWithLog } from './api-with-log.js';
 
 await runApiWithLog((log) => ({
+  topic: log.topic,
   append: (records) => {
     log.append(records).catch(() => undefined);
     return Promise.resolve(records.map(() => ({ partition: 0, offset: 0n })));

@@ -3,7 +3,7 @@
  * Kafka of its progress now and then, so that a kill in between makes it apply events again. Events
  * are stored once (their id is a key), but states count them twice.
  */
-import { logEventSchema } from '@nestrec/contracts';
+import { logInteractionSchema } from '@nestrec/contracts';
 import { openPostgres } from '@nestrec/database';
 import { systemClock, silentLogger } from '@nestrec/runtime';
 import {
@@ -56,13 +56,14 @@ async function apply(events: readonly Interaction[]): Promise<void> {
     [...states].map(([userId, { state, newest }]) => ({
       ...{ userId, modelVersion: version, state: encodeState(state) },
       ...{ lastItemId: newest!.itemId, eventsInState: state.events, unknownEvents: 0 },
+      vectorsRevision: 1n,
       ...{ edits: 0, newestTimestampMs: newest!.timestampMs, newestEventId: newest!.eventId },
     })),
   );
 }
 
 function parse(value: Buffer | null): Interaction {
-  const event = logEventSchema.parse(JSON.parse(String(value)));
+  const event = logInteractionSchema.parse(JSON.parse(String(value)));
   return {
     ...{ eventId: event.event_id, userId: event.user_id, itemId: event.item_id },
     ...{ type: event.type, timestampMs: event.timestamp_ms, value: event.value },

@@ -6,6 +6,7 @@ await runApiWithLog((_log, { brokers, topic }) => {
   const producer = new Kafka({ brokers, logLevel: logLevel.NOTHING }).producer();
   const connected = producer.connect();
   return {
+    topic,
     append: async (records) => {
       await connected;
       const messages = records.map(({ key, value }) => ({ key, value: Buffer.from(value) }));
