@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createJudge, type Build, type ChaosContext, type Verdict } from './harness/context.js';
 import { startLoad } from './harness/kafka.js';
 import type { Ground } from './harness/ground.js';
-import { startSampler } from './harness/sampler.js';
+import { sampleOnce, startSampler } from './harness/sampler.js';
 import {
   broken,
   comparisonMeasures,
@@ -53,18 +53,19 @@ export async function killIngest(
   const load = startLoad(stream.brokers, stream.topic, truth.map(toRecord), EVENTS_PER_SECOND, {
     limit: () => (done < kills ? (done + 2) * piece : count),
   });
-  await ingest.start();
-
   const stored = () => sampler.latest()?.events ?? 0;
   for (; done < kills; done++) {
     const planned = Math.round(piece * (done + random.uniform()));
-    const wanted = Math.min(count, Math.max(planned, stored() + 1));
+    // What is stored now, not at the last sample: progress is this life's own.
+    const { events: before } = await sampleOnce(db);
+    const wanted = Math.min(count, Math.max(planned, before + 1));
+    await ingest.start();
     await eventually(`progress to ${wanted} events`, () => stored() >= wanted, 90_000);
     await sleep(random.int(250));
     await ingest.kill();
     note(`kill ${done + 1} of ${kills} at ${stored()} events`);
-    await ingest.start();
   }
+  await ingest.start();
   await load.done;
   note(`${load.sent()} events in the log`);
   const judge = createJudge();
