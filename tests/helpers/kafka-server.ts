@@ -26,6 +26,8 @@ export interface KafkaOptions {
   readonly version?: KafkaVersion;
   /** Added to server.properties, over our own. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** A second plain listener whose clients are told another port: that of a proxy before it. */
+  readonly proxied?: { readonly port: number; readonly advertisedPort: number };
   /** A second listener, with TLS, SASL or both. */
   readonly secure?: SecureOptions;
   /** Options of its Java, such as BRIEF_LIFE; those of the heap are there already. */
@@ -88,6 +90,17 @@ export const serverProperties = (
   'broker.heartbeat.interval.ms': '500',
   'auto.create.topics.enable': 'false',
 });
+
+/** Clients of the listener PROXIED follow what it advertises: the proxy. */
+function addProxied(own: Properties, proxied: NonNullable<KafkaOptions['proxied']>): Properties {
+  const [plain] = own['listeners']!.split(',');
+  return {
+    ...own,
+    listeners: `${own['listeners']},PROXIED://127.0.0.1:${proxied.port}`,
+    'advertised.listeners': `${plain},PROXIED://127.0.0.1:${proxied.advertisedPort}`,
+    'listener.security.protocol.map': `${own['listener.security.protocol.map']},PROXIED:PLAINTEXT`,
+  };
+}
 
 const toText = (properties: Properties) =>
   Object.entries(properties)
@@ -222,7 +235,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   try {
     const secure = options.secure ? await secureListener(options.secure, folder) : null;
     const own = serverProperties(port, await lastingPort(), join(folder, 'data'));
-    const properties = secure === null ? own : secure.addTo(own);
+    const plain = options.proxied ? addProxied(own, options.proxied) : own;
+    const properties = secure === null ? plain : secure.addTo(plain);
     await writeFile(layout.config, toText({ ...properties, ...options.properties }));
     const format = ['-cp', programs.classPath, 'kafka.tools.StorageTool', 'format'];
     format.push('-t', clusterId(), '-c', layout.config, ...(secure?.formatArguments ?? []));

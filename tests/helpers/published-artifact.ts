@@ -15,6 +15,9 @@ export interface ArtifactShape {
   readonly items?: number;
   readonly sizes?: number[];
   readonly blocks?: number;
+  /** Bounds of |lambda|: how long states remember. */
+  readonly rMin?: number;
+  readonly rMax?: number;
   /** Default: so long ago that any catalogue row is newer. */
   readonly createdAt?: string;
   /** NDCG@10 of every size on validation cases; absent: not measured. */
@@ -44,6 +47,7 @@ export function catalogueItem(index: number, seed = 1): Item {
 
 export function makeArtifact(shape: ArtifactShape): Artifact {
   const { version, seed = 1, items = 60, sizes = [4, 8, 16], blocks = 1 } = shape;
+  const { rMin = 0.3, rMax = 0.6 } = shape;
   const spec: FeatureSpec = {
     modalities: [
       { name: 'text', width: TEXT_WIDTH, kind: 'text', normalisation: 'l2' },
@@ -56,7 +60,7 @@ export function makeArtifact(shape: ArtifactShape): Artifact {
   const featurizer = createFeaturizer(spec, encoder);
   const config: ModelConfig = {
     ...{ sizes, blocks, featureWidth: featurizer.width, numItems: items, useBias: true },
-    ...{ itemResidual: true, scoreScale: true, rMin: 0.3, rMax: 0.6 },
+    ...{ itemResidual: true, scoreScale: true, rMin, rMax },
   };
   const random = createRandom(seed);
   const parameters = new Map<string, NamedArray>(initParameters(config, random));

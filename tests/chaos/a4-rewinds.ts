@@ -1,0 +1,73 @@
+/**
+ * A4: the group's offsets are moved under ingest, five times to the start and once to the end. The database's
+ * position wins. The broken build believes the group.
+ */
+import { createJudge, type Build, type ChaosContext, type Verdict } from './harness/context.js';
+import type { Ground } from './harness/ground.js';
+import { moveGroup, startLoad } from './harness/kafka.js';
+import { startSampler } from './harness/sampler.js';
+import {
+  broken,
+  comparisonMeasures,
+  concludeStream,
+  INGEST,
+  makeStream,
+} from './harness/stream.js';
+import { eventuallyOrStuck } from './harness/supervisor.js';
+import { makeEvents, toRecord } from './harness/workload.js';
+
+const EVENTS = 60_000;
+const TWIN_EVENTS = 20_000;
+const USERS = 997;
+const REWINDS = 5;
+const EVENTS_PER_SECOND = 800;
+/** A consumer that was sent to the end has nothing to do while nobody produces. */
+const STUCK_MS = 30_000;
+const TWIN_STUCK_MS = 8_000;
+
+export async function moveOffsets(
+  context: ChaosContext,
+  ground: Ground,
+  build: Build,
+): Promise<Verdict> {
+  const { options, random, note } = context;
+  const stream = await makeStream(context, ground);
+  const { db, items } = stream.scene;
+  const count = context.scaled(build === 'broken' ? TWIN_EVENTS : EVENTS);
+  const truth = makeEvents({
+    ...{ seed: options.seed, events: count, users: USERS, items },
+    startMs: Date.now() - 86_400_000,
+  });
+  const program = build === 'broken' ? broken('naive-ingest') : INGEST;
+  const ingest = stream.ingest('ingest', { program });
+  const sampler = startSampler(db, { intervalMs: 100, exact: build === 'product' });
+  const load = startLoad(stream.brokers, stream.topic, truth.map(toRecord), EVENTS_PER_SECOND);
+  await ingest.start();
+
+  const moves = [...new Array<'start'>(REWINDS).fill('start'), 'end' as const];
+  // Where in the sequence the jump to the end comes is chance.
+  random.shuffle(moves);
+  const stored = () => sampler.latest()?.events ?? 0;
+  for (const [index, to] of moves.entries()) {
+    const wanted = Math.round(
+      (count * (index + 0.2 + 0.6 * random.uniform())) / (moves.length + 1),
+    );
+    const stuckMs = build === 'broken' ? TWIN_STUCK_MS : STUCK_MS;
+    const came = await eventuallyOrStuck(() => stored() >= wanted, stored, stuckMs);
+    if (!came) note(`stuck at ${stored()} events, short of ${wanted}`);
+    const duringLoad = load.sent() < count;
+    await ingest.stop();
+    await moveGroup(stream.brokers, stream.group, stream.topic, to);
+    note(`offsets to the ${to} at ${stored()} events${duringLoad ? '' : ', after the load'}`);
+    await ingest.start();
+  }
+  await load.done;
+  const judge = createJudge();
+  const comparison = await concludeStream(context, build, {
+    ...{ stream, truth, processes: [ingest], sampler, judge },
+  });
+  return {
+    measures: { rewinds: REWINDS, 'to the end': 1, ...comparisonMeasures(comparison) },
+    failures: judge.failures,
+  };
+}

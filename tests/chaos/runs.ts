@@ -1,0 +1,89 @@
+/** The runs of `npm run test:chaos`, in order, with their pass numbers (reliability.md, sections 1A and 1C). */
+import { killIngest } from './a1-kills.js';
+import { freezeIngest } from './a10-frozen.js';
+import { acceptThroughFaults } from './a2-accepted.js';
+import { retryPosts } from './a3-retries.js';
+import { moveOffsets } from './a4-rewinds.js';
+import { changePartitions } from './a5-partitions.js';
+import { poisonStream } from './a7-poison.js';
+import { rebalance } from './a9-rebalances.js';
+import { restartDatabase } from './c1-database.js';
+import { loseKafka } from './c4-kafka.js';
+import type { Build, ChaosContext, Verdict } from './harness/context.js';
+import type { Ground } from './harness/ground.js';
+
+export interface ChaosRun {
+  readonly id: string;
+  readonly title: string;
+  /** The pass number, in words. */
+  readonly pass: string;
+  /** What is broken on purpose in the twin. */
+  readonly twin: string;
+  /** What the twin has to show at least; absent: one failure is enough. */
+  readonly twinShows?: (verdict: Verdict) => boolean;
+  /** Whether it guards every merge. */
+  readonly ci: boolean;
+  execute(context: ChaosContext, ground: Ground, build: Build): Promise<Verdict>;
+}
+
+const NAIVE = 'a consumer that steps states, then commits the offset to Kafka';
+const measured = (name: string) => (verdict: Verdict) => Number(verdict.measures[name]) >= 1;
+
+export const RUNS: readonly ChaosRun[] = [
+  {
+    ...{ id: 'A1', title: 'ingest killed while it applies', ci: true, execute: killIngest },
+    pass: '0 lost, 0 doubled, 0 wrong states of 100,000; 20 kills in at most 6 min',
+    twin: NAIVE,
+    twinShows: measured('doubled'),
+  },
+  {
+    ...{ id: 'A2', title: 'HTTP 202 means durable', ci: false, execute: acceptThroughFaults },
+    pass: 'every id with a 202 stored once, others 0 or 1 times, of 100,000',
+    twin: 'an API that answers 202 before the broker has the events',
+    twinShows: measured('202 but missing'),
+  },
+  {
+    ...{ id: 'A3', title: 'HTTP retries are harmless', ci: false, execute: retryPosts },
+    pass: '0 extra of 100,000; changed body: 409 within a request, event_id_conflict across',
+    twin: NAIVE,
+    twinShows: measured('doubled'),
+  },
+  {
+    ...{ id: 'A4', title: 'the group is rewound', ci: true, execute: moveOffsets },
+    pass: '0 doubled by 5 rewinds, 0 skipped by a jump to the end',
+    twin: NAIVE,
+    twinShows: measured('doubled'),
+  },
+  {
+    ...{ id: 'A5', title: 'states equal replay', ci: false, execute: changePartitions },
+    pass: '0 of N users differ by more than 1e-5; 4 to 8 partitions refused with a message',
+    twin: NAIVE,
+  },
+  {
+    ...{ id: 'A7', title: 'poison in the log', ci: true, execute: poisonStream },
+    pass: '99,000 of 99,000 stored, 1,000 of 1,000 dead letters with reasons in table and topic, 0 by a database outage, others at most 5 s late',
+    twin: 'a consumer that throws at what it cannot read',
+  },
+  {
+    ...{ id: 'A9', title: 'rebalances during batches', ci: false, execute: rebalance },
+    pass: '0 lost, 0 doubled, 0 wrong states; lag 0 within 30 s of the last change',
+    twin: NAIVE,
+    twinShows: measured('doubled'),
+  },
+  {
+    ...{ id: 'A10', title: 'ingest frozen', ci: true, execute: freezeIngest },
+    pass: '0 lost, 0 doubled; the other goes on within 3 + 5 + 3 s',
+    twin: 'no idle_in_transaction_session_timeout',
+  },
+  {
+    ...{ id: 'C1', title: 'the database restarts', ci: false, execute: restartDatabase },
+    pass: '0 process ends, failures are 503 + Retry-After, 200 again within 5 s, 0 wrong answers',
+    twin: 'a pool without error handler',
+    twinShows: measured('process ends'),
+  },
+  {
+    ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
+    pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
+    twin: "kafkajs' own patience",
+  },
+];
