@@ -36,6 +36,7 @@ export {
 } from './vector-revisions.js';
 export {
   getNextOffsets,
+  getPinnedPartitions,
   getPositions,
   lockPosition,
   pinPartitions,

@@ -79,9 +79,14 @@ export async function pinPartitions(
     'INSERT INTO log_topics (topic, partitions) VALUES ($1, $2) ON CONFLICT (topic) DO NOTHING',
     [topic, partitions],
   );
+  return (await getPinnedPartitions(db, topic))!;
+}
+
+/** The same without pinning; null before the first reading. */
+export async function getPinnedPartitions(db: Queryable, topic: string): Promise<number | null> {
   const { rows } = await db.query<{ partitions: number }>(
     'SELECT partitions FROM log_topics WHERE topic = $1',
     [topic],
   );
-  return rows[0]!.partitions;
+  return rows[0]?.partitions ?? null;
 }

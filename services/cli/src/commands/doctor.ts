@@ -4,8 +4,11 @@ import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { DataFolderInUse, isError, NestrecError } from '@nestrec/errors';
-import { getPublished } from '@nestrec/storage';
+import type { Database } from '@nestrec/database';
+import { DataFolderInUse, EventLogUnsuitable, isError, NestrecError } from '@nestrec/errors';
+import { openEventLog } from '@nestrec/event-log';
+import { silentLogger } from '@nestrec/runtime';
+import { getNextOffsets, getPinnedPartitions, getPublished } from '@nestrec/storage';
 import { selectBackend, surveyBackends } from '@nestrec/tensor';
 import { backendOptions, backendTable } from '../backend.js';
 import { describeTraining } from '@nestrec/training';
@@ -115,12 +118,46 @@ async function database({ config }: CommandContext): Promise<Finding[]> {
             ? 'none yet: nestrec train, then nestrec publish VERSION'
             : `${published.version}, since ${new Date(published.publishedAtMs).toISOString()}`,
         ),
+        await eventLog(config, db),
       ];
     });
   } catch (error) {
     const server = isError(error, DataFolderInUse) ? await findServer(config) : null;
     if (server === null) return [failure('database', error)];
     return [finding('database', true, 'in use by the server below'), await readiness(server.url)];
+  }
+}
+
+/** Looks at the topics without making them, and at how far ingest is. */
+async function eventLog(config: CommandContext['config'], db: Database): Promise<Finding> {
+  const looking = { ...config, kafkaCreateTopics: false };
+  const log = openEventLog({ config: looking, db, logger: silentLogger() });
+  try {
+    const ranges = await log.events.offsets();
+    const { topic } = log.events;
+    const pinned = await getPinnedPartitions(db, topic);
+    const applied = await getNextOffsets(db, topic);
+    const waiting = [...ranges].reduce((sum, [partition, { low, next }]) => {
+      return sum + next - (applied.get(partition) ?? low);
+    }, 0n);
+    const place =
+      config.kafkaBrokers === null ? 'in the database' : `Kafka, ${ranges.size} partitions`;
+    if (pinned !== null && pinned !== ranges.size) {
+      const detail = `${topic}: ${place}, but ${pinned} when it was first read: ingest will refuse it`;
+      return { check: 'event log', state: 'failed', detail };
+    }
+    return finding('event log', true, `${topic}: ${place}; ${waiting} events wait to be applied`);
+  } catch (error) {
+    if (config.kafkaCreateTopics && isError(error, EventLogUnsuitable)) {
+      return finding(
+        'event log',
+        false,
+        'the topics are absent; the first api or ingest makes them',
+      );
+    }
+    return failure('event log', error);
+  } finally {
+    await log.close();
   }
 }
 
