@@ -221,7 +221,9 @@ function judgeLateness(
   for (const partition of new Set(all.map((record) => record.partition))) {
     const order = all.filter((record) => record.partition === partition);
     order.sort((a, b) => a.atMs - b.atMs);
-    const onTime = order.find((record) => record.atMs > outage.untilMs && record.lateMs <= ON_TIME_MS);
+    const onTime = order.find(
+      (record) => record.atMs > outage.untilMs && record.lateMs <= ON_TIME_MS,
+    );
     const againMs = Number.isFinite(outage.untilMs) ? (onTime?.atMs ?? Infinity) : -Infinity;
     backMs = Math.max(backMs, againMs - outage.untilMs);
     for (const record of order) {
