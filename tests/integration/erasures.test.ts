@@ -9,6 +9,7 @@ import { describeDatabases } from '../helpers/databases.js';
 import { createErasureModel, type ModelRecord } from '../helpers/erasure-model.js';
 import { erasureRecord, snapshot, tablesThatMention } from '../helpers/erasure-records.js';
 import {
+  accountOf,
   faultyDatabase,
   makeVersion,
   NOW_MS,
@@ -441,6 +442,8 @@ describeDatabases('erasures', (database) => {
             erased: await total('rec_events_erased_total', 'kind="user"', 'kind="event"'),
             erasures: await total('rec_erasures_applied_total', 'kind="user"', 'kind="event"'),
           }).toEqual(model.counts);
+          const { read, accounted } = await accountOf(run.metrics);
+          expect(read).toBe(accounted);
         }),
         { numRuns: 40 },
       );

@@ -15,6 +15,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { waitFor } from '../helpers/wait-for.js';
 import {
+  accountOf,
   faultyDatabase,
   makeVersion,
   NOW_MS,
@@ -204,6 +205,11 @@ describeDatabases('ingest', (database) => {
       expect(await interactionsOf()).toBe(poison.length);
       expect(await stateError(db, v1)).toBeLessThan(1e-6);
       expect(await run.metric('rec_dlq_events_total{reason="not_json"}')).toBe(2);
+      await run.deliverAt(0n, records);
+      expect(await accountOf(run.metrics)).toEqual({
+        read: 2 * records.length,
+        accounted: 2 * records.length,
+      });
     });
 
     it('a timestamp just inside the limits is taken', async () => {

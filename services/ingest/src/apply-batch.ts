@@ -18,6 +18,8 @@ export type { BatchContext } from './carry-states.js';
 
 export interface BatchOutcome extends StateUpdate {
   readonly nextOffset: bigint;
+  /** Records that were delivered, whatever became of them. */
+  readonly read: number;
   /** Records below the stored position: delivered again. */
   readonly skipped: number;
   /** Events that were stored already, with the same body, and erasures that were applied already. */
@@ -62,8 +64,8 @@ class Tally {
   readonly erased = { user: 0, event: 0, bytes: 0 };
   readonly erasures = { user: 0, event: 0 };
 
-  outcome(nextOffset: bigint, skipped: number): BatchOutcome {
-    return { ...this, nextOffset, skipped };
+  outcome(nextOffset: bigint, read: number, skipped: number): BatchOutcome {
+    return { ...this, nextOffset, read, skipped };
   }
 }
 
@@ -91,7 +93,7 @@ async function applyWithin(
   const skipped = batch.records.length - fresh.length;
   const tally = new Tally();
   const last = fresh.at(-1);
-  if (last === undefined) return tally.outcome(position.nextOffset, skipped);
+  if (last === undefined) return tally.outcome(position.nextOffset, skipped, skipped);
 
   const whole = fresh.filter((record) => record.erased !== true);
   tally.erased.bytes = fresh.length - whole.length;
@@ -104,7 +106,7 @@ async function applyWithin(
   if (keys.length + offsets.length > 0) await context.log.erase?.(tx, { keys, offsets });
   const nextOffset = last.offset + 1n;
   await savePosition(tx, { topic, partition, nextOffset, fingerprint: fingerprintOf(last) });
-  return tally.outcome(nextOffset, skipped);
+  return tally.outcome(nextOffset, batch.records.length, skipped);
 }
 
 async function storeEvents(work: Work, entries: readonly EventEntry[]): Promise<void> {

@@ -15,6 +15,11 @@ export interface IngestMetrics {
 }
 
 export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
+  const accepted = metrics.counter(
+    'rec_events_accepted_total',
+    'Events that are durable in the log: posted here (http), or read from it (log).',
+    ['source'],
+  );
   const applied = metrics.counter('rec_events_applied_total', 'Events stored as interactions.');
   const duplicate = metrics.counter(
     'rec_events_duplicate_total',
@@ -68,6 +73,7 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
   );
   return {
     batchApplied: (outcome, nowMs) => {
+      accepted.inc({ source: 'log' }, outcome.read);
       applied.inc(outcome.appliedAppendedAtMs.length);
       duplicate.inc({ kind: 'offset' }, outcome.skipped);
       duplicate.inc({ kind: 'event_id' }, outcome.duplicates);

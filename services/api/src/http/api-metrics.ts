@@ -23,7 +23,7 @@ export function createApiMetrics(registry: MetricsRegistry) {
     ),
     eventsAccepted: registry.counter(
       'rec_events_accepted_total',
-      'Events that are durable in the log.',
+      'Events that are durable in the log: posted here (http), or read from it (log).',
       ['source'],
     ),
     modelInfo: registry.gauge('rec_model_info', 'The published model version: 1.', [
