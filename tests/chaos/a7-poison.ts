@@ -31,6 +31,8 @@ const FIRST = 50;
 const RECORDS_PER_SECOND = 650;
 const OUTAGE_MS = 60_000;
 const LATE_MS = 5_000;
+/** The backlog of the outage is made up for once a record is as early as this. */
+const ON_TIME_MS = 1_000;
 const FORWARDED_WITHIN_MS = 60_000;
 /** Names a poison record in the log; ingest does not look at headers. */
 const HEADER = 'chaos-poison';
@@ -219,7 +221,9 @@ function judgeLateness(
   for (const partition of new Set(all.map((record) => record.partition))) {
     const order = all.filter((record) => record.partition === partition);
     order.sort((a, b) => a.atMs - b.atMs);
-    const onTime = order.find((record) => record.atMs > outage.untilMs && record.lateMs <= LATE_MS);
+    const onTime = order.find(
+      (record) => record.atMs > outage.untilMs && record.lateMs <= ON_TIME_MS,
+    );
     const againMs = Number.isFinite(outage.untilMs) ? (onTime?.atMs ?? Infinity) : -Infinity;
     backMs = Math.max(backMs, againMs - outage.untilMs);
     for (const record of order) {
