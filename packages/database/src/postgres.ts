@@ -2,6 +2,7 @@
  * PostgreSQL through a pool of `pg`. Every wait has an end: for a connection, for a statement, for a lock,
  * for a transaction whose owner stopped talking (a frozen process would otherwise keep its row locks).
  */
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { DatabaseUnavailable, isError } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
@@ -24,6 +25,11 @@ export interface PostgresOptions {
   readonly lockTimeoutMs?: number;
   readonly idleInTransactionTimeoutMs?: number;
   readonly applicationName?: string;
+  /**
+   * Lets the server keep the plans of statements in transactions, by connection: half as fast again for
+   * ingest's, which are many and alike. A pooler in between has to carry prepared statements (PgBouncer 1.21).
+   */
+  readonly prepareStatements?: boolean;
   readonly hnsw?: HnswOptions;
   /** Accept fsync=off or synchronous_commit=off, which lose acknowledged data in a crash. */
   readonly allowUnsafeDurability?: boolean;
@@ -53,10 +59,20 @@ function sessionSettings(limits: Limits, hnsw: HnswOptions | undefined): string 
   ].join(' ');
 }
 
+/** A prepared statement's name follows from its text, so that equal texts share a plan. */
+const nameOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 32);
+
+/** The plan that a connection keeps no longer fits the tables: only a new connection forgets it. */
+const isOutdatedPlan = (error: unknown) => sqlState(error) === '0A000';
+
 /** pg's per-query limit; the published types lack it. */
 type LimitedQuery = pg.QueryConfig & { query_timeout?: number };
 
-function queryableOn(client: pg.Pool | pg.PoolClient, statementTimeoutMs: number): Queryable {
+function queryableOn(
+  client: pg.Pool | pg.PoolClient,
+  statementTimeoutMs: number,
+  prepare = false,
+): Queryable {
   const limit = statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + GRACE_MS } : {};
   const types = { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig;
   return {
@@ -66,7 +82,8 @@ function queryableOn(client: pg.Pool | pg.PoolClient, statementTimeoutMs: number
           ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
           : value,
       );
-      const config: LimitedQuery = { text, values, types, ...limit };
+      const name = prepare ? { name: nameOf(text) } : {};
+      const config: LimitedQuery = { text, values, types, ...limit, ...name };
       try {
         return toResult<R>(await client.query(config));
       } catch (error) {
@@ -122,6 +139,7 @@ const isSilent = (error: unknown) =>
 async function runTransaction<T>(
   pool: pg.Pool,
   limits: Limits,
+  prepare: boolean,
   options: TransactionOptions | undefined,
   run: (inner: Queryable) => Promise<T>,
 ): Promise<T> {
@@ -129,7 +147,7 @@ async function runTransaction<T>(
     throw mapDatabaseError(error);
   });
   const timeoutMs = options?.statementTimeoutMs ?? limits.statementTimeoutMs;
-  const inner = queryableOn(client, timeoutMs);
+  const inner = queryableOn(client, timeoutMs, prepare);
   let broken = true;
   try {
     await inner.execute(
@@ -145,7 +163,7 @@ async function runTransaction<T>(
     } catch (error) {
       if (!isSilent(error)) {
         await inner.execute('ROLLBACK').then(
-          () => (broken = false),
+          () => (broken = isOutdatedPlan(error)),
           () => undefined, // the connection is gone, and with it the transaction
         );
       }
@@ -178,14 +196,21 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
       maxConnections: limits.max,
     });
     for (const warning of report.warnings) logger.warn(warning);
-    return adapt(pool, limits, outside, report.description);
+    const prepare = options.prepareStatements ?? false;
+    return adapt(pool, limits, prepare, outside, report.description);
   } catch (error) {
     await pool.end();
     throw error;
   }
 }
 
-function adapt(pool: pg.Pool, limits: Limits, outside: Queryable, description: string): Database {
+function adapt(
+  pool: pg.Pool,
+  limits: Limits,
+  prepare: boolean,
+  outside: Queryable,
+  description: string,
+): Database {
   const scope = createTransactionScope();
   let closing: Promise<void> | null = null;
   const assertOpen = () => {
@@ -206,7 +231,7 @@ function adapt(pool: pg.Pool, limits: Limits, outside: Queryable, description: s
     },
     transaction: async (work, options) => {
       assertOpen();
-      return runTransaction(pool, limits, options, (inner) => scope.run(inner, work));
+      return runTransaction(pool, limits, prepare, options, (inner) => scope.run(inner, work));
     },
     close: () => {
       closing ??= pool.end();

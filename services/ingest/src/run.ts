@@ -78,6 +78,7 @@ async function openDatabase(config: IngestConfig, logger: Logger): Promise<Datab
     url: config.databaseUrl,
     applicationName: 'nestrec-ingest',
     max: config.concurrency + SPARE_CONNECTIONS,
+    prepareStatements: true,
     allowUnsafeDurability: config.allowUnsafeDurability,
     logger,
   });

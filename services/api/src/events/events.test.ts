@@ -110,6 +110,25 @@ describe('createEventWaiter', () => {
     expect(nowMs).toBeGreaterThanOrEqual(100);
   });
 
+  it('asks the database no more often for a hundred who wait than for one', async () => {
+    let asked = 0;
+    const wait = createEventWaiter(async () => new Map([[0, asked++ < 3 ? 0n : 9n]]));
+    const all = Array.from({ length: 100 }, (_, n) => wait([at(0, BigInt(n % 9))], 10_000));
+    expect(await Promise.all(all)).toEqual(all.map(() => true));
+    expect(asked).toBe(4);
+  });
+
+  it('tells all who wait when the question fails, and answers those who come after', async () => {
+    let asked = 0;
+    const wait = createEventWaiter(async () => {
+      if (asked++ === 0) throw new Error('database down');
+      return new Map([[0, 1n]]);
+    });
+    const verdicts = await Promise.allSettled([wait([at(0, 0n)], 100), wait([at(0, 0n)], 100)]);
+    expect(verdicts[0]).toMatchObject({ status: 'rejected' });
+    expect(await wait([at(0, 0n)], 100)).toBe(true);
+  });
+
   it('does not wait at all for what is applied', async () => {
     const wait = createEventWaiter(async () => new Map([[0, 1n]]));
     expect(await wait([at(0, 0n)], 0)).toBe(true);
