@@ -9,7 +9,7 @@ import { EventLogUnavailable } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
 import { eraseRecords } from './erase-records.js';
 import { createSignal } from './signal.js';
-import { runSubscription, type PartitionReader } from './subscription.js';
+import { DEFAULT_RETRY_MS, runSubscription, type PartitionReader } from './subscription.js';
 import type { EventLog, LogRecord, NewRecord, Subscription } from './types.js';
 
 const PARTITION = 0;
@@ -118,7 +118,7 @@ export function openEmbeddedLog(db: Database, options: EmbeddedLogOptions = {}):
       const running = runSubscription(tableReader(db, topic), request, signal, {
         logger,
         pollIntervalMs: options.pollIntervalMs ?? 250,
-        retryMs: options.retryMs ?? { first: 100, longest: 30_000 },
+        retryMs: options.retryMs ?? DEFAULT_RETRY_MS,
       });
       const subscription: Subscription = {
         status: running.status,

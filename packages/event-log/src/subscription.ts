@@ -24,6 +24,9 @@ export interface RetryPauses {
   readonly longest: number;
 }
 
+/** A look every five seconds costs little, and is how late events are at most once an outage is over. */
+export const DEFAULT_RETRY_MS: RetryPauses = { first: 100, longest: 5_000 };
+
 export interface SubscriptionSettings {
   readonly logger: Logger;
   readonly pollIntervalMs: number;

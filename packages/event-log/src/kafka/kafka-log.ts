@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { EventLogUnavailable, NestrecError } from '@nestrec/errors';
 import { silentLogger, type Logger } from '@nestrec/runtime';
 import type { Admin, Kafka } from 'kafkajs';
+import { DEFAULT_RETRY_MS } from '../subscription.js';
 import type { EventLog, OffsetRange, Subscription } from '../types.js';
 import { createAppender } from './appender.js';
 import { createClient } from './client.js';
@@ -71,7 +72,7 @@ export function openKafkaLog(options: KafkaLogOptions): EventLog {
           group: request.group ?? config.kafkaConsumerGroup,
           sessionTimeoutMs: config.kafkaSessionTimeoutMs,
           concurrency: options.concurrency ?? 4,
-          retryMs: options.retryMs ?? { first: 100, longest: 30_000 },
+          retryMs: options.retryMs ?? DEFAULT_RETRY_MS,
           ...{ ready: topics.ready, offsets: topics.offsets },
         },
         request,
