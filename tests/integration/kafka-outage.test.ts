@@ -107,6 +107,17 @@ describe.skipIf(missing !== null)(`the Kafka log and a broker that is silent${no
     await new Promise((resolve) => silent.close(resolve));
   });
 
+  it('stops reading within the time that a shutdown has, at every stage of its start', async () => {
+    const { port } = silent.address() as { port: number };
+    for (const afterMs of [0, 500, 1_500]) {
+      const log = openKafkaLog({ config: kafkaTestConfig(`127.0.0.1:${port}`), retryMs: RETRY_MS });
+      const subscription = await memoryReader().subscribe(log);
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      expect((await timed(subscription.stop())).ms).toBeLessThan(8_000);
+      await log.close();
+    }
+  });
+
   it('gives up an append within its limit, every time, and closes at once', async () => {
     const { port } = silent.address() as { port: number };
     const log = openKafkaLog({ config: kafkaTestConfig(`127.0.0.1:${port}`), retryMs: RETRY_MS });

@@ -4,6 +4,8 @@
  */
 export interface Signal {
   readonly stopped: boolean;
+  /** Resolves when stopped. */
+  readonly end: Promise<void>;
   wake(): void;
   stop(): void;
   /** Forgets wakes so far; call before looking for work. */
@@ -19,6 +21,8 @@ export function createSignal(): Signal {
   let stopped = false;
   let wakeWaiter: (() => void) | null = null;
   let endPause: (() => void) | null = null;
+  let resolveEnd: () => void = () => undefined;
+  const end = new Promise<void>((resolve) => (resolveEnd = resolve));
 
   const timed = (ms: number, register: (finish: () => void) => void, unregister: () => void) =>
     new Promise<void>((resolve) => {
@@ -35,6 +39,7 @@ export function createSignal(): Signal {
     get stopped() {
       return stopped;
     },
+    end,
     wake: () => {
       woken = true;
       wakeWaiter?.();
@@ -43,6 +48,7 @@ export function createSignal(): Signal {
       stopped = true;
       wakeWaiter?.();
       endPause?.();
+      resolveEnd();
     },
     clear: () => {
       woken = false;

@@ -32,7 +32,8 @@ export interface MemberEvents extends ReaderEvents {
 const MOST_WAIT_MS = 250;
 const SILENCE_MS = 60_000;
 const COMMIT_INTERVAL_MS = 5_000;
-const DISCONNECT_LIMIT_MS = 5_000;
+/** Leaving the group, and closing connections: a shutdown has ten seconds for everything. */
+const END_LIMIT_MS = 2_500;
 
 /** Runs until `signal` stops it, then resolves at a batch border; rejects when the consumer is lost. */
 export async function runGroupMember(
@@ -57,25 +58,37 @@ export async function runGroupMember(
     ...{ consumer, topic, request, heartbeatMs, events },
     ...{ retryMs: options.retryMs, offsets: options.offsets, stopped: () => signal.stopped },
   });
+  let over = false;
   const life = watch(consumer, readers, topic, events);
+  const begun = begin(consumer, readers, options, () => over);
   const hint = setInterval(() => void commitHint(consumer, readers, topic), COMMIT_INTERVAL_MS);
   try {
-    await Promise.race([life.lost, begin(consumer, readers, options)]);
-    await Promise.race([life.lost, stopOf(signal)]);
-    await commitHint(consumer, readers, topic);
+    await Promise.race([life.lost, signal.end, begun]);
+    await Promise.race([life.lost, signal.end]);
   } finally {
+    over = true;
     clearInterval(hint);
     life.end();
-    // Waits for the batches that are being applied; a broker that is gone is not waited for.
-    await consumer.stop().catch(() => undefined);
-    readers.clear();
-    await withLimit(consumer.disconnect(), DISCONNECT_LIMIT_MS).catch(() => undefined);
+    await readers.close();
+    // The batches are at their border: what the client or the broker still want is not waited for long.
+    for (const end of [() => consumer.stop(), () => consumer.disconnect()]) {
+      await withLimit(end(), END_LIMIT_MS).catch(() => undefined);
+    }
+    // A start that was under way must not leave a member behind that holds partitions and reads nothing.
+    void begun.then(() => consumer.disconnect()).catch(() => undefined);
   }
 }
 
-async function begin(consumer: Consumer, readers: Readers, options: MemberOptions): Promise<void> {
+async function begin(
+  consumer: Consumer,
+  readers: Readers,
+  options: MemberOptions,
+  over: () => boolean,
+): Promise<void> {
   await consumer.connect();
+  if (over()) return;
   await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+  if (over()) return;
   await consumer.run({
     autoCommit: false,
     eachBatchAutoResolve: false,
@@ -83,10 +96,6 @@ async function begin(consumer: Consumer, readers: Readers, options: MemberOption
     eachBatch: readers.eachBatch,
   });
 }
-
-const stopOf = async (signal: Signal) => {
-  while (!signal.stopped) await signal.pause(3_600_000);
-};
 
 /** Tells brokers' tools how far we are. Nothing of ours reads it, so it may fail. */
 async function commitHint(consumer: Consumer, readers: Readers, topic: string): Promise<void> {

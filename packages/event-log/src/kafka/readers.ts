@@ -40,8 +40,8 @@ export interface Readers {
   positions(): { readonly partition: number; readonly nextOffset: bigint }[];
   /** Batches that are being applied. */
   readonly busy: number;
-  /** Lets go of everything; timers end. */
-  clear(): void;
+  /** Takes no batch any more; resolves once those that are being applied are at their border. */
+  close(): Promise<void>;
 }
 
 /** Batches that were not what was asked for, in a row, before that counts as a failure. */
@@ -160,16 +160,22 @@ export function createReaders(options: ReaderOptions): Readers {
       busy -= 1;
     },
     passed: (id, nextOffset) => readers.get(id)?.partition.passed(nextOffset),
-    positions: () =>
-      [...readers.values()]
-        .filter((reader) => reader.state === 'open')
-        .map(({ partition: { id, position } }) => ({ partition: id, nextOffset: position })),
+    positions: () => positionsOf([...readers.values()]),
     get busy() {
       return busy;
     },
-    clear,
+    close: async () => {
+      const tails = [...readers.values()].map(({ tail }) => tail);
+      clear();
+      await Promise.all(tails);
+    },
   };
 }
+
+const positionsOf = (readers: readonly Reader[]) =>
+  readers
+    .filter((reader) => reader.state === 'open')
+    .map(({ partition: { id, position } }) => ({ partition: id, nextOffset: position }));
 
 const disobedient = () => new Error('the client keeps fetching other offsets than told to');
 

@@ -60,7 +60,8 @@ export function subscribeKafka(
   const loop = async () => {
     while (!signal.stopped) {
       try {
-        await options.ready();
+        await Promise.race([options.ready(), signal.end]);
+        if (signal.stopped) break;
         lives += 1;
         member = { state: 'starting' };
         await runGroupMember(options, request, signal, events);
