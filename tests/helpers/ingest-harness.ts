@@ -151,7 +151,7 @@ export async function startIngest(
   const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, settings, ...more });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
-  let next = (await positions([0])).get(0)?.nextOffset ?? 0n;
+  let next = (await positions(new Map([[0, { low: 0n, next: 0n }]]))).get(0)?.nextOffset ?? 0n;
   const deliverAt = (first: bigint, records: readonly TestRecord[], partition = 0) => {
     const batch: LogBatch = {
       partition,

@@ -64,9 +64,9 @@ it.skipIf(missing !== null)(
     try {
       await ingest.start();
       await dead.subscribe({
-        positions: (partitions) =>
+        positions: (held) =>
           Promise.resolve(
-            new Map(partitions.map((p) => [p, { nextOffset: 0n, fingerprint: null }])),
+            new Map([...held.keys()].map((p) => [p, { nextOffset: 0n, fingerprint: null }])),
           ),
         handler: ({ records }) => Promise.resolve(void letters.push(...records)),
         maxRecords: 100,

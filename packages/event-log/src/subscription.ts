@@ -113,7 +113,8 @@ export function runSubscription(
 /** The position to read from, after a look at whether the log is still the one that was read. */
 async function open(reader: PartitionReader, request: SubscribeOptions): Promise<bigint> {
   const { partition } = reader;
-  const stored = (await request.positions([partition])).get(partition);
+  const held = new Map([[partition, { low: 0n, next: await reader.next() }]]);
+  const stored = (await request.positions(held)).get(partition);
   if (stored === undefined) return 0n;
   await assertSameLog(reader, stored);
   return stored.nextOffset;

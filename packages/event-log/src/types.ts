@@ -67,10 +67,12 @@ export interface SubscribeOptions {
   /**
    * The stored positions by partition (absent: nothing applied yet). Asked at the start, after every failure
    * and, with several consumers, after every assignment, so that they can be read from where the
-   * effects are stored. Given all partitions of the topic, so that it can refuse a changed number by
-   * throwing.
+   * effects are stored. Given what every partition of the topic holds, so that it can refuse a changed number
+   * by throwing.
    */
-  readonly positions: (partitions: readonly number[]) => Promise<Map<number, ReaderPosition>>;
+  readonly positions: (
+    held: ReadonlyMap<number, OffsetRange>,
+  ) => Promise<Map<number, ReaderPosition>>;
   /**
    * Applies one batch; batches of a partition come one after another. When it rejects, the batch comes
    * again after a pause that grows up to a cap, for as long as it takes: what can never be applied has to

@@ -79,6 +79,13 @@ describe('loadConfig', () => {
     expect(error.message).toContain('NESTREC_BACKEND (did you mean this?)');
   });
 
+  it('refuses what is nearly a variable of ours without our prefix, and leaves those of others alone', () => {
+    const brokers = { ...spec.port, env: 'KAFKA_BROKERS' };
+    const load = (name: string) => loadConfig({ brokers }, { [name]: '9092' });
+    expect(() => load('KAFKA_BROKER')).toThrow(/KAFKA_BROKERS \(did you mean this\?\)/);
+    expect(() => load('KAFKA_HEAP_OPTS')).not.toThrow();
+  });
+
   it('never shows a secret', () => {
     const config = loadConfig(spec, { DATABASE_URL: 'postgres://u:hunter2@h/d' });
     expect(JSON.stringify(describeConfig(spec, config))).not.toContain('hunter2');

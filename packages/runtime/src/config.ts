@@ -133,6 +133,8 @@ const READ_ELSEWHERE = [
   'NESTREC_KILLS',
 ];
 const SUGGESTION_DISTANCE = 4;
+/** KAFKA_ is not our prefix alone: only what is nearly a name of ours is taken for one. */
+const MISTYPED_DISTANCE = 2;
 
 /**
  * Parses `env` by `spec`.
@@ -166,8 +168,11 @@ export function loadConfig<S extends ConfigSpec>(spec: S, env: Environment): Con
 
 function unknownVariables(spec: ConfigSpec, env: Environment): FieldFault[] {
   const known = [...Object.values(spec).map((setting) => setting.env), ...READ_ELSEWHERE];
+  const mistyped = (name: string) =>
+    name.startsWith('KAFKA_') && known.some((one) => distance(name, one) <= MISTYPED_DISTANCE);
   return Object.keys(env)
-    .filter((name) => name.startsWith('NESTREC_') && !known.includes(name))
+    .filter((name) => !known.includes(name))
+    .filter((name) => name.startsWith('NESTREC_') || mistyped(name))
     .map((name) => {
       const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b));
       const close = distance(name, nearest) <= SUGGESTION_DISTANCE;

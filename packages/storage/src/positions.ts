@@ -69,20 +69,41 @@ export async function savePosition(tx: Queryable, position: Position): Promise<v
   );
 }
 
-/** How many partitions the topic had when it was first read: now, where `partitions` is the first heard of. */
+/**
+ * How many partitions the topic had when it was first read: now, where these are the first heard of. Every
+ * partition gets its position then, at the oldest record that it holds: what goes from it later without
+ * having been applied is a gap, also where no record of it was ever seen.
+ *
+ * @param oldest offset of the oldest record, by partition
+ */
 export async function pinPartitions(
   db: Queryable,
   topic: string,
-  partitions: number,
-): Promise<number> {
-  await db.query(
-    'INSERT INTO log_topics (topic, partitions) VALUES ($1, $2) ON CONFLICT (topic) DO NOTHING',
-    [topic, partitions],
-  );
-  return (await getPinnedPartitions(db, topic))!;
+  oldest: ReadonlyMap<number, bigint>,
+): Promise<{ partitions: number; isFirst: boolean }> {
+  for (;;) {
+    const { rows } = await db.query<{ partitions: number | null; first: boolean }>(
+      `WITH pinned AS (
+         INSERT INTO log_topics (topic, partitions) VALUES ($1, $2::int)
+         ON CONFLICT (topic) DO NOTHING RETURNING partitions
+       ), known AS (
+         SELECT partitions FROM pinned UNION ALL SELECT partitions FROM log_topics WHERE topic = $1
+       ), positioned AS (
+         INSERT INTO consumer_positions (topic, partition, next_offset)
+         SELECT $1, p.partition, p.next_offset FROM unnest($3::int[], $4::int8[]) AS p (partition, next_offset)
+         WHERE (SELECT partitions FROM known) = $2::int
+         ON CONFLICT (topic, partition) DO NOTHING
+       )
+       SELECT (SELECT partitions FROM known) AS partitions, EXISTS (SELECT FROM pinned) AS first`,
+      [topic, oldest.size, [...oldest.keys()], [...oldest.values()]],
+    );
+    const { partitions, first } = rows[0]!;
+    // Null: another process pinned it at this moment, and is seen by the next look.
+    if (partitions !== null) return { partitions, isFirst: first };
+  }
 }
 
-/** The same without pinning; null before the first reading. */
+/** How many partitions the topic had when it was first read; null before that. */
 export async function getPinnedPartitions(db: Queryable, topic: string): Promise<number | null> {
   const { rows } = await db.query<{ partitions: number }>(
     'SELECT partitions FROM log_topics WHERE topic = $1',

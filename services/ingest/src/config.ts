@@ -58,6 +58,13 @@ export const ingestConfig = {
     max: 65_535,
     description: 'Port of /healthz, /readyz and /metrics of ingest',
   }),
+  logHashKey: textSetting({
+    env: 'NESTREC_LOG_HASH_KEY',
+    default: null,
+    secret: true,
+    description:
+      'Secret of the keyed hash under which user ids are logged; unset: random, so that hashes differ after a restart',
+  }),
   logLevel: choiceSetting({
     env: 'NESTREC_LOG_LEVEL',
     choices: LOG_LEVELS,

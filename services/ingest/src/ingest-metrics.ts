@@ -10,8 +10,8 @@ export interface IngestMetrics {
   /** A batch failed by a fault that time cures, and will be tried again. */
   batchRetried(code: string): void;
   lag(partition: number, events: number): void;
-  /** How often the client of the log was made anew since the start. */
-  consumerCrashes(total: number): void;
+  /** How often the client of the log was made anew since the start, and its failures in a row now. */
+  consumer(crashes: number, failures: number): void;
 }
 
 export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
@@ -65,6 +65,10 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
     'Times that the client of the event log was lost and made anew.',
     ['restart'],
   );
+  const failures = metrics.gauge(
+    'rec_consumer_failures',
+    'Failures in a row of the partition that fares worst (a gap, a fault below); 0 while all go on.',
+  );
   let crashesSeen = 0;
   const latency = metrics.histogram(
     'rec_event_to_state_seconds',
@@ -88,9 +92,10 @@ export function createIngestMetrics(metrics: MetricsRegistry): IngestMetrics {
       }
     },
     batchRetried: (code) => retries.inc({ code }),
-    consumerCrashes: (total) => {
+    consumer: (total, inARow) => {
       crashes.inc({ restart: 'true' }, total - crashesSeen);
       crashesSeen = total;
+      failures.set(inARow);
     },
     lag: (partition, events) => lag.set({ partition: String(partition) }, events),
   };

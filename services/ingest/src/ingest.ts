@@ -13,7 +13,13 @@ import {
   isError,
   NestrecError,
 } from '@nestrec/errors';
-import type { EventLog, LogBatch, Subscription, SubscriptionStatus } from '@nestrec/event-log';
+import type {
+  EventLog,
+  LogBatch,
+  OffsetRange,
+  Subscription,
+  SubscriptionStatus,
+} from '@nestrec/event-log';
 import { createUserHash, type Clock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
@@ -86,8 +92,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
 
-  const positions = async (partitions: readonly number[]) => {
-    await assertPartitions(db, log.topic, partitions.length);
+  const positions = async (held: ReadonlyMap<number, OffsetRange>) => {
+    await assertPartitions(db, log.topic, held, logger);
     const stored = await getPositions(db, log.topic);
     for (const { partition, nextOffset } of stored.values()) {
       progress.advance(partition, nextOffset);
@@ -120,7 +126,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   };
 
   const measure = async () => {
-    metrics.consumerCrashes(subscription?.status().crashes ?? 0);
+    const { crashes, failures } = subscription?.status() ?? { crashes: 0, failures: 0 };
+    metrics.consumer(crashes, failures);
     // From the database: other processes apply other partitions.
     const stored = await getPositions(db, log.topic);
     for (const [partition, { next }] of await log.offsets()) {
@@ -177,22 +184,35 @@ const isSilent = ({ lastPollAtMs }: SubscriptionStatus) =>
 /** Looks before anything is read, so that a process does not start on a topic that it would refuse. */
 async function refuseChangedTopic(db: Database, log: EventLog, logger: Logger): Promise<void> {
   try {
-    await assertPartitions(db, log.topic, (await log.offsets()).size);
+    await assertPartitions(db, log.topic, await log.offsets(), logger);
   } catch (error) {
     if (!isError(error, EventLogUnavailable)) throw error;
     logger.warn({ err: error }, 'the event log cannot be reached yet; waiting for it');
   }
 }
 
-async function assertPartitions(db: Database, topic: string, partitions: number): Promise<void> {
-  const pinned = await pinPartitions(db, topic, partitions);
-  if (pinned === partitions) return;
+async function assertPartitions(
+  db: Database,
+  topic: string,
+  held: ReadonlyMap<number, OffsetRange>,
+  logger: Logger,
+): Promise<void> {
+  const oldest = new Map([...held].map(([partition, { low }]) => [partition, low]));
+  const { partitions, isFirst } = await pinPartitions(db, topic, oldest);
+  const gone = [...oldest.values()].reduce((sum, low) => sum + low, 0n);
+  if (isFirst && gone > 0n) {
+    const text =
+      'the topic is read for the first time; records that retention took before are not applied';
+    logger.warn({ topic, records: String(gone) }, text);
+  }
+  if (partitions === held.size) return;
   throw new EventLogUnsuitable({
     detail:
-      `topic ${topic} has ${partitions} partitions, and had ${pinned} when it was first read. Users move to ` +
-      'other partitions with that, so their events could be applied out of order. Make a topic of ' +
-      `${pinned} partitions again, or let ingest apply all of the old topic, stop it, and go on with a ` +
-      'new topic of another name (KAFKA_TOPIC)',
+      `topic ${topic} has ${held.size} partitions, and had ${partitions} when it was first read: users move ` +
+      'to other partitions with that. If the topic was made anew, restore it or give it another name ' +
+      '(KAFKA_TOPIC). If partitions were added on purpose, accept them: UPDATE log_topics SET partitions = ' +
+      `${held.size} WHERE topic = '${topic}', and start again; all partitions are applied then, and events ` +
+      'that come late by it are put where they belong',
   });
 }
 

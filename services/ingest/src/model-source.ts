@@ -54,6 +54,26 @@ const RETRY_AFTER_MS = 30_000;
 export function createModelCache(load: LoadModel, clock: Clock, logger: Logger): ModelCache {
   const models = new Map<string, SteppingModel>();
   const failedAt = new Map<string, number>();
+  /** Partitions that want the same model wait for one loading of it. */
+  const loading = new Map<string, Promise<void>>();
+
+  const loadOne = async (version: string) => {
+    try {
+      const model = await load(version);
+      failedAt.delete(version);
+      models.set(version, model);
+      for (const old of [...models.keys()].slice(0, -KEPT_VERSIONS)) models.delete(old);
+      logger.info({ modelVersion: version, dim: model.cell.dim }, 'model loaded');
+    } catch (error) {
+      failedAt.set(version, clock.now());
+      logger.error(
+        { err: error, modelVersion: version },
+        'the published model cannot be loaded: events are stored, states are not stepped',
+      );
+    } finally {
+      loading.delete(version);
+    }
+  };
   return {
     peek: (version) => {
       const model = models.get(version);
@@ -61,20 +81,10 @@ export function createModelCache(load: LoadModel, clock: Clock, logger: Logger):
       const failed = failedAt.get(version);
       return failed !== undefined && clock.now() < failed + RETRY_AFTER_MS ? null : undefined;
     },
-    load: async (version) => {
-      try {
-        const model = await load(version);
-        failedAt.delete(version);
-        models.set(version, model);
-        for (const old of [...models.keys()].slice(0, -KEPT_VERSIONS)) models.delete(old);
-        logger.info({ modelVersion: version, dim: model.cell.dim }, 'model loaded');
-      } catch (error) {
-        failedAt.set(version, clock.now());
-        logger.error(
-          { err: error, modelVersion: version },
-          'the published model cannot be loaded: events are stored, states are not stepped',
-        );
-      }
+    load: (version) => {
+      const running = loading.get(version) ?? loadOne(version);
+      loading.set(version, running);
+      return running;
     },
   };
 }

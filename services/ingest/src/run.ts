@@ -9,6 +9,7 @@ import {
   createMetrics,
   createReadiness,
   createReadinessGate,
+  createUserHash,
   systemClock,
   type Logger,
 } from '@nestrec/runtime';
@@ -43,6 +44,7 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
       ...{ db, log: log.events, deadLetters: log.deadLetters },
       ...{ clock: systemClock, logger, metrics },
       settings: { maxRecords, verifyIntervalMs },
+      hashUser: createUserHash(config.logHashKey),
     });
     ends.unshift(() => ingest.stop());
     const gate = createReadinessGate();

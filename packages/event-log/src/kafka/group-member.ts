@@ -31,6 +31,7 @@ export interface MemberEvents extends ReaderEvents {
 
 const MOST_WAIT_MS = 250;
 const SILENCE_MS = 60_000;
+const REASON_DELAY_MS = 3_000;
 const COMMIT_INTERVAL_MS = 5_000;
 /** Leaving the group, and closing connections: a shutdown has ten seconds for everything. */
 const END_LIMIT_MS = 2_500;
@@ -112,6 +113,9 @@ function watch(consumer: Consumer, readers: Readers, topic: string, events: Memb
   let lose: (error: Error) => void = () => undefined;
   const lost = new Promise<never>((_, reject) => (lose = reject));
   lost.catch(() => undefined); // raced against by whoever waits
+  // A crash disconnects before it says why.
+  const loseLater = (what: string) =>
+    void setTimeout(() => lose(new Error(what)), REASON_DELAY_MS).unref();
   const alive = () => {
     lastLifeMs = Date.now();
   };
@@ -130,11 +134,13 @@ function watch(consumer: Consumer, readers: Readers, topic: string, events: Memb
     consumer.on(names.END_BATCH_PROCESS, ({ payload }) => {
       alive();
       if (payload.batchSize > 0) return;
-      readers.passed(payload.partition, BigInt(payload.lastOffset) + 1n);
+      const last = BigInt(payload.lastOffset);
+      const first = (payload.firstOffset as string | null) ?? payload.lastOffset;
+      readers.passed(payload.partition, BigInt(first), last + 1n);
     }),
     consumer.on(names.CRASH, ({ payload }) => lose(payload.error)),
-    consumer.on(names.STOP, () => lose(new Error('the client stopped by itself'))),
-    consumer.on(names.DISCONNECT, () => lose(new Error('the client disconnected by itself'))),
+    consumer.on(names.STOP, () => loseLater('the client stopped by itself')),
+    consumer.on(names.DISCONNECT, () => loseLater('the client disconnected by itself')),
   ];
   const silence = setInterval(() => {
     if (readers.busy > 0) alive();

@@ -77,9 +77,17 @@ describe('a partition', () => {
     expect(offsetsOf(partition.judge(fetched(10, [13], 15)))).toEqual([13]);
     partition.applied(14n);
     // A batch of nothing but such records never comes here: the client passes over it.
-    partition.passed(20n);
+    partition.passed(16n, 20n);
     const verdict = partition.judge(fetched(20, [20]));
     expect(verdict).toMatchObject({ kind: 'apply', batch: { from: 14n } });
+  });
+
+  it('does not follow the client over records that were not what had to come next', () => {
+    const partition = createPartition(0);
+    partition.open(at(100), { low: 50n, next: 400n });
+    // Retention took 100 to 299 after the opening, and all that is left is of an aborted transaction.
+    partition.passed(300n, 310n);
+    expect(partition.judge(fetched(310, [310])).kind).toBe('reopen');
   });
 
   it('skips what was applied before', () => {

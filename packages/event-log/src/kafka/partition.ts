@@ -42,8 +42,11 @@ export interface Partition {
   readonly position: bigint;
   /** Everything below `nextOffset` is applied. */
   applied(nextOffset: bigint): void;
-  /** The client went on to `nextOffset` by itself, over records that are no events. */
-  passed(nextOffset: bigint): void;
+  /**
+   * The client went on by itself, over records that are no events, from the one at `from`. Where that is not
+   * what had to come next, the next batch is not what was asked for either, and opens the partition anew.
+   */
+  passed(from: bigint, nextOffset: bigint): void;
 }
 
 export function createPartition(id: number): Partition {
@@ -86,8 +89,8 @@ export function createPartition(id: number): Partition {
     applied: (nextOffset) => {
       position = nextOffset;
     },
-    passed: (nextOffset) => {
-      next = nextOffset;
+    passed: (from, nextOffset) => {
+      if (from <= next) next = nextOffset;
     },
   };
 }

@@ -35,7 +35,7 @@ export interface Readers {
   assign(partitions: readonly number[]): void;
   eachBatch(payload: EachBatchPayload): Promise<void>;
   /** The client went over records that are no events. */
-  passed(partition: number, nextOffset: bigint): void;
+  passed(partition: number, from: bigint, nextOffset: bigint): void;
   /** Positions of open partitions. */
   positions(): { readonly partition: number; readonly nextOffset: bigint }[];
   /** Batches that are being applied. */
@@ -87,7 +87,7 @@ export function createReaders(options: ReaderOptions): Readers {
     for (const reader of opening) reader.state = 'opening';
     try {
       const ranges = await options.offsets();
-      const stored = await request.positions([...ranges.keys()]);
+      const stored = await request.positions(ranges);
       for (const reader of opening.filter(live)) {
         const { partition } = reader;
         const range = ranges.get(partition.id) ?? { low: 0n, next: 0n };
@@ -159,7 +159,7 @@ export function createReaders(options: ReaderOptions): Readers {
       await withHeartbeat(payload, options.heartbeatMs, reader.tail);
       busy -= 1;
     },
-    passed: (id, nextOffset) => readers.get(id)?.partition.passed(nextOffset),
+    passed: (id, from, nextOffset) => readers.get(id)?.partition.passed(from, nextOffset),
     positions: () => positionsOf([...readers.values()]),
     get busy() {
       return busy;

@@ -41,7 +41,8 @@ export const kafkaSettings = {
     env: 'KAFKA_PARTITIONS',
     default: 4,
     min: 1,
-    max: 1_000,
+    // A token of POST /v1/events names them all, and has to fit a URL.
+    max: 256,
     description:
       'Partitions of the topics when they are created; more cannot be had later without a new topic',
   }),

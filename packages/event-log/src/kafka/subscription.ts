@@ -70,7 +70,9 @@ export function subscribeKafka(
         member = { state: 'lost', error: unavailable(options.topic, error) };
         const pauseMs = pauseAfter(failures, retryMs);
         if (isPowerOfTwo(failures)) {
-          logger.error({ err: error, failures, pauseMs }, 'the Kafka consumer is lost; retrying');
+          // Once or twice is a broker that starts or elects.
+          const level = failures < 3 ? 'warn' : 'error';
+          logger[level]({ err: error, failures, pauseMs }, 'the Kafka consumer is lost; retrying');
         }
         await signal.pause(pauseMs);
       }

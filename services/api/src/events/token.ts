@@ -6,7 +6,7 @@ import { InvalidRequest } from '@nestrec/errors';
 import type { LogPosition } from '../deps.js';
 
 const VERSION = 'p1';
-const TEXT = /^p1(?::[0-9]{1,6}@[0-9]{1,18}){1,64}$/;
+const TEXT = /^p1(?::[0-9]{1,6}@[0-9]{1,18}){1,256}$/;
 
 export function encodeToken(positions: readonly LogPosition[]): string {
   const greatest = new Map<number, bigint>();

@@ -127,6 +127,9 @@ function renderReport(report: StatesReport): string {
 }
 
 function verdict({ mismatches, repaired, findings }: StatesReport): string {
+  if (mismatches === 0 && findings.same === 0) {
+    return 'No state could be compared: nothing is shown to be wrong, and nothing to be right.';
+  }
   if (mismatches === 0) return `All ${findings.same} compared states agree with their events.`;
   const cure =
     repaired > 0
