@@ -3,6 +3,7 @@
  * holds closed until it has done what it must do before the first request.
  */
 import type { Clock } from './clock.js';
+import type { Logger } from './logger.js';
 
 /** Resolves where all is well; throws, with a message fit for operators, where it is not. */
 export type ReadinessCheck = () => Promise<void>;
@@ -42,13 +43,24 @@ export function createReadiness(options: {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly cacheMs: number;
+  /** Told once when a check begins to fail, with the reason, and once when it is well again. */
+  readonly logger?: Logger;
 }): () => Promise<Record<string, Verdict>> {
+  const failing = new Set<string>();
+  const report = (check: string, error: unknown) => {
+    if (error === null) {
+      if (failing.delete(check)) options.logger?.info({ check }, 'ready again');
+    } else if (!failing.has(check)) {
+      failing.add(check);
+      options.logger?.warn({ err: error, check }, 'not ready');
+    }
+  };
   const kept = new Map<string, { untilMs: number; verdict: Promise<Verdict> }>();
   const verdictOf = (name: string, check: ReadinessCheck): Promise<Verdict> => {
     const nowMs = options.clock.now();
     const known = kept.get(name);
     if (known !== undefined && nowMs < known.untilMs) return known.verdict;
-    const verdict = judge(check, options.timeoutMs);
+    const verdict = judge(check, options.timeoutMs, (error) => report(name, error));
     kept.set(name, { untilMs: nowMs + options.cacheMs, verdict });
     return verdict;
   };
@@ -66,18 +78,29 @@ export function createReadiness(options: {
   };
 }
 
-async function judge(check: ReadinessCheck, timeoutMs: number): Promise<Verdict> {
+async function judge(
+  check: ReadinessCheck,
+  timeoutMs: number,
+  report: (error: unknown) => void,
+): Promise<Verdict> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<Verdict>((resolve) => {
-    timer = setTimeout(
-      () => resolve({ ok: false, detail: `no answer within ${timeoutMs} ms` }),
-      timeoutMs,
-    );
+    const detail = `no answer within ${timeoutMs} ms`;
+    timer = setTimeout(() => {
+      report(new Error(detail));
+      resolve({ ok: false, detail });
+    }, timeoutMs);
   });
   // The cause stays inside: a probe is open to anybody, so it must not carry addresses or SQL.
   const answer = check().then(
-    () => ({ ok: true, detail: 'ok' }),
-    () => ({ ok: false, detail: 'the check failed; see the log of the process' }),
+    () => {
+      report(null);
+      return { ok: true, detail: 'ok' };
+    },
+    (error: unknown) => {
+      report(error ?? new Error('no reason given'));
+      return { ok: false, detail: 'the check failed; see the log of the process' };
+    },
   );
   try {
     return await Promise.race([answer, limit]);

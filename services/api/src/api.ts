@@ -80,6 +80,7 @@ function createPipeline(
     clock,
     timeoutMs: settings.checkTimeoutMs,
     cacheMs: settings.checkCacheMs,
+    logger: deps.logger,
   });
   let openApiJson: string | null = null;
   return {

@@ -50,7 +50,7 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
     const gate = createReadinessGate();
     const readiness = createReadiness({
       checks: { ingest: ingest.check, database: () => canWrite(db) },
-      ...{ gate, clock: systemClock, timeoutMs: 200, cacheMs: 1_000 },
+      ...{ gate, clock: systemClock, timeoutMs: 200, cacheMs: 1_000, logger },
     });
     const server = await startOperationsServer({
       ...{ host: config.host, port: config.operationsPort, readiness, metrics },

@@ -1,4 +1,4 @@
-import { createReadiness, createReadinessGate, manualClock } from '@nestrec/runtime';
+import { createLogger, createReadiness, createReadinessGate, manualClock } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
 
@@ -35,6 +35,29 @@ describe('GET /readyz', () => {
     expect(reply.text).toContain('database: the check failed');
     expect(reply.text).not.toContain('10.0.0.7');
     expect([healthz.status, healthz.json]).toEqual([200, { status: 'ok' }]);
+  });
+
+  it('writes why a check fails into the log, once until it is well again', async () => {
+    const clock = manualClock(0);
+    const lines: string[] = [];
+    const logger = createLogger({
+      name: 'test',
+      level: 'info',
+      destination: { write: (line) => void lines.push(line) },
+    });
+    let well = false;
+    const check = () => (well ? Promise.resolve() : Promise.reject(new Error('no such host')));
+    const gate = createReadinessGate();
+    const settings = { clock, timeoutMs: 1_000, cacheMs: 1, logger };
+    const readiness = createReadiness({ checks: { check }, gate, ...settings });
+    for (const next of [false, false, true, true, false]) {
+      well = next;
+      await readiness();
+      clock.advance(1);
+    }
+    const said = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(said).toEqual(['not ready', 'ready again', 'not ready']);
+    expect(lines[0]).toContain('no such host');
   });
 
   it('gives up on a check that hangs, and asks each at most once per second', async () => {
