@@ -40,3 +40,4 @@ export {
   type ReadinessGate,
   type Verdict,
 } from './readiness.js';
+export { logSettings } from './log-settings.js';

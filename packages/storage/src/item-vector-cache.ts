@@ -2,7 +2,7 @@
  * Item vectors of a model version, through a cache bounded in bytes.
  *
  * Unknown items are not remembered: they may become known at any time. A re-embedded item is seen after
- * `catchUp` to a revision that has it, after `forget`, or when its entry ages out.
+ * `catchUp` to a revision that has it, or when its entry ages out.
  */
 import { LRUCache } from 'lru-cache';
 import { parseVector, type Queryable } from '@nestrec/database';
@@ -25,7 +25,6 @@ export interface ItemVectorCache {
   ): Promise<Map<string, Float32Array>>;
   /** From now on `load` gives nothing that was replaced up to `revision`. */
   catchUp(db: Queryable, version: string, revision: bigint): Promise<void>;
-  forget(itemId: string): void;
 }
 
 interface VersionCache {
@@ -83,12 +82,6 @@ export function createItemVectorCache(): ItemVectorCache {
       else for (const id of changed) cache.vectors.delete(id);
       // Another caller may have come further while this one asked.
       if (cache.revision === null || cache.revision < revision) cache.revision = revision;
-    },
-    forget: (itemId) => {
-      for (const cache of byVersion.values()) {
-        cache.generation += 1;
-        cache.vectors.delete(itemId);
-      }
     },
   };
 }

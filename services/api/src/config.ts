@@ -3,10 +3,9 @@ import { databaseSettings } from '@nestrec/database';
 import { kafkaSettings } from '@nestrec/event-log';
 import {
   booleanSetting,
-  choiceSetting,
   durationSetting,
   integerSetting,
-  LOG_LEVELS,
+  logSettings,
   textSetting,
   type Config,
 } from '@nestrec/runtime';
@@ -30,19 +29,7 @@ export const apiConfig = {
     max: 65_535,
     description: 'Port that the API listens on',
   }),
-  logLevel: choiceSetting({
-    env: 'NESTREC_LOG_LEVEL',
-    choices: LOG_LEVELS,
-    default: 'info',
-    description: 'Least severe log line that is written to standard error',
-  }),
-  logHashKey: textSetting({
-    env: 'NESTREC_LOG_HASH_KEY',
-    default: null,
-    secret: true,
-    description:
-      'Secret of the keyed hash under which user ids are logged; unset: random, so that hashes differ after a restart',
-  }),
+  ...logSettings,
   openOperations: booleanSetting({
     env: 'NESTREC_OPEN_OPERATIONS',
     default: false,

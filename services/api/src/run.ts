@@ -80,13 +80,11 @@ async function closeAll(steps: (() => Promise<void>)[]): Promise<void> {
 
 /**
  * Everything of the API that stands on a database alone; the all-in-one process composes the same.
- * @param onItemChanged called after an item's vectors changed or went
  */
 export function composeDeps(
   db: Database,
   logger: Logger,
   metrics: MetricsRegistry,
-  onItemChanged: (itemId: string) => void = () => {},
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
   const models = createPublishedModels({ db, clock: systemClock, logger });
   const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
@@ -96,16 +94,8 @@ export function composeDeps(
     erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
-      embed: async (item) => {
-        const versions = await embedItemInLiveVersions(db, item, embedders, logger);
-        onItemChanged(item.item_id);
-        return versions;
-      },
-      remove: async (itemId) => {
-        const versions = await removeItemFromLiveVersions(db, itemId);
-        onItemChanged(itemId);
-        return versions.length > 0;
-      },
+      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
     recommender: createRecommender({ db, models, logger }),

@@ -36,7 +36,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     hashUser: createUserHash(config.logHashKey),
   });
   const gate = createReadinessGate('starting');
-  const deps = composeDeps(db, logger, metrics, ingest.forgetItem);
+  const deps = composeDeps(db, logger, metrics);
   const api = createApi({
     ...deps,
     log: log.events,

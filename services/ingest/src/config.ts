@@ -2,10 +2,9 @@
 import { databaseSettings } from '@nestrec/database';
 import { kafkaSettings } from '@nestrec/event-log';
 import {
-  choiceSetting,
   durationSetting,
   integerSetting,
-  LOG_LEVELS,
+  logSettings,
   textSetting,
   type Config,
 } from '@nestrec/runtime';
@@ -58,19 +57,7 @@ export const ingestConfig = {
     max: 65_535,
     description: 'Port of /healthz, /readyz and /metrics of ingest',
   }),
-  logHashKey: textSetting({
-    env: 'NESTREC_LOG_HASH_KEY',
-    default: null,
-    secret: true,
-    description:
-      'Secret of the keyed hash under which user ids are logged; unset: random, so that hashes differ after a restart',
-  }),
-  logLevel: choiceSetting({
-    env: 'NESTREC_LOG_LEVEL',
-    choices: LOG_LEVELS,
-    default: 'info',
-    description: 'Least severe log line that is written to standard error',
-  }),
+  ...logSettings,
 };
 
 export type IngestConfig = Config<typeof ingestConfig>;

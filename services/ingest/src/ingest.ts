@@ -73,8 +73,6 @@ export interface Ingest extends Pick<Progress, 'appliedUpTo' | 'waitFor'> {
   stop(): Promise<void>;
   /** For readiness. @throws EventLogUnavailable while events are not being applied */
   check(): Promise<void>;
-  /** Says that an item's vectors changed, so that the next event of it takes the new one. */
-  forgetItem(itemId: string): void;
 }
 
 /** Composes ingest; does nothing before `start`. */
@@ -139,7 +137,6 @@ export function createIngest(deps: IngestDeps): Ingest {
   return {
     appliedUpTo: progress.appliedUpTo,
     waitFor: progress.waitFor,
-    forgetItem: vectors.forget,
     start: async () => {
       if (subscription !== null) return;
       await refuseChangedTopic(db, log, logger);

@@ -5,15 +5,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Manifest } from '@nestrec/contracts';
 import { migrate, openPostgres, parseVector, type Database } from '@nestrec/database';
-import { publishVersion } from '@nestrec/publishing';
-import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
-import { silentLogger } from '@nestrec/runtime';
-import { createApiKey, ensureDefaultTiers, itemVectorsTable, upsertItems } from '@nestrec/storage';
+import { loadArtifact } from '@nestrec/registry';
+import { createApiKey, ensureDefaultTiers, itemVectorsTable } from '@nestrec/storage';
 import { createCell, type Cell } from '@nestrec/streaming';
 import { createDatabase } from '../../helpers/postgres-template.js';
-import { catalogueItem, itemIdOf, makeArtifact } from '../../helpers/published-artifact.js';
+import { itemIdOf } from '../../helpers/published-artifact.js';
+import { publishModel as publishArtifact } from '../../helpers/published-model.js';
 import type { ChaosContext } from './context.js';
 
 const ITEMS = 60;
@@ -62,18 +60,8 @@ export async function makeScene(context: ChaosContext, serverUrl: string): Promi
 }
 
 async function publishModel(db: Database, folder: string): Promise<PublishedModel> {
-  await upsertItems(
-    db,
-    Array.from({ length: ITEMS }, (_, i) => catalogueItem(i)),
-  );
-  const made = makeArtifact({ version: VERSION, items: ITEMS, ...MEMORY });
-  const { manifest, ...content } = made;
-  await saveArtifact(folder, { manifest: draftOf(manifest), ...content });
-  const path = join(folder, VERSION);
-  const artifact = await loadArtifact(path);
-  await publishVersion({
-    ...{ db, artifact, path, tierDims: [4, null], recallQueries: 5, logger: silentLogger() },
-  });
+  await publishArtifact(db, folder, { version: VERSION, items: ITEMS, ...MEMORY }, [4, null]);
+  const artifact = await loadArtifact(join(folder, VERSION));
   const { rows } = await db.query<{ item_id: string; embedding: string }>(
     `SELECT item_id, embedding::text AS embedding FROM ${itemVectorsTable(VERSION)}`,
   );
@@ -81,11 +69,4 @@ async function publishModel(db: Database, folder: string): Promise<PublishedMode
   if (!vectors.has(itemIdOf(0))) throw new Error('the published model lacks its items');
   const cell = createCell(artifact.manifest.config, artifact.parameters);
   return { version: VERSION, cell, replayEvents: artifact.manifest.replayEvents, vectors };
-}
-
-/** A manifest before it is saved: without what saving fills in. */
-function draftOf(manifest: Manifest): ManifestDraft {
-  const filledIn = ['formatVersion', 'itemIdsSha256', 'files'];
-  const rest = Object.entries(manifest).filter(([name]) => !filledIn.includes(name));
-  return Object.fromEntries(rest) as unknown as ManifestDraft;
 }

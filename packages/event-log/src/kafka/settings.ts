@@ -7,6 +7,7 @@ import {
   textSetting,
   type Config,
 } from '@nestrec/runtime';
+import { DEFAULT_TOPIC } from '../embedded-log.js';
 
 export const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 
@@ -20,7 +21,7 @@ export const kafkaSettings = {
   }),
   kafkaTopic: textSetting({
     env: 'KAFKA_TOPIC',
-    default: 'interactions.v1',
+    default: DEFAULT_TOPIC,
     want: 'a topic name of letters, digits, dots, dashes and underscores',
     pattern: /^[\w.-]{1,240}$/,
     description: 'Topic of events, keyed by user id',
