@@ -54,6 +54,7 @@ export {
   type ServedBy,
   type SessionRequest,
 } from './recommendations.js';
+export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
 export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
 export {
   keyAnswerSchema,

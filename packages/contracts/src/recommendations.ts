@@ -1,6 +1,7 @@
 /** Requests for and answers of ranked lists. */
 import { z } from 'zod';
 import { idSchema } from './ids.js';
+import { planSchema } from './plans.js';
 
 export const DEFAULT_K = 10;
 export const MAX_K = 100;
@@ -26,7 +27,7 @@ export const servedBySchema = z.strictObject({
   model_version: z.string(),
   dim: z.number().int(),
   /** How the items were found. */
-  plan: z.enum(['prefix', 'exact']),
+  plan: planSchema,
   personalised: z.boolean(),
   /** Why the answer is not only the model's on this user's events; null where it is. */
   fallback: z.enum(['unknown_user', 'no_known_items']).nullable(),

@@ -17,4 +17,4 @@ export {
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';
 export { EXACT_MAX_ROWS } from './search.js';
-export { MAX_SEEN_EVENTS } from './search-sql.js';
+export { MAX_SEEN_EVENTS } from './restriction.js';

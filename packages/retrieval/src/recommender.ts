@@ -12,7 +12,7 @@ import { resolveDim, type DimRequest } from './dimensions.js';
 import { readItemVectors, readServedVector } from './item-vectors.js';
 import type { PublishedModel, PublishedModels } from './published-models.js';
 import { fuseRanks, rankCandidates } from './ranking.js';
-import type { Exclusion } from './search-sql.js';
+import type { Restriction } from './restriction.js';
 import { mostPopular, searchByScore, searchBySimilarity, type Found } from './search.js';
 import { loadUserContext, type UserContext } from './user-context.js';
 
@@ -78,21 +78,25 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
         const context = await loadUserContext(db, model, request.userId, logger);
-        const exclusion: Exclusion =
-          (request.excludeSeen ?? true) && context.fallback !== 'unknown_user'
-            ? { kind: 'seen', userId: request.userId }
-            : { kind: 'none' };
-        return answer(db, model, context, dim, request.k, exclusion);
+        const restriction: Restriction = {
+          exclusion:
+            (request.excludeSeen ?? true) && context.fallback !== 'unknown_user'
+              ? { kind: 'seen', userId: request.userId }
+              : { kind: 'none' },
+        };
+        return answer(db, model, context, dim, request.k, restriction);
       }),
     recommendForSession: (request) =>
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
         const context = await foldSession(db, model, request.items);
-        const exclusion: Exclusion =
-          (request.excludeSeen ?? true) && request.items.length > 0
-            ? { kind: 'items', itemIds: [...new Set(request.items)] }
-            : { kind: 'none' };
-        return answer(db, model, context, dim, request.k, exclusion);
+        const restriction: Restriction = {
+          exclusion:
+            (request.excludeSeen ?? true) && request.items.length > 0
+              ? { kind: 'items', itemIds: [...new Set(request.items)] }
+              : { kind: 'none' },
+        };
+        return answer(db, model, context, dim, request.k, restriction);
       }),
     similarItems: (request) =>
       withModel(async (model) => {
@@ -104,8 +108,9 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
             detail: `item ${excerpt(itemId)} has no vector in version ${model.version}; PUT it with a title or features first`,
           });
         }
-        const exclusion: Exclusion = { kind: 'items', itemIds: [itemId] };
-        const found = await searchBySimilarity(db, model, vector.subarray(0, dim), k, exclusion);
+        const restriction: Restriction = { exclusion: { kind: 'items', itemIds: [itemId] } };
+        const prefix = vector.subarray(0, dim);
+        const found = await searchBySimilarity(db, model, { vector: prefix, k, restriction });
         const context = { fallback: null, eventsInState: 0, stateAtMs: null };
         return toAnswer(model, found, dim, k, context, false);
       }),
@@ -135,17 +140,17 @@ async function answer(
   context: UserContext,
   dim: number,
   k: number,
-  exclusion: Exclusion,
+  restriction: Restriction,
 ): Promise<RecommendationsAnswer> {
-  const query = model.cell.query(context.state, dim);
+  const vector = model.cell.query(context.state, dim);
   if (context.fallback === null) {
-    const found = await searchByScore(db, model, query, k, exclusion);
+    const found = await searchByScore(db, model, { vector, k, restriction });
     return toAnswer(model, found, dim, k, context, true);
   }
   const depth = Math.max(k, FUSION_DEPTH);
   const [byModel, popular] = await Promise.all([
-    searchByScore(db, model, query, depth, exclusion),
-    mostPopular(db, model, depth, exclusion),
+    searchByScore(db, model, { vector, k: depth, restriction }),
+    mostPopular(db, model, depth, restriction),
   ]);
   const ordered = rankCandidates(byModel.candidates, depth).map(({ item_id, score }) => ({
     itemId: item_id,

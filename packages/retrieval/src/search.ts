@@ -6,20 +6,28 @@ import type { ServedBy } from '@nestrec/contracts';
 import { vectorText, type Queryable } from '@nestrec/database';
 import type { PublishedModel } from './published-models.js';
 import type { Candidate } from './ranking.js';
+import type { Restriction } from './restriction.js';
 import {
   exactSearch,
   exactSimilar,
   popularItems,
   prefixSearch,
   prefixSimilar,
-  type Exclusion,
+  type Search,
   type SearchTarget,
-  type Statement,
 } from './search-sql.js';
+import type { Statement } from './sql-parameters.js';
 
 export interface Found {
   readonly candidates: readonly Candidate[];
   readonly plan: ServedBy['plan'];
+}
+
+/** What to find: the `k` best for a vector whose length is the nested size to search at. */
+export interface Wanted {
+  readonly vector: Float32Array;
+  readonly k: number;
+  readonly restriction: Restriction;
 }
 
 /**
@@ -34,36 +42,32 @@ const SPARE = 16;
 /** Candidates by inner product that similar items are chosen from. */
 const SIMILAR_SHORTLIST = 200;
 
-/** Items of greatest inner product with `query`, a vector of `dim` coordinates. */
+/** Items of greatest inner product with the vector, a query. */
 export function searchByScore(
   db: Queryable,
   model: PublishedModel,
-  query: Float32Array,
-  k: number,
-  exclusion: Exclusion,
+  wanted: Wanted,
 ): Promise<Found> {
-  const target = targetOf(model, query.length);
-  const text = vectorText(query);
-  return search(db, model, query.length, k, {
-    prefix: () => prefixSearch(target, text, k + SPARE, exclusion),
-    exact: () => exactSearch(target, text, k + SPARE, exclusion),
+  const target = targetOf(model, wanted.vector.length);
+  const search = searchOf(wanted);
+  return find(db, model, wanted, {
+    prefix: () => prefixSearch(target, search),
+    exact: () => exactSearch(target, search),
   });
 }
 
-/** Items whose prefixes point where `vector`, a prefix of `dim` coordinates, points. */
+/** Items whose prefixes point where the vector, a prefix of an item's, points. */
 export function searchBySimilarity(
   db: Queryable,
   model: PublishedModel,
-  vector: Float32Array,
-  k: number,
-  exclusion: Exclusion,
+  wanted: Wanted,
 ): Promise<Found> {
-  const target = targetOf(model, vector.length);
-  const text = vectorText(vector);
-  const shortlist = Math.max(SIMILAR_SHORTLIST, 4 * k);
-  return search(db, model, vector.length, k, {
-    prefix: () => prefixSimilar(target, text, k + SPARE, exclusion, shortlist),
-    exact: () => exactSimilar(target, text, k + SPARE, exclusion),
+  const target = targetOf(model, wanted.vector.length);
+  const search = searchOf(wanted);
+  const shortlist = Math.max(SIMILAR_SHORTLIST, 4 * wanted.k);
+  return find(db, model, wanted, {
+    prefix: () => prefixSimilar(target, search, shortlist),
+    exact: () => exactSimilar(target, search),
   });
 }
 
@@ -72,19 +76,18 @@ export async function mostPopular(
   db: Queryable,
   model: PublishedModel,
   limit: number,
-  exclusion: Exclusion,
+  restriction: Restriction,
 ): Promise<Candidate[]> {
-  return run(db, popularItems(model.table, limit, exclusion));
+  return run(db, popularItems(model.table, limit, restriction));
 }
 
-async function search(
+async function find(
   db: Queryable,
   model: PublishedModel,
-  dim: number,
-  k: number,
+  { vector, k }: Wanted,
   forms: { prefix: () => Statement; exact: () => Statement },
 ): Promise<Found> {
-  if (model.rows > EXACT_MAX_ROWS && model.indexedDims.has(dim)) {
+  if (model.rows > EXACT_MAX_ROWS && model.indexedDims.has(vector.length)) {
     const candidates = await run(db, forms.prefix());
     if (candidates.length >= k) return { candidates, plan: 'prefix' };
   }
@@ -98,6 +101,12 @@ async function run(db: Queryable, statement: Statement): Promise<Candidate[]> {
   );
   return rows.map((row) => ({ itemId: row.item_id, score: Number(row.score) }));
 }
+
+const searchOf = ({ vector, k, restriction }: Wanted): Search => ({
+  query: vectorText(vector),
+  limit: k + SPARE,
+  restriction,
+});
 
 function targetOf(model: PublishedModel, dim: number): SearchTarget {
   return { table: model.table, dim, fullDim: model.cell.dim };

@@ -1,0 +1,57 @@
+/**
+ * Which items a list may hold, as conditions on the rows of a vector table (alias `v`).
+ *
+ * Conditions are subqueries, never joins: a join would let the planner throw the order of an index scan
+ * away. Nothing that a client sent is ever part of the text; it travels in parameters.
+ */
+import type { SqlParameters } from './sql-parameters.js';
+
+/** What an answer must not hold. */
+export type Exclusion =
+  | { readonly kind: 'none' }
+  /** Items of the user's newest interactions. */
+  | { readonly kind: 'seen'; readonly userId: string }
+  | { readonly kind: 'items'; readonly itemIds: readonly string[] };
+
+export interface Restriction {
+  readonly exclusion: Exclusion;
+}
+
+/**
+ * How many of a user's newest interactions count as seen. A bound, so that one account with millions of
+ * events cannot make its requests slow; what lies further back may be recommended again.
+ */
+export const MAX_SEEN_EVENTS = 5_000;
+
+/** `point`: few rows are looked at, one at a time, as they come; `scan`: every row of the table is. */
+export type Access = 'point' | 'scan';
+
+/** The whole condition, without WHERE: what is removed, unavailable or excluded is not served. */
+export function servable(
+  restriction: Restriction,
+  access: Access,
+  parameters: SqlParameters,
+): string {
+  return ['NOT v.removed', AVAILABLE[access], excluded(restriction.exclusion, parameters)]
+    .filter((condition) => condition !== null)
+    .join('\n        AND ');
+}
+
+/** Items that events brought and no catalogue describes are available. */
+const AVAILABLE: Readonly<Record<Access, string>> = {
+  point: '(SELECT i.available FROM items i WHERE i.item_id = v.item_id) IS NOT FALSE',
+  scan: 'NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = v.item_id AND NOT i.available)',
+};
+
+function excluded(exclusion: Exclusion, parameters: SqlParameters): string | null {
+  switch (exclusion.kind) {
+    case 'none':
+      return null;
+    case 'seen':
+      return `v.item_id NOT IN (SELECT s.item_id FROM (
+          SELECT x.item_id FROM interactions x WHERE x.user_id = ${parameters.add(exclusion.userId)}
+          ORDER BY x.ts DESC, x.event_id DESC LIMIT ${MAX_SEEN_EVENTS}) s)`;
+    case 'items':
+      return `v.item_id <> ALL(${parameters.add(exclusion.itemIds)}::text[])`;
+  }
+}
