@@ -9,7 +9,7 @@ import {
   type KeyRequest,
   type Scope,
 } from '@nestrec/contracts';
-import type { Queryable } from '@nestrec/database';
+import type { Database } from '@nestrec/database';
 import { InvalidParameter } from '@nestrec/errors';
 import { createApiKey, ensureDefaultTiers, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { z } from 'zod';
@@ -70,7 +70,7 @@ function addCreate(group: Command, invocation: Invocation): void {
 }
 
 /** Makes a key in the database and describes it as the API would. */
-export async function createKey(db: Queryable, request: KeyRequest): Promise<KeyCreated> {
+export async function createKey(db: Database, request: KeyRequest): Promise<KeyCreated> {
   await ensureDefaultTiers(db);
   const { key, publicId } = await createApiKey(db, {
     client: request.client,
