@@ -15,7 +15,7 @@ import { createPublishedModels, createRecommender, withStepDown } from '@nestrec
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { ensureDefaultTiers, getNextOffsets } from '@nestrec/storage';
 import { createApi } from './api.js';
-import type { ApiConfig } from './config.js';
+import { limitSettings, type ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
 import { createEventWaiter } from './events/wait-for-events.js';
 import { createMemoryClaims, createSharedClaims } from './limits/claim-store.js';
@@ -64,6 +64,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
         openOperations: config.openOperations,
         logHashKey: config.logHashKey,
         drainDelayMs: config.drainDelayMs,
+        ...limitSettings(config),
       },
     });
     close.unshift(() => api.stop());

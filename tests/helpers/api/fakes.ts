@@ -11,6 +11,7 @@ import {
   PublishRefused,
   TierInUse,
 } from '@nestrec/errors';
+import { resolveDim } from '@nestrec/retrieval';
 import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
 import {
   generateApiKey,
@@ -113,7 +114,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const rank = (query: Ranking & Record<string, unknown>) => {
     const { version, manifest } = requirePublished();
     world.queries.push(query);
-    const dim = query.dim ?? query.maxDim ?? manifest.config.sizes.at(-1)!;
+    const dim = resolveDim(manifest.config.sizes, query);
     return {
       items: Array.from({ length: query.k }, (_, i) => ({
         item_id: `r${i}`,

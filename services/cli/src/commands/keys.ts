@@ -1,4 +1,4 @@
-/** `nestrec keys create|list|revoke`: the API keys of client applications. */
+/** `nestrec keys create|list|rotate|set|revoke`: the API keys of client applications. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { presentKey } from '@nestrec/api';
 import {
@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { directOrRemote } from '../running-server.js';
+import { addRotate, addSet } from './client-keys.js';
 
 /** What `ask` gives for an answer without a body. */
 const noContent = z.strictObject({});
@@ -24,6 +25,8 @@ export function addKeys(program: Command, invocation: Invocation): void {
   const group = program.command('keys').description('API keys of client applications');
   addCreate(group, invocation);
   addList(group, invocation);
+  addRotate(group, invocation);
+  addSet(group, invocation, parseScopes);
   addRevoke(group, invocation);
 }
 
@@ -40,7 +43,7 @@ function addCreate(group: Command, invocation: Invocation): void {
     .command('create')
     .description('make a key; it is shown once, only its hash is stored')
     .requiredOption('--client <name>', 'name of the client application')
-    .option('--tier <name>', 'tier of the client: basic, standard or full', 'standard')
+    .option('--tier <name>', 'tier of the client, as `nestrec tiers list` shows them', 'standard')
     .option(
       '--scopes <list>',
       `comma separated, of ${scopeSchema.options.join(', ')}`,
@@ -100,10 +103,11 @@ function addList(group: Command, invocation: Invocation): void {
       key.scopes.join(' '),
       key.created_at,
       key.revoked_at !== null ? 'revoked' : (key.expires_at ?? 'never'),
+      key.last_used_at ?? 'never',
     ]);
     output.result(
       { keys },
-      renderTable(['id', 'client', 'tier', 'scopes', 'created', 'expires'], rows),
+      renderTable(['id', 'client', 'tier', 'scopes', 'created', 'expires', 'last used'], rows),
     );
   });
 }
