@@ -116,7 +116,8 @@ async function prepare(route: Route): Promise<Record<Kind, string>> {
     for (const client of ['own c', 'other c']) world.key({ client, scopes: ['recommend'] });
     return { own: 'own%20c', other: 'other%20c', absent: 'nobody', malformed };
   }
-  for (const id of ['own', 'other']) world.items.set(id, { item_id: id, title: id, available: true });
+  for (const id of ['own', 'other'])
+    world.items.set(id, { item_id: id, title: id, available: true });
   world.items.delete('absent');
   return { own: 'own', other: 'other', absent: 'absent', malformed };
 }
