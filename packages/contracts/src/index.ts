@@ -105,14 +105,18 @@ export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './mo
 export {
   featureSpecSchema,
   MANIFEST_FORMAT_VERSION,
+  erasureProofSchema,
   manifestFileSchema,
   manifestSchema,
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
+  trainingModeSchema,
+  type ErasureProof,
   type FeatureSpec,
   type Manifest,
   type Metrics,
   type ModalitySpec,
   type QualityRow,
+  type TrainingMode,
 } from './manifest.js';
