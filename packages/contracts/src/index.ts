@@ -96,16 +96,32 @@ export {
   type TierAnswer,
   type TiersAnswer,
 } from './operations.js';
+export {
+  trainingModeSchema,
+  trainingOptionsSchema,
+  trainingRunAnswerSchema,
+  trainingRunRequestSchema,
+  trainingRunsAnswerSchema,
+  trainingRunStatusSchema,
+  type TrainingMode,
+  type TrainingOptions,
+  type TrainingRunAnswer,
+  type TrainingRunRequest,
+  type TrainingRunsAnswer,
+  type TrainingRunStatus,
+} from './training-runs.js';
 export { problemSchema, type Problem } from './problem.js';
 export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
 export {
   featureSpecSchema,
   MANIFEST_FORMAT_VERSION,
+  erasureProofSchema,
   manifestFileSchema,
   manifestSchema,
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
+  type ErasureProof,
   type FeatureSpec,
   type Manifest,
   type Metrics,
