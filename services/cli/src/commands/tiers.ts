@@ -106,11 +106,10 @@ function addSet(group: Command, invocation: Invocation): void {
   defineAction<SetOptions>(command, invocation, async ({ config, output }, [name], options) => {
     const known = (await fetchTiers(config)).find((tier) => tier.name === name);
     const tier = merge(name!, known, options);
-    const { name: _, ...request } = tier;
     await directOrRemote(
       config,
       async ({ db }) => void (await upsertTier(db, tier)),
-      async (ask) => void (await ask('PUT', `${PATH}/${name}`, tierSchema, request)),
+      async (ask) => void (await ask('PUT', `${PATH}/${name}`, tierSchema, limitsOf(tier))),
     );
     output.result(tier, renderTiers([tier]));
   });
@@ -118,10 +117,14 @@ function addSet(group: Command, invocation: Invocation): void {
 
 const DEFAULT_MAX_K = 20;
 
+/** A tier without its name, as requests have it. */
+const limitsOf = (tier: Tier): TierRequest =>
+  Object.fromEntries(Object.entries(tier).filter(([field]) => field !== 'name')) as TierRequest;
+
 /** @throws UsageError where the options do not make a tier */
 function merge(name: string, known: Tier | undefined, options: SetOptions): Tier {
   const fresh: TierRequest = { max_dim: null, max_k: DEFAULT_MAX_K, requests_per_second: null };
-  const { name: _, ...before } = known ?? { name, ...fresh };
+  const before = known === undefined ? fresh : limitsOf(known);
   const given = Object.entries({
     max_dim: options.maxDim,
     max_k: options.maxK,
