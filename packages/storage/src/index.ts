@@ -105,6 +105,8 @@ export {
   listVersions,
   registerVersion,
   removeVersion,
+  shareVectors,
+  unshareVectors,
   setIndexDims,
   swapPublished,
   type ModelVersion,
@@ -118,4 +120,5 @@ export {
   itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
+  vectorsVersionOf,
 } from './item-vectors.js';
