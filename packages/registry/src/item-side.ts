@@ -4,12 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { NamedArray, NamedArrays } from '@nestrec/contracts';
-import { ITEM_RESIDUAL, PROJECTOR_BIAS, PROJECTOR_WEIGHT } from '@nestrec/parameters';
+import { ITEM_PARAMETERS } from '@nestrec/parameters';
 import type { Artifact } from './artifact.js';
 import { hashItemIds } from './artifact-files.js';
-
-/** Parameters that item vectors are made of; all others belong to the query side. */
-export const ITEM_PARAMETERS: readonly string[] = [PROJECTOR_WEIGHT, PROJECTOR_BIAS, ITEM_RESIDUAL];
 
 /** SHA-256 over sizes, item ids, feature specification, encoder, item features, and P, p and R. */
 export function hashItemSide({

@@ -6,7 +6,9 @@ export {
   readInteractions,
   recentInteractions,
   recentInteractionsOfMany,
+  newestEventMs,
   seenItems,
+  untracedItems,
   streamInteractions,
   type InsertOutcome,
   type Interaction,
@@ -122,3 +124,4 @@ export {
   listItemVectorTables,
   vectorsVersionOf,
 } from './item-vectors.js';
+export { erasuresAfter, readErasureProof, type LaterErasures } from './erasure-proof.js';
