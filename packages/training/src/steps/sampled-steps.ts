@@ -5,7 +5,6 @@
  * Features, residual and its moments are held once, in main memory, and handed over: whoever brings them must not keep
  * them for another use. Nothing here is as large as the catalogue times a width but these.
  */
-import type { Tensor } from '@tensorflow/tfjs-core';
 import type { NamedArrays } from '@nestrec/contracts';
 import type { Histories } from '@nestrec/dataset';
 import { createSampledModel } from '@nestrec/model';
@@ -17,6 +16,7 @@ import {
   globalNorm,
   stepTableRows,
   type RowTable,
+  type TensorMap,
 } from '@nestrec/tensor';
 import { rankInChunks } from '../chunked-ranks.js';
 import { createNegativeSampler } from '../negative-sampling.js';
@@ -115,8 +115,10 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
   };
 }
 
+type Gradient = NonNullable<ReturnType<TensorMap['get']>>;
+
 /** Gradients of the query side; the others are disposed. */
-function withoutItems(gradients: Map<string, Tensor>): Map<string, Tensor> {
+function withoutItems(gradients: TensorMap): Map<string, Gradient> {
   const kept = querySide(gradients);
   for (const [name, gradient] of gradients) if (!kept.has(name)) gradient.dispose();
   return kept;
