@@ -4,7 +4,7 @@
  * tell what a snapshot saw.
  */
 import { createHash } from 'node:crypto';
-import type { ErasureProof } from '@nestrec/contracts';
+import type { ErasureProof, Manifest } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 
 const HASHES_AT_ONCE = 10_000;
@@ -36,6 +36,17 @@ export async function readErasureProof(tx: Queryable): Promise<ErasureProof> {
       return { topic, partition, nextOffset: String(next) };
     }),
   };
+}
+
+/**
+ * The erasures that everything in a model's weights had behind it: of a warm start not those of its own data,
+ * but those of the parameters that it began with. Null where nobody wrote them down.
+ */
+export function weightsErasures({
+  data,
+  origin,
+}: Pick<Manifest, 'data' | 'origin'>): ErasureProof | null {
+  return origin?.startErasures !== undefined ? origin.startErasures : (data.erasures ?? null);
 }
 
 export interface LaterErasures {

@@ -124,7 +124,12 @@ export {
   listItemVectorTables,
   vectorsVersionOf,
 } from './item-vectors.js';
-export { erasuresAfter, readErasureProof, type LaterErasures } from './erasure-proof.js';
+export {
+  erasuresAfter,
+  readErasureProof,
+  weightsErasures,
+  type LaterErasures,
+} from './erasure-proof.js';
 export {
   cancelTrainingRun,
   getTrainingRun,

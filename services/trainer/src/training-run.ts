@@ -16,7 +16,7 @@ import { Spill } from '@nestrec/dataset';
 import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
-import { registerVersion } from '@nestrec/storage';
+import { registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
   removeCheckpoint,
@@ -141,7 +141,12 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     config,
     features: data.spec,
     data: describeData(data),
-    origin: { mode, startedFrom: base?.manifest.version ?? null },
+    origin: base
+      ? {
+          ...{ mode, startedFrom: base.manifest.version },
+          startErasures: weightsErasures(base.manifest),
+        }
+      : { mode, startedFrom: null },
     training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
     quality,
     lambdaMax: trained.lambdaMax,
