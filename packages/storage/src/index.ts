@@ -6,7 +6,9 @@ export {
   readInteractions,
   recentInteractions,
   recentInteractionsOfMany,
+  newestEventMs,
   seenItems,
+  untracedItems,
   streamInteractions,
   type InsertOutcome,
   type Interaction,
@@ -113,6 +115,8 @@ export {
   listVersions,
   registerVersion,
   removeVersion,
+  shareVectors,
+  unshareVectors,
   setIndexDims,
   swapPublished,
   type ModelVersion,
@@ -126,7 +130,14 @@ export {
   itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
+  vectorsVersionOf,
 } from './item-vectors.js';
+export {
+  erasuresAfter,
+  readErasureProof,
+  weightsErasures,
+  type LaterErasures,
+} from './erasure-proof.js';
 export {
   cancelTrainingRun,
   getTrainingRun,
