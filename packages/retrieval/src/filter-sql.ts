@@ -28,12 +28,12 @@ export function filterCondition(
 ): string {
   const parts = splitByTable(conjuncts(filter));
   const conditions: string[] = [];
-  if (parts.id.length > 0) conditions.push(all(parts.id, parameters));
+  if (parts.id.length > 0) conditions.push(`(${all(parts.id, parameters)})`);
   if (parts.catalogue.length > 0) {
     conditions.push(catalogueCondition({ and: parts.catalogue }, access, parameters));
   }
   if (parts.both.length > 0) {
-    conditions.push(`(SELECT ${all(parts.both, parameters)} FROM (SELECT 1) one
+    conditions.push(`(SELECT (${all(parts.both, parameters)}) FROM (SELECT 1) one
           LEFT JOIN items i ON i.item_id = v.item_id) IS TRUE`);
   }
   return conditions.join('\n        AND ');
