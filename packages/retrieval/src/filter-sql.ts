@@ -39,6 +39,13 @@ export function filterCondition(
   return conditions.join('\n        AND ');
 }
 
+/** Whether indexes find the items that match (migration `items_by_fields`): all conditions of an or, one of an and. */
+export function isIndexed(filter: Filter): boolean {
+  if ('and' in filter) return filter.and.some(isIndexed);
+  if ('or' in filter) return filter.or.every(isIndexed);
+  return 'field' in filter && ('eq' in filter || 'in' in filter) && filter.field !== 'available';
+}
+
 /** A filter that asks for nothing of `v`. */
 function catalogueCondition(
   filter: Filter,

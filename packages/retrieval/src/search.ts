@@ -88,7 +88,7 @@ async function find(
   forms: { prefix: () => Statement; exact: () => Statement },
 ): Promise<Found> {
   const hasIndex = model.rows > EXACT_MAX_ROWS && model.indexedDims.has(vector.length);
-  if (hasIndex && indexCanFill(restriction, k)) {
+  if (hasIndex && indexCanFill(restriction, k, model.rows)) {
     const candidates = await run(db, forms.prefix());
     if (candidates.length >= k) return { candidates, plan: 'prefix' };
   }
