@@ -206,12 +206,16 @@ describeDatabases('hostile text', (database) => {
   it.each(['cursor', 'filter'])(
     'over 500 texts of SQL as the parameter %s are refused, each with its own fault',
     async (name) => {
-      for (const text of corpus()) {
+      const texts = corpus();
+      const refuse = async (text: string) => {
         const path = `/v1/users/u/recommendations?${name}=${encodeURIComponent(text)}`;
         const reply = await api.call('GET', path);
         expect(reply.status).toBeGreaterThanOrEqual(400);
         expectHarmless(reply, path);
         expect((reply.json as { errors: { path: string }[] }).errors[0]!.path).toBe(name);
+      };
+      for (let from = 0; from < texts.length; from += 20) {
+        await Promise.all(texts.slice(from, from + 20).map(refuse));
       }
       await expectCanary();
     },

@@ -41,7 +41,9 @@ export const listQueryShape = {
 
 /** What may be asked of a list in a body. */
 export const listOptionsShape = {
-  filter: filterSchema.optional(),
+  filter: filterSchema
+    .optional()
+    .describe('What the items have to match: docs/serving.md, Filters.'),
   exclude: z.array(idSchema).max(MAX_EXCLUDED).optional().describe('Ids of items to leave out.'),
   boosts: z
     .array(boostSchema)

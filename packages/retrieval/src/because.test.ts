@@ -9,7 +9,7 @@ const cellOf = (seed: number, blocks: number) => {
   const model = randomModel(seed, { sizes: [4, 8, 16], blocks, rMin: 0.3, rMax: 0.8 });
   return createCell(model.config, model.params);
 };
-const dot = (a: Vector, b: Vector) => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+const dot = (a: Vector, b: Vector) => Array.from(a, (x, i) => x * b[i]!).reduce((s, x) => s + x, 0);
 
 function make(seed: number, blocks: number, length: number) {
   const cell = cellOf(seed, blocks);
