@@ -198,10 +198,20 @@ CREATE TABLE tiers (
   name text NOT NULL,
   max_dim integer,
   max_k integer NOT NULL,
+  requests_per_second integer,
+  burst integer,
+  max_concurrency integer,
+  plan text DEFAULT 'auto'::text NOT NULL,
+  overload text DEFAULT 'step_down'::text NOT NULL,
+  CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
   CONSTRAINT tiers_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,63}$'::text)),
-  CONSTRAINT tiers_pkey PRIMARY KEY (name)
+  CONSTRAINT tiers_overload_check CHECK ((overload = ANY (ARRAY['refuse'::text, 'step_down'::text]))),
+  CONSTRAINT tiers_pkey PRIMARY KEY (name),
+  CONSTRAINT tiers_plan_check CHECK ((plan = ANY (ARRAY['auto'::text, 'exact'::text, 'prefix'::text, 'staged'::text, 'bound'::text]))),
+  CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
 );
 
 CREATE TABLE user_states (
@@ -231,6 +241,12 @@ CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, even
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
+
+CREATE INDEX items_by_brand ON items USING btree (brand);
+
+CREATE INDEX items_by_categories ON items USING gin (categories);
+
+CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 
