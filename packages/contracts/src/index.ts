@@ -55,6 +55,14 @@ export {
   type SessionRequest,
 } from './recommendations.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
+export {
+  explainSchema,
+  indexKindSchema,
+  indexMetricSchema,
+  type Explain,
+  type IndexKind,
+  type IndexMetric,
+} from './plans.js';
 export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
 export {
   keyAnswerSchema,

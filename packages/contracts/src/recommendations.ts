@@ -1,7 +1,7 @@
 /** Requests for and answers of ranked lists. */
 import { z } from 'zod';
 import { idSchema } from './ids.js';
-import { planSchema } from './plans.js';
+import { explainSchema, planSchema } from './plans.js';
 
 export const DEFAULT_K = 10;
 export const MAX_K = 100;
@@ -40,5 +40,7 @@ export type ServedBy = z.infer<typeof servedBySchema>;
 export const recommendationsAnswerSchema = z.strictObject({
   items: z.array(rankedItemSchema),
   served_by: servedBySchema,
+  /** How the items were found, where `explain` was asked for. */
+  explain: explainSchema.optional(),
 });
 export type RecommendationsAnswer = z.infer<typeof recommendationsAnswerSchema>;

@@ -105,7 +105,6 @@ export {
   listVersions,
   registerVersion,
   removeVersion,
-  setIndexDims,
   swapPublished,
   type ModelVersion,
   type PublishedPointer,
@@ -119,3 +118,15 @@ export {
   itemVectorsTable,
   listItemVectorTables,
 } from './item-vectors.js';
+export {
+  NO_RETRIEVAL_FACTS,
+  setRetrievalFacts,
+  type MeasuredPlan,
+  type RetrievalFacts,
+  type StoredIndex,
+} from './vector-search/retrieval-facts.js';
+export { indexName, indexSql, MAX_DIM, type IndexForm } from './vector-search/index-form.js';
+export { exactSearch, type Access, type Condition, type VectorSearch } from './vector-search/vector-search.js';
+export { indexSearch, type IndexSearch } from './vector-search/index-statement.js';
+export { boundSearch, normsColumn, type BoundSearch } from './vector-search/bound-statement.js';
+export { sqlParameters, type SqlParameters, type Statement } from './vector-search/sql-parameters.js';

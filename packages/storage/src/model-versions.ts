@@ -5,6 +5,12 @@
 import type { Manifest } from '@nestrec/contracts';
 import { json, type Queryable } from '@nestrec/database';
 import { assertVersion, itemVectorsTable } from './item-vectors.js';
+import {
+  factsOfRow,
+  type MeasuredPlan,
+  type RetrievalFacts,
+  type StoredIndex,
+} from './vector-search/retrieval-facts.js';
 
 export type VersionStatus = 'candidate' | 'published' | 'retired';
 
@@ -14,8 +20,14 @@ export interface ModelVersion {
   readonly manifest: Manifest;
   /** Folder of the artifact. */
   readonly path: string;
-  /** Dimensions that have an index in the version's vector table. */
+  /** Sizes of prefixes that have an index in the version's vector table. */
   readonly indexDims: readonly number[];
+  /** The indexes of the version's vector table. */
+  readonly indexes: readonly StoredIndex[];
+  /** How each served size is searched, as measured when it was published. */
+  readonly plans: readonly MeasuredPlan[];
+  /** Whether the table has the norms that plan `bound` needs. */
+  readonly norms: boolean;
   readonly createdAtMs: number;
 }
 
@@ -31,6 +43,7 @@ interface VersionRow extends Record<string, unknown> {
   manifest: Manifest;
   path: string;
   index_dims: number[];
+  retrieval: RetrievalFacts | null;
   created_at: Date;
 }
 
@@ -46,6 +59,7 @@ const toVersion = (row: VersionRow): ModelVersion => ({
   manifest: row.manifest,
   path: row.path,
   indexDims: row.index_dims,
+  ...factsOfRow(row.version, row.retrieval, row.index_dims),
   createdAtMs: row.created_at.getTime(),
 });
 
@@ -55,7 +69,7 @@ const toPointer = (row: PointerRow): PublishedPointer => ({
   publishedAtMs: row.published_at.getTime(),
 });
 
-const COLUMNS = 'version, status, manifest, path, index_dims, created_at';
+const COLUMNS = 'version, status, manifest, path, index_dims, retrieval, created_at';
 
 /** Registers a candidate. A version that is known keeps its status; its manifest and path are renewed. */
 export async function registerVersion(
@@ -68,14 +82,6 @@ export async function registerVersion(
      ON CONFLICT (version) DO UPDATE SET manifest = excluded.manifest, path = excluded.path`,
     [draft.version, json(draft.manifest), draft.path],
   );
-}
-
-export async function setIndexDims(
-  db: Queryable,
-  version: string,
-  dims: readonly number[],
-): Promise<void> {
-  await db.query('UPDATE model_versions SET index_dims = $2 WHERE version = $1', [version, dims]);
 }
 
 export async function getVersion(db: Queryable, version: string): Promise<ModelVersion | null> {
