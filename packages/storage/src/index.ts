@@ -130,3 +130,24 @@ export { exactSearch, type Access, type Condition, type VectorSearch } from './v
 export { indexSearch, type IndexSearch } from './vector-search/index-statement.js';
 export { boundSearch, normsColumn, type BoundSearch } from './vector-search/bound-statement.js';
 export { sqlParameters, type SqlParameters, type Statement } from './vector-search/sql-parameters.js';
+export {
+  cancelTrainingRun,
+  getTrainingRun,
+  lastTrainingSuccess,
+  listTrainingRuns,
+  queueOneTrainingRun,
+  queueTrainingRun,
+  type TrainingRequest,
+  type TrainingRun,
+} from './training-runs.js';
+export {
+  beatTrainingRun,
+  claimTrainingRun,
+  endTrainingRun,
+  markTrainingPublished,
+  nameTrainingVersion,
+  type Claim,
+  type ClaimOptions,
+  type HeldRun,
+  type TrainingHolder,
+} from './training-lease.js';
