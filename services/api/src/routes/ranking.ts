@@ -1,7 +1,7 @@
-/** What the three routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
+/** What the routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
 import { DEFAULT_K, type RecommendationsAnswer, type Tier } from '@nestrec/contracts';
 import { InvalidRequest } from '@nestrec/errors';
-import type { Ranking } from '../deps.js';
+import type { ListOptions, Ranking } from '../deps.js';
 import type { Answer, Client, RouteContext } from '../http/route.js';
 
 /** @throws InvalidRequest above the tier's k; the recommender judges `dim`, it knows the model */
@@ -22,6 +22,12 @@ export function rankingFor(
     maxDim: tier.max_dim,
     plan: tier.plan,
   };
+}
+
+/** What a body asks of its list, without the rest of the body. */
+export function listOptions(body: ListOptions): ListOptions {
+  const { filter, exclude, boosts, diversity, cursor, because } = body;
+  return { filter, exclude, boosts, diversity, cursor, because };
 }
 
 /** Runs a query of the recommender and counts how it ended. */
