@@ -117,13 +117,11 @@ export {
   type TiersAnswer,
 } from './operations.js';
 export {
-  trainingModeSchema,
   trainingOptionsSchema,
   trainingRunAnswerSchema,
   trainingRunRequestSchema,
   trainingRunsAnswerSchema,
   trainingRunStatusSchema,
-  type TrainingMode,
   type TrainingOptions,
   type TrainingRunAnswer,
   type TrainingRunRequest,

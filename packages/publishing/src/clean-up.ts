@@ -8,7 +8,13 @@
  */
 import type { Database, Queryable } from '@nestrec/database';
 import type { Logger } from '@nestrec/runtime';
-import { getPublished, listItemVectorTables, listVersions, setIndexDims } from '@nestrec/storage';
+import {
+  getPublished,
+  listItemVectorTables,
+  listVersions,
+  NO_RETRIEVAL_FACTS,
+  setRetrievalFacts,
+} from '@nestrec/storage';
 import { dropVectorTable, lockPublishing } from './vector-table.js';
 
 /** Versions besides the published one that can be gone back to. */
@@ -36,7 +42,7 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
     await lockPublishing(tx);
     const pointer = await getPublished(tx);
     if (version === pointer?.version || version === pointer?.previousVersion) return false;
-    await setIndexDims(tx, version, []);
+    await setRetrievalFacts(tx, version, NO_RETRIEVAL_FACTS);
     await dropVectorTable(tx, version);
     return true;
   });

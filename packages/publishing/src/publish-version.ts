@@ -15,7 +15,7 @@ import {
   itemVectorsTable,
   refreshPopularity,
   registerVersion,
-  setIndexDims,
+  setRetrievalFacts,
   type ModelVersion,
 } from '@nestrec/storage';
 import { embedCatalogueChanges } from './catalogue-changes.js';
@@ -23,13 +23,15 @@ import { cleanUpVectorTables, dropUnserved } from './clean-up.js';
 import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-indexes.js';
 import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
 import { movePointer } from './pointer.js';
-import { indexedDims } from './prefix-indexes.js';
+import type { ShortlistIndex } from './plan-options.js';
+import { servedSizes, type TierNeed } from './prefix-indexes.js';
 import { DEFAULT_QUALITY_TOLERANCE, judgeCandidate } from './quality-gate.js';
 import { sampleQueries } from './sample-queries.js';
 import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
+  hasNorms,
   insertVectors,
   markWhole,
   readTableFacts,
@@ -45,8 +47,12 @@ export interface PublishOptions {
   readonly artifact: Artifact;
   /** Where the artifact lies, for those who load it later. */
   readonly path: string;
-  /** Greatest dimension of each tier; null = no limit. Each gets an index on the size that serves it. */
+  /** Greatest dimension of each tier; null = no limit. What serves them is the planner's choice. */
   readonly tierDims: readonly (number | null)[];
+  /** The same with the tiers' plans, in place of `tierDims`. */
+  readonly tierPlans?: readonly TierNeed[];
+  /** What shortlists are made by, where not by the default (decision 0024). */
+  readonly shortlistIndex?: ShortlistIndex;
   readonly logger: Logger;
   /** Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. */
   readonly minRecall?: number;
@@ -200,7 +206,7 @@ async function openTable(
     if (standing.whole && known !== null && sameFiles(artifact, known)) return standing;
     await dropUnserved(db, version);
   }
-  return { identity: await createVectorTable(db, version, config.sizes.at(-1)!), whole: false };
+  return { identity: await createVectorTable(db, version, config.sizes), whole: false };
 }
 
 async function fillAndIndex(
@@ -214,17 +220,13 @@ async function fillAndIndex(
   if (!table.whole) await insertTrained(options, embedder);
   await catchUp(options, embedder, before);
   await assertComplete(options, embedder);
-  const dims = await indexAndTry(options, before);
+  const { facts, reports } = await indexAndTry(options, table, before);
   // What was written while the indexes were built.
   await catchUp(options, embedder, before);
-  await setIndexDims(
-    db,
-    version,
-    dims.map(({ dim }) => dim),
-  );
+  await setRetrievalFacts(db, version, facts);
   // A table that is served already keeps its mark, and the states made from it.
   if (!table.whole) await markWhole(db, version);
-  return dims;
+  return reports;
 }
 
 /** Makes the table agree with the catalogue: items new, changed and removed. */
@@ -265,19 +267,25 @@ async function assertComplete(
   });
 }
 
-async function indexAndTry(options: PublishOptions, before: string | null): Promise<DimReport[]> {
+async function indexAndTry(options: PublishOptions, table: VectorTable, before: string | null) {
   const { db, artifact, logger } = options;
   const { config, version } = artifact.manifest;
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   await db.query(`ANALYZE ${itemVectorsTable(version)}`);
-  const dims = indexedDims(config.sizes, options.tierDims);
+  const needs =
+    options.tierPlans ?? options.tierDims.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
+  const served = servedSizes(config.sizes, needs);
   const gate: RecallGate = {
     // What is served already is measured, not judged: its indexes are not replaced under its readers.
     minRecall: before === version ? 0 : (options.minRecall ?? DEFAULT_MIN_RECALL),
     queries: await sampleQueries(db, artifact, options.recallQueries ?? DEFAULT_RECALL_QUERIES),
   };
-  return buildCheckedIndexes(db, version, config.sizes, dims, gate, {
-    logger,
-    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: dims.length }),
+  // Of a table made anew nothing stands, whatever is written down.
+  const standing = table.whole ? ((await getVersion(db, version))?.indexes ?? []) : [];
+  return buildCheckedIndexes(db, {
+    ...{ version, sizes: config.sizes, served, gate, logger, standing },
+    norms: await hasNorms(db, version),
+    shortlist: options.shortlistIndex,
+    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: served.length }),
   });
 }

@@ -10,7 +10,7 @@ import type { Queryable } from '@nestrec/database';
 import { ModelNotFound, NoPublishedModel } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
-import { getPublished, getVersion, itemVectorsTable } from '@nestrec/storage';
+import { getPublished, getVersion, itemVectorsTable, type RetrievalFacts } from '@nestrec/storage';
 import { createCell, type Cell } from '@nestrec/streaming';
 
 export interface PublishedModel {
@@ -21,8 +21,8 @@ export interface PublishedModel {
   readonly table: string;
   /** Items in it when the model was loaded. */
   readonly rows: number;
-  /** Sizes that have an index. */
-  readonly indexedDims: ReadonlySet<number>;
+  /** What its table offers to searches. */
+  readonly facts: RetrievalFacts;
 }
 
 export interface PublishedModels {
@@ -129,6 +129,6 @@ async function loadModel(
     cell: createCell(manifest.config, parameters),
     table,
     rows: Number(rows[0]!.rows),
-    indexedDims: new Set(row.indexDims),
+    facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
   };
 }

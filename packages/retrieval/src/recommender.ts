@@ -25,6 +25,8 @@ export interface ListRequest extends DimRequest {
   readonly k: number;
   /** How the list is found; undefined: the planner's choice. */
   readonly plan?: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
 }
 
 export interface UserRequest extends ListRequest, ListOptions {
@@ -112,7 +114,9 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         }
         const restriction: Restriction = { exclusion: { kind: 'items', itemIds: [itemId] } };
         const prefix = vector.subarray(0, dim);
-        const found = await searchBySimilarity(db, model, { vector: prefix, k, restriction });
+        const { plan, explain } = request;
+        const wanted = { vector: prefix, k, restriction, plan, explain };
+        const found = await searchBySimilarity(db, model, wanted);
         const context = { fallback: null, eventsInState: 0, stateAtMs: null };
         const items = rankCandidates(found.candidates, k);
         return toAnswer(model, { items }, found, dim, context, false);
@@ -153,7 +157,13 @@ async function answer(
   const { model, context, dim } = about;
   const { k, cursor } = request;
   const shown = cursor === undefined ? NOTHING_SHOWN : decodeCursor(cursor);
-  const found = await findCandidates({ ...about, k, shown: shown.count, options: request });
+  const found = await findCandidates({
+    ...about,
+    k,
+    shown: shown.count,
+    options: request,
+    how: request,
+  });
   const { history } = context;
   const page = await pageOf(found.candidates, { ...about, k, shown, options: request, history });
   return toAnswer(model, page, found, dim, context, context.fallback === null);
@@ -179,5 +189,6 @@ function toAnswer(
       state_at: context.stateAtMs === null ? null : new Date(context.stateAtMs).toISOString(),
       degraded: null,
     },
+    ...(found.explain === undefined ? {} : { explain: found.explain }),
   };
 }

@@ -126,10 +126,25 @@ export {
   type StoredIndex,
 } from './vector-search/retrieval-facts.js';
 export { indexName, indexSql, MAX_DIM, type IndexForm } from './vector-search/index-form.js';
-export { exactSearch, type Access, type Condition, type VectorSearch } from './vector-search/vector-search.js';
+export {
+  exactSearch,
+  type Access,
+  type Condition,
+  type ScoreMeasure,
+  type VectorSearch,
+} from './vector-search/vector-search.js';
 export { indexSearch, type IndexSearch } from './vector-search/index-statement.js';
-export { boundSearch, normsColumn, type BoundSearch } from './vector-search/bound-statement.js';
-export { sqlParameters, type SqlParameters, type Statement } from './vector-search/sql-parameters.js';
+export {
+  boundSearch,
+  NORMS_COLUMN,
+  normsColumn,
+  type BoundSearch,
+} from './vector-search/bound-statement.js';
+export {
+  sqlParameters,
+  type SqlParameters,
+  type Statement,
+} from './vector-search/sql-parameters.js';
 export {
   cancelTrainingRun,
   getTrainingRun,

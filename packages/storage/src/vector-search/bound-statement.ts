@@ -8,10 +8,9 @@
  */
 import { vector } from '@nestrec/database';
 import { itemVectorsPrefix } from '../item-vectors.js';
-import type { IndexSearch } from './index-statement.js';
-import { ranked, shortlistParts } from './index-statement.js';
+import { ranked, shortlistParts, type IndexSearch } from './index-statement.js';
 import { sqlParameters, type Statement } from './sql-parameters.js';
-import { innerProduct, prefixOf, SCORE_ORDER, type VectorSearch } from './vector-search.js';
+import { innerProduct, SCORE_ORDER, scoreOf, type VectorSearch } from './vector-search.js';
 
 export interface BoundSearch {
   /** How the threshold is found. */
@@ -64,13 +63,12 @@ export function boundSearch(search: VectorSearch, { by, dim, sizes }: BoundSearc
     threshold AS MATERIALIZED (
       SELECT CASE WHEN count(*) < ${search.limit} THEN '-infinity' ELSE min(score) END AS score FROM found)
     SELECT item_id, score FROM (
-      SELECT v.item_id, ${innerProduct(prefixOf(search), query)} AS score FROM ${search.table} v
+      SELECT v.item_id, ${scoreOf(search, query)} AS score FROM ${search.table} v
       WHERE ${bounds.join('\n        AND ')}
-        AND ${search.condition('scan', parameters)} OFFSET 0) open
+        AND ${search.condition('scan', parameters)} OFFSET 0) still_open
     ORDER BY ${SCORE_ORDER} LIMIT ${search.limit}`,
     params: parameters.values,
   };
 }
 
-const normOf = (vector: Float32Array) =>
-  Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+const normOf = (vector: Float32Array) => Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));

@@ -48,7 +48,8 @@ export function indexSql(form: IndexForm, fullDim: number): IndexSql {
   }
   if (kind !== 'bit' && metric === 'inner_product') {
     return {
-      expression: (alias) => (kind === 'vector' ? prefix(alias) : `(${cast(prefix(alias), kind, dim)})`),
+      expression: (alias) =>
+        kind === 'vector' ? prefix(alias) : `(${cast(prefix(alias), kind, dim)})`,
       operatorClass: `${kind}_ip_ops`,
       operator: '<#>',
       query: (placeholder) =>
@@ -96,7 +97,10 @@ const METRIC_SUFFIX: Readonly<Record<IndexMetric, string>> = {
 const KIND_SUFFIX: Readonly<Record<IndexKind, string>> = { vector: '', halfvec: 'h', bit: 'b' };
 
 /** The index's name, unquoted; at most 63 bytes for any version. */
-export function indexName(version: string, form: Pick<IndexForm, 'kind' | 'metric' | 'dim'>): string {
+export function indexName(
+  version: string,
+  form: Pick<IndexForm, 'kind' | 'metric' | 'dim'>,
+): string {
   assertVersion(version);
   return `iv_${version}_${form.dim}${KIND_SUFFIX[form.kind]}${METRIC_SUFFIX[form.metric]}`;
 }

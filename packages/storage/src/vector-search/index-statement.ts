@@ -8,7 +8,7 @@ import { vector } from '@nestrec/database';
 import { itemVectorsPrefix } from '../item-vectors.js';
 import { indexSql, type IndexForm } from './index-form.js';
 import { sqlParameters, type SqlParameters, type Statement } from './sql-parameters.js';
-import { innerProduct, SCORE_ORDER, type VectorSearch } from './vector-search.js';
+import { innerProduct, SCORE_ORDER, scoreOf, type VectorSearch } from './vector-search.js';
 
 export interface IndexSearch {
   readonly form: IndexForm;
@@ -56,38 +56,47 @@ export function shortlistParts(
   by: IndexSearch,
   parameters: SqlParameters,
 ): { text: string; last: string } {
-  const stages = by.between ?? [];
-  const [dim, fullDim] = [search.query.length, search.fullDim];
+  const { query, fullDim, table } = search;
+  const { dim } = by.form;
+  const between = by.between ?? [];
   const sql = indexSql(by.form, fullDim);
-  const prefix = parameters.add(vector(search.query.subarray(0, by.form.dim)));
-  const distance = `${sql.expression('v')} ${sql.operator} ${sql.query(prefix)}`;
+  const prefix = parameters.add(vector(query.subarray(0, dim)));
+  const whole = () => (dim === query.length ? prefix : parameters.add(vector(query)));
+  const score =
+    between.length === 0
+      ? scoreOf(search, whole())
+      : innerProduct(itemVectorsPrefix(dim, fullDim), prefix);
   // A gate, evaluated before the scan begins: the setting is this statement's only, without a round trip.
   const conditions = [
     `(SELECT set_config('hnsw.ef_search', '${by.efSearch}', true)) IS NOT NULL`,
     ...(by.refuse === 'index' ? [search.condition('point', parameters)] : []),
   ];
-  const first = stages.length === 0 ? dim : by.form.dim;
-  const scored = innerProduct(
-    itemVectorsPrefix(first, fullDim),
-    first === by.form.dim ? prefix : parameters.add(vector(search.query.subarray(0, first))),
-  );
-  const carried = stages.length === 0 ? '' : ', v.embedding';
-  const parts = [
-    `near AS MATERIALIZED (
-      SELECT v.item_id, v.removed${carried}, ${scored} AS score FROM ${search.table} v
+  const near = `near AS MATERIALIZED (
+      SELECT v.item_id, v.removed${between.length === 0 ? '' : ', v.embedding'}, ${score} AS score
+      FROM ${table} v
       WHERE ${conditions.join('\n        AND ')}
-      ORDER BY ${distance} LIMIT ${by.shortlist})`,
-  ];
-  let [done, from] = [first, 'near'];
-  for (const [index, next] of [...stages, { dim, rows: null }].entries()) {
-    if (stages.length === 0) break;
-    const added = parameters.add(vector(search.query.subarray(done, next.dim)));
-    const cut = next.rows === null ? '' : ` ORDER BY score DESC LIMIT ${next.rows}`;
-    parts.push(`stage_${index + 1} AS MATERIALIZED (
-      SELECT v.item_id, v.removed, v.embedding,
-        v.score + ${innerProduct(`subvector(v.embedding, ${done + 1}, ${next.dim - done})`, added)} AS score
-      FROM ${from} v${cut})`);
-    [done, from] = [next.dim, `stage_${index + 1}`];
+      ORDER BY ${sql.expression('v')} ${sql.operator} ${sql.query(prefix)} LIMIT ${by.shortlist})`;
+  if (between.length === 0) return { text: near, last: 'near' };
+  return addStages(search, near, [...between, { dim: query.length, rows: null }], dim, parameters);
+}
+
+/** Scores grow by the coordinates that each stage adds; nothing is multiplied twice. */
+function addStages(
+  { query }: VectorSearch,
+  near: string,
+  stages: readonly { readonly dim: number; readonly rows: number | null }[],
+  indexedDim: number,
+  parameters: SqlParameters,
+): { text: string; last: string } {
+  const parts = [near];
+  let [done, from] = [indexedDim, 'near'];
+  for (const { dim, rows } of stages) {
+    const segment = `subvector(v.embedding, ${done + 1}, ${dim - done})`;
+    const added = innerProduct(segment, parameters.add(vector(query.subarray(done, dim))));
+    parts.push(`stage_${dim} AS MATERIALIZED (
+      SELECT v.item_id, v.removed, v.embedding, v.score + ${added} AS score
+      FROM ${from} v${rows === null ? '' : ` ORDER BY score DESC LIMIT ${rows}`})`);
+    [done, from] = [dim, `stage_${dim}`];
   }
   return { text: parts.join(',\n    '), last: from };
 }

@@ -65,7 +65,14 @@ export function factsOfRow(
   if (facts !== null) return facts;
   const indexes = indexDims.map((dim): StoredIndex => {
     const form = { kind: 'vector', metric: 'inner_product', dim } as const;
-    return { ...form, name: `iv_${version}_${dim}`, m: 16, efConstruction: 100, bytes: 0, buildMs: 0 };
+    return {
+      ...form,
+      name: `iv_${version}_${dim}`,
+      m: 16,
+      efConstruction: 100,
+      bytes: 0,
+      buildMs: 0,
+    };
   });
   return { ...NO_RETRIEVAL_FACTS, indexes };
 }

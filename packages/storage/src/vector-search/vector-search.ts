@@ -15,6 +15,9 @@ export type Access = 'point' | 'scan';
 
 export type Condition = (access: Access, parameters: SqlParameters) => string;
 
+/** What makes an item score high: its inner product with the query, or the angle between them. */
+export type ScoreMeasure = 'inner_product' | 'cosine';
+
 export interface VectorSearch {
   /** Quoted name of the version's table. */
   readonly table: string;
@@ -22,6 +25,8 @@ export interface VectorSearch {
   readonly fullDim: number;
   /** Its length is the size to rank at. */
   readonly query: Float32Array;
+  /** Default: inner product. */
+  readonly measure?: ScoreMeasure;
   /** Rows wanted; written into the text, so that a plan made once fits. */
   readonly limit: number;
   readonly condition: Condition;
@@ -33,19 +38,27 @@ export const SCORE_ORDER = 'score DESC, item_id';
 /** The `limit` best of all rows. */
 export function exactSearch(search: VectorSearch): Statement {
   const parameters = sqlParameters();
-  const query = parameters.add(vector(search.query));
+  const score = scoreOf(search, parameters.add(vector(search.query)));
   // OFFSET 0 is a fence that no index can pass, and unlike a materialised part it stores nothing.
   return {
     text: `SELECT item_id, score FROM (
-        SELECT v.item_id, ${innerProduct(prefixOf(search), query)} AS score FROM ${search.table} v
-        WHERE ${search.condition('scan', parameters)} OFFSET 0) s
+        SELECT v.item_id, ${score} AS score FROM ${search.table} v
+        WHERE ${search.condition('scan', parameters)} OFFSET 0) every_row
       ORDER BY ${SCORE_ORDER} LIMIT ${search.limit}`,
     params: parameters.values,
   };
 }
 
-export const prefixOf = ({ query, fullDim }: VectorSearch) =>
-  itemVectorsPrefix(query.length, fullDim);
+/** A row's score at the query's size. */
+export function scoreOf(
+  { query, fullDim, measure = 'inner_product' }: VectorSearch,
+  placeholder: string,
+): string {
+  const prefix = itemVectorsPrefix(query.length, fullDim);
+  return measure === 'cosine'
+    ? `1 - (${prefix} <=> ${placeholder}::vector)`
+    : innerProduct(prefix, placeholder);
+}
 
 export const innerProduct = (expression: string, placeholder: string) =>
   `-(${expression} <#> ${placeholder}::vector)`;

@@ -72,6 +72,7 @@ export async function publishAndReport(
     artifact,
     path,
     tierDims: tiers.map((tier) => tier.max_dim),
+    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
     logger: platform.logger,
     force: options.force ?? false,
     ...(options.minRecall === undefined ? {} : { minRecall: options.minRecall }),
