@@ -117,11 +117,13 @@ export {
   type TiersAnswer,
 } from './operations.js';
 export {
+  trainingModeSchema,
   trainingOptionsSchema,
   trainingRunAnswerSchema,
   trainingRunRequestSchema,
   trainingRunsAnswerSchema,
   trainingRunStatusSchema,
+  type TrainingMode,
   type TrainingOptions,
   type TrainingRunAnswer,
   type TrainingRunRequest,

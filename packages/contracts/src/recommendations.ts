@@ -41,6 +41,7 @@ export const listQueryShape = {
 
 /** What may be asked of a list in a body. */
 export const listOptionsShape = {
+  explain: z.boolean().optional().describe('true: the answer says how the list was found.'),
   filter: filterSchema.optional(),
   exclude: z.array(idSchema).max(MAX_EXCLUDED).optional().describe('Ids of items to leave out.'),
   boosts: z

@@ -72,6 +72,8 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
 }
 
 /** What a list may be asked for beside its length. */

@@ -127,11 +127,11 @@ function chooseIndex({ facts }: Catalogue, { dim, plan: wish }: PlanRequest): Ch
     const why = wished ? 'the tier asks for it' : 'the fastest that was measured at this size';
     return { index: byName.get(best.index!)!, measured: best, reason: `${why} (${of})` };
   }
+  // A shortlist that nobody measured may miss anything: only for who asks for it.
   const own = facts.indexes.find((index) => index.dim === dim && index.kind !== 'bit');
   const smaller = facts.indexes.findLast((index) => index.dim < dim && index.kind !== 'bit');
-  const index =
-    wish === 'staged' ? (smaller ?? own) : (own ?? (wish === 'prefix' ? null : smaller));
-  if (index === null || index === undefined) return null;
+  const index = wish === 'staged' ? (smaller ?? own) : own;
+  if (index === undefined) return null;
   return {
     index,
     measured: undefined,

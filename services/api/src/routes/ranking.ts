@@ -7,7 +7,11 @@ import type { Answer, Client, RouteContext } from '../http/route.js';
 /** @throws InvalidRequest above the tier's k; the recommender judges `dim`, it knows the model */
 export function rankingFor(
   tier: Tier,
-  asked: { readonly k?: number | undefined; readonly dim?: number | undefined },
+  asked: {
+    readonly k?: number | undefined;
+    readonly dim?: number | undefined;
+    readonly explain?: boolean | undefined;
+  },
 ): Ranking {
   if (asked.k !== undefined && asked.k > tier.max_k) {
     const want = `at most ${tier.max_k}, the limit of the tier ${tier.name}`;
@@ -21,6 +25,7 @@ export function rankingFor(
     dim: asked.dim,
     maxDim: tier.max_dim,
     plan: tier.plan,
+    explain: asked.explain,
   };
 }
 
