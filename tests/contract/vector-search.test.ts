@@ -1,6 +1,6 @@
 /** Searches among item vectors on both databases: which plans give the exact ranking, and every kind of index. */
 import { createRandom } from '@nestrec/random';
-import { vector, vectorText, type Database } from '@nestrec/database';
+import { vector, vectorText, type Database, type Queryable } from '@nestrec/database';
 import {
   boundSearch,
   exactSearch,
@@ -14,7 +14,7 @@ import {
   type VectorSearch,
 } from '@nestrec/storage';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 
 const SIZES = [2, 4, 8];
@@ -54,8 +54,18 @@ async function index(db: Database, form: IndexForm, fullDim = D): Promise<void> 
   );
 }
 
+/** Small tables are read whole by themselves; what is under test is the walk of the index. */
+function byIndex<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  return db.transaction(async (tx) => {
+    await tx.execute('SET LOCAL enable_seqscan = off');
+    return work(tx);
+  });
+}
+
 async function ask(db: Database, { text, params }: Statement) {
-  const { rows } = await db.query<{ item_id: string; score: number }>(text, params);
+  const { rows } = await byIndex(db, (tx) =>
+    tx.query<{ item_id: string; score: number }>(text, params),
+  );
   return rows.map((row) => ({ id: row.item_id, score: row.score }));
 }
 
@@ -90,10 +100,7 @@ describeDatabases('searches among vectors', (database) => {
     beforeAll(async () => {
       await create(database(), SIZES);
       await index(database(), form);
-      // Small tables are read whole otherwise, and what is under test is the walk of the index.
-      await database().execute('SET enable_seqscan = off');
     });
-    afterAll(() => database().execute('RESET enable_seqscan'));
 
     const searchOf = (given: {
       query: readonly number[];
@@ -200,9 +207,8 @@ describeDatabases('searches among vectors', (database) => {
         const by = { form, shortlist: 400, efSearch: 400, refuse: 'list' } as const;
         const statement = indexSearch(search, by);
         if (n === 0) {
-          const { rows } = await db.query<Record<string, string>>(
-            `EXPLAIN ${statement.text}`,
-            statement.params,
+          const { rows } = await byIndex(db, (tx) =>
+            tx.query<Record<string, string>>(`EXPLAIN ${statement.text}`, statement.params),
           );
           const plan = rows.map((row) => Object.values(row)[0]).join('\n');
           expect(plan).toContain(`Index Scan using ${indexName('t', form)}`);

@@ -23,6 +23,8 @@ export interface PublishedModel {
   readonly rows: number;
   /** What its table offers to searches. */
   readonly facts: RetrievalFacts;
+  /** Sizes that an index serves, their own or that of a shortlist. */
+  readonly indexedDims: ReadonlySet<number>;
 }
 
 export interface PublishedModels {
@@ -130,5 +132,9 @@ async function loadModel(
     table,
     rows: Number(rows[0]!.rows),
     facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
+    indexedDims: new Set([
+      ...row.indexDims,
+      ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
+    ]),
   };
 }

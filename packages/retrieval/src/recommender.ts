@@ -27,6 +27,8 @@ export interface ListRequest extends DimRequest {
   readonly plan?: TierPlan;
   /** Say in the answer how the list was found. */
   readonly explain?: boolean | undefined;
+  /** Sizes less than would be served, because of overload (`with-step-down.ts`). */
+  readonly stepsDown?: number;
 }
 
 export interface UserRequest extends ListRequest, ListOptions {

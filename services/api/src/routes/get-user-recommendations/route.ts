@@ -35,7 +35,7 @@ export const getUserRecommendations = defineRoute({
   answers: rankedAnswer,
   errors: [...rankingErrors, StateNotReady],
   async handler({ params, query }, context) {
-    const ranking = rankingFor(context.client.tier, query);
+    const ranking = rankingFor(context, query);
     const { filter, diversity, cursor, because } = query;
     const options = { filter: parseFilterText(filter), diversity, cursor, because };
     if (query.after !== undefined) await waitForToken(query.after, context);

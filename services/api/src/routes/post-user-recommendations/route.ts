@@ -31,7 +31,7 @@ export const postUserRecommendations = defineRoute({
   answers: rankedAnswer,
   errors: [...rankingErrors, StateNotReady],
   async handler({ params, body }, context) {
-    const ranking = rankingFor(context.client.tier, body);
+    const ranking = rankingFor(context, body);
     if (body.after !== undefined) await waitForToken(body.after, context);
     return answerRanking(context, () =>
       context.deps.recommender.recommendForUser({
