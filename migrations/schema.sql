@@ -151,9 +151,12 @@ CREATE TABLE model_versions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
+  vectors_version text,
   retrieval jsonb,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
+  CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),
+  CONSTRAINT model_versions_vectors_version_fkey FOREIGN KEY (vectors_version) REFERENCES model_versions(version),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
 );
 
@@ -287,6 +290,14 @@ CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, even
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
+
+CREATE INDEX items_by_brand ON items USING btree (brand);
+
+CREATE INDEX items_by_categories ON items USING gin (categories);
+
+CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
+
+CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 

@@ -42,7 +42,9 @@ export const listQueryShape = {
 /** What may be asked of a list in a body. */
 export const listOptionsShape = {
   explain: z.boolean().optional().describe('true: the answer says how the list was found.'),
-  filter: filterSchema.optional(),
+  filter: filterSchema
+    .optional()
+    .describe('What the items have to match: docs/serving.md, Filters.'),
   exclude: z.array(idSchema).max(MAX_EXCLUDED).optional().describe('Ids of items to leave out.'),
   boosts: z
     .array(boostSchema)

@@ -9,7 +9,7 @@
 import { hash } from 'node:crypto';
 import { InvalidRequest } from '@nestrec/errors';
 
-/** Items that the pages of one list can show together. */
+/** Once the pages of a list have shown so many items it ends. */
 export const MAX_PAGED_ITEMS = 500;
 
 /** Eight bytes: among a million items and 500 shown, a stranger is taken for shown once in 10^10. */
@@ -21,7 +21,7 @@ const FORMAT = 1;
 export interface ShownItems {
   readonly count: number;
   has(itemId: string): boolean;
-  /** The cursor that stands for these and the items of one more page; null beyond MAX_PAGED_ITEMS. */
+  /** The cursor that stands for these and the items of one more page; null from MAX_PAGED_ITEMS on. */
   cursorWith(itemIds: readonly string[]): string | null;
 }
 
@@ -33,7 +33,7 @@ export function decodeCursor(cursor: string): ShownItems {
   const content = bytes.subarray(0, -CHECK_BYTES);
   const isOurs =
     content.length > 1 &&
-    content.length <= 1 + HASH_BYTES * MAX_PAGED_ITEMS &&
+    content.length < 1 + HASH_BYTES * MAX_PAGED_ITEMS &&
     content[0] === FORMAT &&
     (content.length - 1) % HASH_BYTES === 0 &&
     checkOf(content).equals(bytes.subarray(-CHECK_BYTES)) &&
@@ -58,7 +58,7 @@ function shownOf(hashes: readonly string[]): ShownItems {
     count: hashes.length,
     has: (itemId) => known.size > 0 && known.has(hashOf(itemId)),
     cursorWith: (itemIds) => {
-      if (hashes.length + itemIds.length > MAX_PAGED_ITEMS) return null;
+      if (hashes.length + itemIds.length >= MAX_PAGED_ITEMS) return null;
       const text = [String.fromCharCode(FORMAT), ...hashes, ...itemIds.map(hashOf)].join('');
       const content = Buffer.from(text, 'latin1');
       return Buffer.concat([content, checkOf(content)]).toString('base64url');

@@ -28,15 +28,22 @@ export function filterCondition(
 ): string {
   const parts = splitByTable(conjuncts(filter));
   const conditions: string[] = [];
-  if (parts.id.length > 0) conditions.push(all(parts.id, parameters));
+  if (parts.id.length > 0) conditions.push(`(${all(parts.id, parameters)})`);
   if (parts.catalogue.length > 0) {
     conditions.push(catalogueCondition({ and: parts.catalogue }, access, parameters));
   }
   if (parts.both.length > 0) {
-    conditions.push(`(SELECT ${all(parts.both, parameters)} FROM (SELECT 1) one
+    conditions.push(`(SELECT (${all(parts.both, parameters)}) FROM (SELECT 1) one
           LEFT JOIN items i ON i.item_id = v.item_id) IS TRUE`);
   }
   return conditions.join('\n        AND ');
+}
+
+/** Whether indexes find the items that match (migration `items_by_fields`): all conditions of an or, one of an and. */
+export function isIndexed(filter: Filter): boolean {
+  if ('and' in filter) return filter.and.some(isIndexed);
+  if ('or' in filter) return filter.or.every(isIndexed);
+  return 'field' in filter && ('eq' in filter || 'in' in filter) && filter.field !== 'available';
 }
 
 /** A filter that asks for nothing of `v`. */

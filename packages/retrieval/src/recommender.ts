@@ -10,7 +10,7 @@ import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
 import { findCandidates } from './candidates.js';
 import { createCatalogueSample, type CatalogueSample } from './catalogue-sample.js';
-import { decodeCursor, NOTHING_SHOWN } from './cursor.js';
+import { decodeCursor, NOTHING_SHOWN, type ShownItems } from './cursor.js';
 import { resolveDim, type DimRequest } from './dimensions.js';
 import { readItemVectors, readServedVector } from './item-vectors.js';
 import type { ListOptions } from './list-options.js';
@@ -86,23 +86,25 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
     recommendForUser: (request) =>
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
+        const shown = shownBefore(request);
         const { userId, excludeSeen = true, because } = request;
         const context = await loadUserContext(db, model, userId, logger, because);
         const exclusion: Exclusion =
           excludeSeen && context.fallback !== 'unknown_user'
             ? { kind: 'seen', userId }
             : { kind: 'none' };
-        return answer({ db, model, sample, context, dim, exclusion }, request);
+        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
       }),
     recommendForSession: (request) =>
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
+        const shown = shownBefore(request);
         const context = await foldSession(db, model, request.items);
         const exclusion: Exclusion =
           (request.excludeSeen ?? true) && request.items.length > 0
             ? { kind: 'items', itemIds: [...new Set(request.items)] }
             : { kind: 'none' };
-        return answer({ db, model, sample, context, dim, exclusion }, request);
+        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
       }),
     similarItems: (request) =>
       withModel(async (model) => {
@@ -149,16 +151,19 @@ interface AnswerContext {
   readonly context: UserContext;
   readonly dim: number;
   readonly exclusion: Exclusion;
+  readonly shown: ShownItems;
 }
+
+const shownBefore = ({ cursor }: ListOptions): ShownItems =>
+  cursor === undefined ? NOTHING_SHOWN : decodeCursor(cursor);
 
 /** context -> candidates (found, boosted) -> page (diverse, paged, explained) -> answer. */
 async function answer(
   about: AnswerContext,
   request: ListRequest & ListOptions,
 ): Promise<RecommendationsAnswer> {
-  const { model, context, dim } = about;
-  const { k, cursor } = request;
-  const shown = cursor === undefined ? NOTHING_SHOWN : decodeCursor(cursor);
+  const { model, context, dim, shown } = about;
+  const { k } = request;
   const found = await findCandidates({
     ...about,
     k,
@@ -167,7 +172,7 @@ async function answer(
     how: request,
   });
   const { history } = context;
-  const page = await pageOf(found.candidates, { ...about, k, shown, options: request, history });
+  const page = await pageOf(found.candidates, { ...about, k, options: request, history });
   return toAnswer(model, page, found, dim, context, context.fallback === null);
 }
 

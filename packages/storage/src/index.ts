@@ -6,7 +6,9 @@ export {
   readInteractions,
   recentInteractions,
   recentInteractionsOfMany,
+  newestEventMs,
   seenItems,
+  untracedItems,
   streamInteractions,
   type InsertOutcome,
   type Interaction,
@@ -113,6 +115,8 @@ export {
   listVersions,
   registerVersion,
   removeVersion,
+  shareVectors,
+  unshareVectors,
   swapPublished,
   type ModelVersion,
   type PublishedPointer,
@@ -125,6 +129,7 @@ export {
   itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
+  vectorsVersionOf,
 } from './item-vectors.js';
 export {
   NO_RETRIEVAL_FACTS,
@@ -153,6 +158,12 @@ export {
   type SqlParameters,
   type Statement,
 } from './vector-search/sql-parameters.js';
+export {
+  erasuresAfter,
+  readErasureProof,
+  weightsErasures,
+  type LaterErasures,
+} from './erasure-proof.js';
 export {
   cancelTrainingRun,
   getTrainingRun,

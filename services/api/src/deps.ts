@@ -2,8 +2,15 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Boost, Filter } from '@nestrec/contracts';
-import type { Item, Manifest, RecommendationsAnswer, Tier, TierPlan } from '@nestrec/contracts';
+import type {
+  Boost,
+  Filter,
+  Item,
+  Manifest,
+  RecommendationsAnswer,
+  Tier,
+  TierPlan,
+} from '@nestrec/contracts';
 import type {
   Clock,
   Logger,

@@ -69,7 +69,7 @@ export function planSearch(
   if (wish === 'auto' && rows <= EXACT_MAX_ROWS) {
     return [exact(`${rows} rows: reading all of them is as fast as an index`)];
   }
-  if (wish !== 'bound' && !indexCanFill(request.restriction, request.k)) {
+  if (wish !== 'bound' && !indexCanFill(request.restriction, request.k, rows)) {
     return [exact('so few items pass the filter that reading them all is cheaper')];
   }
   const last = exact('the plan before left the list too short');

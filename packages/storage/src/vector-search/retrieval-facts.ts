@@ -48,31 +48,29 @@ export async function setRetrievalFacts(
   version: string,
   facts: RetrievalFacts,
 ): Promise<void> {
-  const dims = [...new Set(facts.indexes.map(({ dim }) => dim))].sort((a, b) => a - b);
   await db.query('UPDATE model_versions SET retrieval = $2, index_dims = $3 WHERE version = $1', [
     version,
     json(facts),
-    dims,
+    dimsOf(facts.indexes),
   ]);
 }
 
-/** Versions published before facts were kept have indexes on plain prefixes, named by size. */
+/** What is known of a table, with the sizes that are indexed; `legacyDims` where no facts were kept. */
 export function factsOfRow(
-  version: string,
+  vectorsVersion: string,
   facts: RetrievalFacts | null,
-  indexDims: readonly number[],
-): RetrievalFacts {
-  if (facts !== null) return facts;
-  const indexes = indexDims.map((dim): StoredIndex => {
-    const form = { kind: 'vector', metric: 'inner_product', dim } as const;
-    return {
-      ...form,
-      name: `iv_${version}_${dim}`,
-      m: 16,
-      efConstruction: 100,
-      bytes: 0,
-      buildMs: 0,
-    };
-  });
-  return { ...NO_RETRIEVAL_FACTS, indexes };
+  legacyDims: readonly number[],
+): RetrievalFacts & { readonly indexDims: readonly number[] } {
+  // Versions published before facts were kept have indexes on plain prefixes, named by size.
+  const indexes =
+    facts?.indexes ?? legacyDims.map((dim) => legacyIndex(`iv_${vectorsVersion}_${dim}`, dim));
+  return { ...NO_RETRIEVAL_FACTS, ...facts, indexes, indexDims: dimsOf(indexes) };
 }
+
+const legacyIndex = (name: string, dim: number): StoredIndex => ({
+  ...{ name, dim, kind: 'vector', metric: 'inner_product', bytes: 0, buildMs: 0 },
+  ...{ m: 16, efConstruction: 100 },
+});
+
+const dimsOf = (indexes: readonly StoredIndex[]) =>
+  [...new Set(indexes.map(({ dim }) => dim))].sort((a, b) => a - b);
