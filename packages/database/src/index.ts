@@ -6,6 +6,12 @@ export type { HnswOptions } from './hnsw-settings.js';
 export { compareVersions, judgeServer, type ServerFacts } from './postgres-checks.js';
 export { migrate, migrationsFolder, readMigrations, type Migration } from './migrate.js';
 export { sqlState } from './errors.js';
+export {
+  openRemoteDatabase,
+  serveDatabase,
+  type DatabaseChannel,
+  type DatabaseServer,
+} from './remote-database.js';
 export { json } from './values.js';
 export { float32Bytes, float32FromBytes, parseVector, vectorText } from './vectors.js';
 export { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';

@@ -2,7 +2,13 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
+import type {
+  Item,
+  Manifest,
+  RecommendationsAnswer,
+  Tier,
+  TrainingRunRequest,
+} from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -10,7 +16,7 @@ import type {
   ReadinessCheck,
   ReadinessGate,
 } from '@nestrec/runtime';
-import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey, TrainingRun } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ApiSettings } from './settings.js';
 
@@ -64,6 +70,16 @@ export interface Publisher {
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }
 
+export interface TrainingRunStore {
+  /** Queues a run; a trainer works at it in its turn. */
+  request(request: TrainingRunRequest, requestedBy: string): Promise<TrainingRun>;
+  find(id: bigint): Promise<TrainingRun | null>;
+  /** Newest first. */
+  list(limit: number): Promise<TrainingRun[]>;
+  /** Calls one off, unless it is over; null where there is none. */
+  cancel(id: bigint): Promise<TrainingRun | null>;
+}
+
 export interface Ranking {
   readonly k: number;
   /** The size asked for; absent: the greatest that `maxDim` allows. */
@@ -110,6 +126,7 @@ export interface ApiDeps {
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
+  readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;

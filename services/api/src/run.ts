@@ -26,6 +26,7 @@ import {
   createModelStore,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
 } from './stores.js';
 
 export interface RunningApi {
@@ -98,6 +99,7 @@ export function composeDeps(
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
+    trainingRuns: createTrainingRunStore(db),
     recommender: createRecommender({ db, models, logger }),
     checks: createStoreChecks(db, models),
     clock: systemClock,

@@ -1,5 +1,6 @@
 /** The route table: the pipeline mounts it, the OpenAPI document lists it, the tests walk it. */
 import type { Route } from '../http/route.js';
+import { cancelTrainingRun } from './cancel-training-run/route.js';
 import { deleteItem } from './delete-item/route.js';
 import { deleteKey } from './delete-key/route.js';
 import { deleteUser } from './delete-user/route.js';
@@ -16,10 +17,13 @@ import { getOpenApi } from './get-openapi/route.js';
 import { getReadyz } from './get-readyz/route.js';
 import { getSimilarItems } from './get-similar-items/route.js';
 import { getTiers } from './get-tiers/route.js';
+import { getTrainingRun } from './get-training-run/route.js';
+import { getTrainingRuns } from './get-training-runs/route.js';
 import { getUserRecommendations } from './get-user-recommendations/route.js';
 import { postEvents } from './post-events/route.js';
 import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
+import { postTrainingRun } from './post-training-run/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putItem } from './put-item/route.js';
 import { rollbackModel } from './rollback-model/route.js';
@@ -39,6 +43,10 @@ export const routes: readonly Route[] = [
   getModels,
   publishModel,
   rollbackModel,
+  postTrainingRun,
+  getTrainingRuns,
+  getTrainingRun,
+  cancelTrainingRun,
   postKey,
   getKeys,
   deleteKey,

@@ -2,14 +2,13 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { Interrupted, isError } from '@nestrec/errors';
 import { createSettings, modelSwitches, PRESET_NAMES, type PresetName } from '@nestrec/training';
-import { runTraining } from '@nestrec/trainer';
+import { gitCommit, runTraining } from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { listenForInterruption } from '../interruption.js';
 import { withPlatform, type Platform } from '../platform.js';
 import { publishAndReport } from './publish.js';
 import { renderQuality } from '../quality-table.js';
-import { gitCommit } from '../git-commit.js';
 import { showTraining } from '../training-progress.js';
 import { findKilledRun, forgetRun, recordRun } from '../unfinished-run.js';
 
