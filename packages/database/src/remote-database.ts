@@ -5,12 +5,7 @@
  * Values go as the channel's structured clone; a transaction is one of the holder's, for as long as the other
  * end keeps it open, and is rolled back when the other end is gone.
  */
-import {
-  DatabaseUnavailable,
-  errorCatalogue,
-  InternalError,
-  NestrecError,
-} from '@nestrec/errors';
+import { DatabaseUnavailable, errorCatalogue, InternalError, NestrecError } from '@nestrec/errors';
 import { sqlState } from './errors.js';
 import { createTransactionScope } from './transaction-scope.js';
 import type { Database, Queryable, QueryResult, Row } from './types.js';

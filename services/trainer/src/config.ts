@@ -44,13 +44,14 @@ export const retrainSettings = {
   retrainCron: cronSetting({
     env: 'NESTREC_RETRAIN_CRON',
     description:
-      'When a training is queued; unset: never by itself. Of the trainer, and of `nestrec serve` where it is the only process',
+      'When a training is queued; unset: never by itself. Read by the trainer, and by `nestrec serve` where the database is the embedded one',
   }),
   retrainMode: choiceSetting({
     env: 'NESTREC_RETRAIN_MODE',
     choices: trainingModeSchema.options,
     default: 'full',
-    description: 'What the cron trains: a new model, the served one further, or its query side only',
+    description:
+      'What the cron trains: a new model, the served one further, or its query side only',
   }),
 };
 

@@ -4,8 +4,9 @@
  * with it (decision 0028).
  */
 import { fork } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { serveDatabase, type Database } from '@nestrec/database';
 import type { ChildMessage, JobProgress, JobResult, ParentMessage, TrainingJob } from './job.js';
 
@@ -23,15 +24,18 @@ export interface JobProcess {
   kill(): void;
 }
 
-export type StartJob = (job: TrainingJob, onProgress: (progress: JobProgress) => void) => JobProcess;
+export type StartJob = (
+  job: TrainingJob,
+  onProgress: (progress: JobProgress) => void,
+) => JobProcess;
 
 /** @param embedded the database that the process reaches through this one; null: it opens its own */
 export const startJobProcess =
   (embedded: Database | null): StartJob =>
   (job, onProgress) => {
-    const fromSource = import.meta.url.endsWith('.ts');
-    const file = new URL(`./job-main.${fromSource ? 'ts' : 'js'}`, import.meta.url);
+    const file = new URL(`./job-main.${FROM_SOURCE ? 'ts' : 'js'}`, import.meta.url);
     const child = fork(fileURLToPath(file), {
+      ...(FROM_SOURCE && { execArgv: sourceLoader() }),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -39,8 +43,7 @@ export const startJobProcess =
     const tell = (message: ParentMessage) => {
       if (child.connected) child.send(message, () => undefined);
     };
-    const server =
-      embedded && serveDatabase(embedded, (database) => tell({ database }));
+    const server = embedded && serveDatabase(embedded, (database) => tell({ database }));
     let timer: NodeJS.Timeout | undefined;
     let stopping = false;
     const result = new Promise<JobResult>((resolve) => {
@@ -53,9 +56,7 @@ export const startJobProcess =
       const end = (reason: string) => {
         clearTimeout(timer);
         void server?.close();
-        const silent: JobResult = stopping
-          ? { kind: 'interrupted' }
-          : { kind: 'died', reason };
+        const silent: JobResult = stopping ? { kind: 'interrupted' } : { kind: 'died', reason };
         resolve(said ?? silent);
       };
       child.once('error', (error) => end(`the training process could not run (${error.message})`));
@@ -78,6 +79,15 @@ export const startJobProcess =
     };
   };
 
+/** Tests and benchmarks run this package from its source. */
+const FROM_SOURCE = import.meta.url.endsWith('.ts');
+
+/** What node needs to load TypeScript; found from here and not from the working directory. */
+function sourceLoader(): string[] {
+  const tsx = createRequire(import.meta.url).resolve('tsx');
+  return ['--conditions=@nestrec/source', '--import', pathToFileURL(tsx).href];
+}
+
 function makeNice(pid: number): void {
   try {
     setPriority(pid, TRAINING_NICENESS);
@@ -91,4 +101,3 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
   const memory = signal === 'SIGKILL' ? '; often that is the machine, short of memory' : '';
   return `the training process ended ${how} before its work was done${memory}`;
 }
-

@@ -53,6 +53,8 @@ export function startSchedule(
   onError: (error: unknown) => void,
 ): Schedule {
   const { utcOffset, mode } = OPTIONS;
-  const cron = new Cron(expression, { utcOffset, mode, protect: true, catch: onError }, () => tick());
+  const cron = new Cron(expression, { utcOffset, mode, protect: true, catch: onError }, () =>
+    tick(),
+  );
   return { nextAtMs: () => cron.nextRun()?.getTime() ?? null, stop: () => cron.stop() };
 }

@@ -31,7 +31,7 @@ export interface LeaseTimes {
  * A killed trainer is succeeded after `graceMs` (its session ends with it), a frozen one after `leaseMs`.
  * Within the grace a trainer whose connection was lost takes its lock again.
  */
-export const LEASE_TIMES: LeaseTimes = { heartbeatMs: 1_000, leaseMs: 15_000, graceMs: 3_000 };
+export const LEASE_TIMES: LeaseTimes = { heartbeatMs: 500, leaseMs: 10_000, graceMs: 2_000 };
 
 /** Tries in all of what a service was asked for. */
 const ATTEMPTS = 3;
@@ -71,7 +71,13 @@ export function createTrainingWorker(options: TrainingWorkerOptions): TrainingWo
   const claim = async (take: ClaimOptions['take']): Promise<Claim | { outcome: 'locked' }> => {
     try {
       const { leaseMs, graceMs } = times;
-      return await claimTrainingRun(session, { holder, take, leaseMs, graceMs, attempts: ATTEMPTS });
+      return await claimTrainingRun(session, {
+        holder,
+        take,
+        leaseMs,
+        graceMs,
+        attempts: ATTEMPTS,
+      });
     } catch (error) {
       // The holder publishes just now, or was frozen while it did: a transaction of its own holds the run.
       if (sqlState(error) === LOCK_NOT_AVAILABLE) return { outcome: 'locked' };
@@ -125,7 +131,15 @@ async function workAt(
   let progress: JobProgress = { stage: 'Starting', share: null };
   const job = options.startJob(
     {
-      run: { id, fence, mode, publish, version, options: run.options, continues: run.continues !== null },
+      run: {
+        id,
+        fence,
+        mode,
+        publish,
+        version,
+        options: run.options,
+        continues: run.continues !== null,
+      },
       settings: options.settings,
     },
     (next) => {
@@ -170,7 +184,8 @@ function keepLease(
     } catch (error) {
       logger.warn({ err: error, run: String(id) }, 'a heartbeat failed');
       // From here on another may have it: what the job does can only be in vain.
-      if (performance.now() > heldUntilMs) lose('no heartbeat went through for as long as the lease lasts');
+      if (performance.now() > heldUntilMs)
+        lose('no heartbeat went through for as long as the lease lasts');
     }
   };
   const timer = setInterval(() => {
