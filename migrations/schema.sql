@@ -198,10 +198,54 @@ CREATE TABLE tiers (
   name text NOT NULL,
   max_dim integer,
   max_k integer NOT NULL,
+  requests_per_second integer,
+  burst integer,
+  max_concurrency integer,
+  plan text DEFAULT 'auto'::text NOT NULL,
+  overload text DEFAULT 'step_down'::text NOT NULL,
+  CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
   CONSTRAINT tiers_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,63}$'::text)),
-  CONSTRAINT tiers_pkey PRIMARY KEY (name)
+  CONSTRAINT tiers_overload_check CHECK ((overload = ANY (ARRAY['refuse'::text, 'step_down'::text]))),
+  CONSTRAINT tiers_pkey PRIMARY KEY (name),
+  CONSTRAINT tiers_plan_check CHECK ((plan = ANY (ARRAY['auto'::text, 'exact'::text, 'prefix'::text, 'staged'::text, 'bound'::text]))),
+  CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
+);
+
+CREATE TABLE training_runs (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  requested_by text NOT NULL,
+  mode text NOT NULL,
+  publish boolean NOT NULL,
+  options jsonb NOT NULL,
+  status text DEFAULT 'queued'::text NOT NULL,
+  attempt integer DEFAULT 1 NOT NULL,
+  continues bigint,
+  holder_pid integer,
+  holder_host text,
+  holder_instance uuid,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  lease_until timestamp with time zone,
+  heartbeat_at timestamp with time zone,
+  fence integer,
+  cancel_requested boolean DEFAULT false NOT NULL,
+  stage text,
+  share real,
+  version text,
+  published boolean DEFAULT false NOT NULL,
+  reason text,
+  CONSTRAINT training_runs_attempt_check CHECK ((attempt > 0)),
+  CONSTRAINT training_runs_continues_fkey FOREIGN KEY (continues) REFERENCES training_runs(id) ON DELETE SET NULL,
+  CONSTRAINT training_runs_fence_check CHECK ((fence > 0)),
+  CONSTRAINT training_runs_fence_key UNIQUE (fence),
+  CONSTRAINT training_runs_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text, 'query_only'::text]))),
+  CONSTRAINT training_runs_pkey PRIMARY KEY (id),
+  CONSTRAINT training_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT training_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'refused'::text, 'failed'::text, 'cancelled'::text, 'abandoned'::text])))
 );
 
 CREATE TABLE user_states (
@@ -239,3 +283,7 @@ CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
 CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
 
 CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);
+
+CREATE INDEX training_runs_queued ON training_runs USING btree (id) WHERE (status = 'queued'::text);
+
+CREATE UNIQUE INDEX training_runs_running ON training_runs USING btree ((true)) WHERE (status = 'running'::text);

@@ -55,7 +55,15 @@ export {
   type SessionRequest,
 } from './recommendations.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
-export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
+export {
+  DEFAULT_TIERS,
+  overloadPolicySchema,
+  scopeSchema,
+  tierSchema,
+  type OverloadPolicy,
+  type Scope,
+  type Tier,
+} from './tiers.js';
 export {
   keyAnswerSchema,
   keyCreatedSchema,
@@ -97,11 +105,13 @@ export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './mo
 export {
   featureSpecSchema,
   MANIFEST_FORMAT_VERSION,
+  erasureProofSchema,
   manifestFileSchema,
   manifestSchema,
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
+  type ErasureProof,
   type FeatureSpec,
   type Manifest,
   type Metrics,

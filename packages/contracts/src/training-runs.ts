@@ -1,6 +1,12 @@
 /** Training runs as they are asked for and looked up: over HTTP, from the command line and by the cron. */
 import { z } from 'zod';
+import { manifestSchema } from './manifest.js';
 
+/**
+ * - `full`: everything from its start, by the data alone.
+ * - `incremental`: begins with the parameters of another version; items are matched by id.
+ * - `query_only`: as `incremental`, but the item side stays bit-equal, so that vectors and indexes stay too.
+ */
 export const trainingModeSchema = z.enum(['full', 'incremental', 'query_only']);
 export type TrainingMode = z.infer<typeof trainingModeSchema>;
 
@@ -36,6 +42,12 @@ export const trainingOptionsSchema = z.strictObject({
     .optional(),
   protocol: z.enum(['leave-one-out', 'temporal']).optional(),
   text_width: z.number().int().min(1).max(1_024).optional(),
+  /** The version that modes other than `full` begin with; default: the published one. */
+  start_from: manifestSchema.shape.version.optional(),
+  /** Only events of so many days before the newest. */
+  window_days: z.number().int().min(1).max(36_500).optional(),
+  /** Of each user only the newest so many; 0 = all. */
+  max_events_per_user: z.number().int().min(0).max(1_000_000).optional(),
 });
 export type TrainingOptions = z.infer<typeof trainingOptionsSchema>;
 

@@ -7,6 +7,7 @@ import type {
   Manifest,
   RecommendationsAnswer,
   Tier,
+  TierPlan,
   TrainingRunRequest,
 } from '@nestrec/contracts';
 import type {
@@ -86,6 +87,7 @@ export interface Ranking {
   readonly dim: number | undefined;
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
+  readonly plan: TierPlan;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */

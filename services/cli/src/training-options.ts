@@ -40,5 +40,12 @@ export function addRetrainOptions(command: Command): Command {
     .option('--epochs <number>', 'epochs at most', count(1, 10_000))
     .option('--seed <number>', 'seed of everything random', count(0, 2 ** 31 - 1))
     .option('--protocol <name>', `what is held out: ${PROTOCOLS.join(', ')}`, choice(PROTOCOLS))
-    .option('--text-width <number>', 'width of the built-in text vectors', count(1, 1_024));
+    .option('--text-width <number>', 'width of the built-in text vectors', count(1, 1_024))
+    .option('--start-from <version>', 'what modes other than full begin with')
+    .option('--window-days <number>', 'only events of the last days', count(1, 36_500))
+    .option(
+      '--max-events-per-user <number>',
+      'only the newest of each user; 0 = all',
+      count(0, 1_000_000),
+    );
 }

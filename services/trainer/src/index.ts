@@ -1,5 +1,11 @@
 /** Trains, evaluates, registers and publishes model versions; as a service, by a cron. */
 export { runEvaluation, type EvaluationRun } from './evaluation-run.js';
+export {
+  DEFAULT_SIZES,
+  planTraining,
+  type TrainingPlan,
+  type TrainingRequest,
+} from './plan-training.js';
 export { readTrainingData, type TrainingData, type TrainingDataOptions } from './training-data.js';
 export { runTraining, type TrainingRunOptions } from './training-run.js';
 export {
@@ -22,3 +28,4 @@ export {
   type TrainingWorker,
   type Worked,
 } from './training-worker.js';
+export { DEFAULT_MAX_EVENTS_PER_USER, type TrainingWindow } from './training-window.js';

@@ -3,7 +3,7 @@
  * run was taken over meanwhile. Runs in a process of its own (`job-main.ts`); knows nothing of the queue.
  */
 import { join } from 'node:path';
-import type { Manifest, TrainingOptions } from '@nestrec/contracts';
+import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import {
   Interrupted,
@@ -22,14 +22,12 @@ import {
   listTiers,
   markTrainingPublished,
 } from '@nestrec/storage';
-import { createSettings, modelSwitches } from '@nestrec/training';
-import type { JobProgress, JobResult, TrainingJob } from './job.js';
+import type { JobProgress, JobResult, JobRun, TrainingJob } from './job.js';
+import { planTraining, type TrainingPlan } from './plan-training.js';
 import { runTraining } from './training-run.js';
 
-const DEFAULTS: Required<Omit<TrainingOptions, 'epochs'>> = {
-  ...{ preset: 'quality', sizes: [8, 16, 32, 64, 128], blocks: 1, seed: 1 },
-  ...{ protocol: 'leave-one-out', text_width: 256 },
-};
+const DEFAULTS = { preset: 'quality', protocol: 'leave-one-out', textWidth: 256, seed: 1 } as const;
+const DAY_MS = 86_400_000;
 
 export interface JobContext {
   readonly db: Database;
@@ -67,39 +65,33 @@ function resultOf(error: unknown, signal: AbortSignal): JobResult {
 }
 
 /** What is not asked for is as in the model that answers, so that a plain retraining makes its successor. */
-export function resolveOptions(asked: TrainingOptions, published: Manifest | null) {
-  const { sizes, blocks } = published?.config ?? DEFAULTS;
-  return {
-    epochs: asked.epochs,
-    preset: asked.preset ?? DEFAULTS.preset,
-    sizes: asked.sizes ?? [...sizes],
-    blocks: asked.blocks ?? blocks,
-    seed: asked.seed ?? DEFAULTS.seed,
-    protocol: asked.protocol ?? DEFAULTS.protocol,
-    textWidth: asked.text_width ?? DEFAULTS.text_width,
-  };
+async function planOf(db: Queryable, { mode, options: asked }: JobRun): Promise<TrainingPlan> {
+  const like = mode === 'full' ? (await publishedManifest(db))?.config : undefined;
+  return planTraining(db, {
+    ...{ mode, startFrom: asked.start_from, preset: asked.preset ?? DEFAULTS.preset },
+    ...{ sizes: asked.sizes ?? like?.sizes, blocks: asked.blocks ?? like?.blocks },
+    overrides: asked.epochs === undefined ? {} : { maxEpochs: asked.epochs },
+  });
 }
 
 async function train(
   { db, report, signal, commit }: JobContext,
   { run, settings }: TrainingJob,
 ): Promise<void> {
-  const options = resolveOptions(run.options, await publishedManifest(db));
+  const { options } = run;
   let stage = '';
   await runTraining({
     ...{ db, signal, commit, version: run.version, continues: run.continues },
+    ...(await planOf(db, run)),
     ...{ modelsDir: settings.modelsDir, checkpointsDir: settings.checkpointsDir },
     ...{ eventsInMemory: settings.eventsInMemory, workers: settings.trainWorkers },
-    ...{ protocol: options.protocol, textWidth: options.textWidth, seed: options.seed },
-    config: {
-      ...modelSwitches(options.preset),
-      ...{ sizes: options.sizes, blocks: options.blocks },
+    protocol: options.protocol ?? DEFAULTS.protocol,
+    textWidth: options.text_width ?? DEFAULTS.textWidth,
+    seed: options.seed ?? DEFAULTS.seed,
+    window: {
+      durationMs: options.window_days === undefined ? undefined : options.window_days * DAY_MS,
+      maxEventsPerUser: options.max_events_per_user,
     },
-    settings: createSettings(
-      options.preset,
-      options.sizes,
-      options.epochs === undefined ? {} : { maxEpochs: options.epochs },
-    ),
     onStage: (next) => {
       stage = next;
       report({ stage, share: null });

@@ -44,12 +44,15 @@ import { describeRun } from './runs.js';
 export const REFUSED_EXIT_CODE = 3;
 const POLL_MS = 500;
 
-interface RetrainOptions extends Omit<TrainingOptions, 'text_width'> {
+interface RetrainOptions extends TrainingOptions {
   mode: TrainingMode;
   publish: boolean;
   wait?: boolean;
-  textWidth?: number;
   json?: boolean;
+  textWidth?: number;
+  startFrom?: string;
+  windowDays?: number;
+  maxEventsPerUser?: number;
 }
 
 export function addRetrain(program: Command, invocation: Invocation): void {
@@ -83,8 +86,12 @@ export function addRetrain(program: Command, invocation: Invocation): void {
 }
 
 function requestOf(options: RetrainOptions): TrainingRunRequest {
-  const { preset, sizes, blocks, epochs, seed, protocol, textWidth: text_width } = options;
-  const asked = { preset, sizes, blocks, epochs, seed, protocol, text_width };
+  const { preset, sizes, blocks, epochs, seed, protocol } = options;
+  const asked = {
+    ...{ preset, sizes, blocks, epochs, seed, protocol, text_width: options.textWidth },
+    ...{ start_from: options.startFrom, window_days: options.windowDays },
+    max_events_per_user: options.maxEventsPerUser,
+  };
   const given = Object.entries(asked).filter(([, value]) => value !== undefined);
   return {
     mode: options.mode,
