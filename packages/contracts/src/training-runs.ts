@@ -1,6 +1,5 @@
 /** Training runs as they are asked for and looked up: over HTTP, from the command line and by the cron. */
 import { z } from 'zod';
-import { manifestSchema } from './manifest.js';
 
 /**
  * - `full`: everything from its start, by the data alone.
@@ -43,7 +42,10 @@ export const trainingOptionsSchema = z.strictObject({
   protocol: z.enum(['leave-one-out', 'temporal']).optional(),
   text_width: z.number().int().min(1).max(1_024).optional(),
   /** The version that modes other than `full` begin with; default: the published one. */
-  start_from: manifestSchema.shape.version.optional(),
+  start_from: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_]{0,47}$/)
+    .optional(),
   /** Only events of so many days before the newest. */
   window_days: z.number().int().min(1).max(36_500).optional(),
   /** Of each user only the newest so many; 0 = all. */
