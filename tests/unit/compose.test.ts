@@ -94,14 +94,11 @@ describe('docker-compose.yml', () => {
     expect(names.filter((name) => /PASSWORD|SECRET|HASH_KEY/.test(name))).toEqual([]);
   });
 
-  it.each(all)(
-    '%s is probed, started again after a fault, and its logs rotate',
-    (_, service) => {
-      expect(service.healthcheck?.test.length).toBeGreaterThan(1);
-      expect(service.restart).toBe('unless-stopped');
-      expect(Object.keys(service.logging.options).sort()).toEqual(['max-file', 'max-size']);
-    },
-  );
+  it.each(all)('%s is probed, started again after a fault, and its logs rotate', (_, service) => {
+    expect(service.healthcheck?.test.length).toBeGreaterThan(1);
+    expect(service.restart).toBe('unless-stopped');
+    expect(Object.keys(service.logging.options).sort()).toEqual(['max-file', 'max-size']);
+  });
 
   it.each(all)(
     '%s has no rights that it does not need, and a limit of memory and processes',

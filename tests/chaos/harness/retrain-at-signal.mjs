@@ -2,6 +2,7 @@
  * `nestrec` as built, loaded and then begun by SIGUSR2, so that the start of a process does not blur the instant.
  * Arguments are those of nestrec.
  */
+import { clearInterval, setInterval } from 'node:timers';
 import { runCli } from '../../../services/cli/dist/program.js';
 
 process.once('SIGUSR2', () => {
