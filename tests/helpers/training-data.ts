@@ -5,7 +5,10 @@ import { insertInteractions, upsertItems } from '@nestrec/storage';
 
 export interface SmallShop {
   readonly users: number;
+  /** Items that users touch. */
   readonly items: number;
+  /** Items of the catalogue; more than `items`: the others are new, and embedded when a version is published. */
+  readonly catalogue?: number;
   readonly eventsPerUser: number;
 }
 
