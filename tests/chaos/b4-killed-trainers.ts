@@ -112,7 +112,7 @@ async function phaseOf(db: Database, pid: number) {
     `SELECT r.version, CASE
        WHEN t.oid IS NULL AND r.stage = 'Training' THEN 'epoch'
        WHEN t.oid IS NULL THEN 'other'
-       WHEN p.version = r.version THEN 'other'
+       WHEN obj_description(t.oid, 'pg_class') IS NOT NULL AND p.version = r.version THEN 'other'
        WHEN obj_description(t.oid, 'pg_class') IS NOT NULL THEN 'swap'
        WHEN EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active'
          AND query ~* '^\\s*CREATE INDEX' AND datname = current_database()) THEN 'index'

@@ -2,7 +2,13 @@
  * The all-in-one process: api and ingest over one database and one event log, and the trainer where nobody else
  * can be it. It only composes; every part stands in its own service or package.
  */
-import { composeDeps, createApi, createEventWaiter, type WaitForEvents } from '@nestrec/api';
+import {
+  composeDeps,
+  createApi,
+  createEventWaiter,
+  limitSettings,
+  type WaitForEvents,
+} from '@nestrec/api';
 import { openEventLog } from '@nestrec/event-log';
 import { createIngest, type Ingest } from '@nestrec/ingest';
 import {
@@ -12,7 +18,13 @@ import {
   systemClock,
   type MetricsRegistry,
 } from '@nestrec/runtime';
-import { ensureDefaultTiers, getNextOffsets, listApiKeys, revokeApiKey } from '@nestrec/storage';
+import {
+  ensureDefaultTiers,
+  getNextOffsets,
+  listApiKeys,
+  listTiers,
+  revokeApiKey,
+} from '@nestrec/storage';
 import {
   createTrainer,
   createTrainerMetrics,
@@ -61,6 +73,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
       openOperations: config.openOperations,
       logHashKey: config.logHashKey,
       drainDelayMs: config.drainDelayMs,
+      ...limitSettings(config),
     },
   });
   const ends = [() => api.stop(), () => ingest.stop(), () => log.close()];
@@ -115,7 +128,8 @@ async function announce({ db, folders }: Platform, url: string): Promise<() => P
   }
   const admin = await createKey(db, {
     client: COMMAND_LINE_CLIENT,
-    tier: 'full',
+    // An operator may have removed the tier full.
+    tier: (await listTiers(db)).at(-1)!.name,
     scopes: ['admin'],
   });
   await announceServer(folders.root, { url, adminKey: admin.key });

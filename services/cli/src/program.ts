@@ -15,6 +15,7 @@ import { addRetrain } from './commands/retrain.js';
 import { addRuns } from './commands/runs.js';
 import { addServe } from './commands/serve.js';
 import { addStates } from './commands/states.js';
+import { addTiers } from './commands/tiers.js';
 import { addTrain } from './commands/train.js';
 import type { Invocation } from './command-context.js';
 import { refuseSecrets } from './command-line-secrets.js';
@@ -44,6 +45,7 @@ function buildProgram(invocation: Invocation): Command {
     addRollback,
     addServe,
     addKeys,
+    addTiers,
     addDlq,
     addModel,
     addStates,

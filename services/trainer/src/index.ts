@@ -29,3 +29,4 @@ export {
   type Worked,
 } from './training-worker.js';
 export { DEFAULT_MAX_EVENTS_PER_USER, type TrainingWindow } from './training-window.js';
+export { DEFAULT_NICE, lowerPriority, workersBesideServing } from './beside-serving.js';

@@ -5,6 +5,7 @@
 import { openPostgres, openRemoteDatabase, type Database } from '@nestrec/database';
 import { createLogger, type LogLevel } from '@nestrec/runtime';
 import { isBackendName, selectBackend } from '@nestrec/tensor';
+import { lowerPriority } from './beside-serving.js';
 import { gitCommit } from './git-commit.js';
 import type { ChildMessage, JobResult, JobSettings, ParentMessage, TrainingJob } from './job.js';
 import { runTrainingJob } from './training-job.js';
@@ -46,6 +47,8 @@ async function work(job: TrainingJob): Promise<void> {
     void send({ progress });
   let result: JobResult;
   try {
+    // Before the backend makes its threads, which take it over.
+    lowerPriority(settings.trainNice);
     const { backend } = settings;
     const chosen = await selectBackend({
       force: backend !== null && isBackendName(backend) ? backend : undefined,

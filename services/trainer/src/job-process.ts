@@ -5,13 +5,10 @@
  */
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { setPriority } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { serveDatabase, type Database } from '@nestrec/database';
 import type { ChildMessage, JobProgress, JobResult, ParentMessage, TrainingJob } from './job.js';
 
-/** Of the training, beside everything else on the machine. */
-export const TRAINING_NICENESS = 10;
 /** After `stop`: long enough for a checkpoint. */
 const STOP_WITHIN_MS = 8_000;
 
@@ -39,7 +36,6 @@ export const startJobProcess =
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    if (child.pid !== undefined) makeNice(child.pid);
     const tell = (message: ParentMessage) => {
       if (child.connected) child.send(message, () => undefined);
     };
@@ -86,14 +82,6 @@ const FROM_SOURCE = import.meta.url.endsWith('.ts');
 function sourceLoader(): string[] {
   const tsx = createRequire(import.meta.url).resolve('tsx');
   return ['--conditions=@nestrec/source', '--import', pathToFileURL(tsx).href];
-}
-
-function makeNice(pid: number): void {
-  try {
-    setPriority(pid, TRAINING_NICENESS);
-  } catch {
-    // It is gone already, and its end says why.
-  }
 }
 
 function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {

@@ -14,6 +14,7 @@ export type TrainingConfig = Config<
     | 'allowUnsafeDurability'
     | 'backend'
     | 'trainWorkers'
+    | 'trainNice'
     | 'eventsInMemory'
     | 'logLevel'
   >
@@ -21,11 +22,12 @@ export type TrainingConfig = Config<
 
 /** Artifacts and checkpoints lie where the command line keeps them. */
 export function jobSettings(config: TrainingConfig): JobSettings {
-  const { databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory } = config;
+  const { databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory, trainNice } =
+    config;
   const root = resolve(config.dataDir);
   return {
     ...{ databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory },
     ...{ modelsDir: join(root, 'models'), checkpointsDir: join(root, 'checkpoints') },
-    ...{ cacheDir: root, logLevel: config.logLevel },
+    ...{ trainNice, cacheDir: root, logLevel: config.logLevel },
   };
 }

@@ -14,7 +14,9 @@ export interface JobSettings {
   /** Folder of the measurements of backends. */
   readonly cacheDir: string;
   readonly backend: string | null;
+  /** Null: as fits the machine and who serves on it. */
   readonly trainWorkers: number | null;
+  readonly trainNice: number;
   readonly eventsInMemory: number;
   readonly logLevel: string;
 }

@@ -22,6 +22,7 @@ import {
   listTiers,
   markTrainingPublished,
 } from '@nestrec/storage';
+import { workersBesideServing } from './beside-serving.js';
 import type { JobProgress, JobResult, JobRun, TrainingJob } from './job.js';
 import { planTraining, type TrainingPlan } from './plan-training.js';
 import { runTraining } from './training-run.js';
@@ -79,12 +80,13 @@ async function train(
   { run, settings }: TrainingJob,
 ): Promise<void> {
   const { options } = run;
+  const workers = settings.trainWorkers ?? (await workersBesideServing(db));
   let stage = '';
   await runTraining({
     ...{ db, signal, commit, version: run.version, continues: run.continues },
     ...(await planOf(db, run)),
     ...{ modelsDir: settings.modelsDir, checkpointsDir: settings.checkpointsDir },
-    ...{ eventsInMemory: settings.eventsInMemory, workers: settings.trainWorkers },
+    ...{ eventsInMemory: settings.eventsInMemory, workers },
     protocol: options.protocol ?? DEFAULTS.protocol,
     textWidth: options.text_width ?? DEFAULTS.textWidth,
     seed: options.seed ?? DEFAULTS.seed,

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 
-const TABLE = /^\s*CREATE TABLE item_vectors_(\w+)/;
+const TABLE = /^\s*CREATE TABLE "?item_vectors_(\w+)/;
 const query = pg.Client.prototype.query;
 
 pg.Client.prototype.query = function queryThatPointsFirst(first, ...rest) {
