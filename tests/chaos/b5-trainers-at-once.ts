@@ -122,7 +122,11 @@ async function succeedKilled(trainers: Trainers): Promise<number> {
 
 /** Freezes a trainer in its training until another has published, and wakes it; how often it published then. */
 async function wakeZombie({ note }: ChaosContext, trainers: Trainers): Promise<number> {
-  const [zombie, next] = (await loadAll(trainers, 2, true)) as [LaunchedTrainer, LaunchedTrainer];
+  // Asked for something else: the next one would go on with its version, and find it taken when it wakes.
+  const [zombie, next] = await Promise.all([
+    trainers.load({ wait: true, seed: 2 }),
+    trainers.load({ wait: true }),
+  ]);
   zombie.begin();
   await claimed(trainers, zombie);
   await eventually(

@@ -27,7 +27,7 @@ const PROGRAM = new URL('./retrain-at-signal.mjs', import.meta.url);
 export interface Trainers {
   readonly db: Database;
   /** Loads one; resolves once it waits for `begin`. */
-  load(options?: { wait?: boolean }): Promise<LaunchedTrainer>;
+  load(options?: { wait?: boolean; seed?: number }): Promise<LaunchedTrainer>;
   /** Leftovers of trainings: tables that nobody serves, runs that nobody works at, half-written artifacts. */
   leftovers(): Promise<string[]>;
   /** What is wrong with the version that answers now, or null. */
@@ -78,8 +78,15 @@ export async function makeTrainers(
   });
   return {
     db,
-    load: async ({ wait = false } = {}) => {
-      const args = ['retrain', ...FAST_TRAINING, ...(wait ? ['--wait'] : []), '--json'];
+    load: async ({ wait = false, seed = 1 } = {}) => {
+      const args = [
+        'retrain',
+        ...FAST_TRAINING,
+        '--seed',
+        String(seed),
+        ...(wait ? ['--wait'] : []),
+        '--json',
+      ];
       const launched = launchProcess({ program: PROGRAM, env, args, built: true });
       running.add(launched);
       void launched.ended.then(() => running.delete(launched));
