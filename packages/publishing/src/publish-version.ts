@@ -5,7 +5,7 @@
  * is killed or fails anywhere leaves the served version as it was, and running it again finishes the work.
  * Loading and checking the artifact itself is the registry's part.
  */
-import { sqlState, type Database } from '@nestrec/database';
+import { sqlState, type Database, type Queryable } from '@nestrec/database';
 import { PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
@@ -69,6 +69,8 @@ export interface PublishOptions {
   /** Relative loss of NDCG@10 that is accepted. Default 0.1. */
   readonly qualityTolerance?: number;
   readonly onProgress?: (progress: PublishProgress) => void;
+  /** Called in the transaction that moves the pointer; what it throws keeps the pointer where it is. */
+  readonly guard?: (tx: Queryable) => Promise<void>;
   /** Reads the artifact of the version whose vectors may be shared. Default: the registry's. */
   readonly loadArtifact?: (path: string) => Promise<Artifact>;
 }
@@ -118,7 +120,9 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     const dims = await fillAndIndex(options, embedder, table, before);
     options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
     const moved =
-      before === version ? pointer : await movePointer(db, version, before, table.identity);
+      before === version
+        ? pointer
+        : await movePointer(db, version, before, table.identity, options.guard);
     // What was written between the last look at the catalogue and the swap.
     await catchUp(options, embedder, table, before);
     const facts = await readTableFacts(db, table.vectorsVersion);

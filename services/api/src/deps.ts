@@ -10,6 +10,7 @@ import type {
   RecommendationsAnswer,
   Tier,
   TierPlan,
+  TrainingRunRequest,
 } from '@nestrec/contracts';
 import type {
   Clock,
@@ -25,6 +26,7 @@ import type {
   KeyLookup,
   NewApiKey,
   Rotation,
+  TrainingRun,
 } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ClaimStore } from './limits/claim-store.js';
@@ -86,6 +88,16 @@ export interface Publisher {
   publish(version: string): Promise<{ published: string; previous: string | null }>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
+}
+
+export interface TrainingRunStore {
+  /** Queues a run; a trainer works at it in its turn. */
+  request(request: TrainingRunRequest, requestedBy: string): Promise<TrainingRun>;
+  find(id: bigint): Promise<TrainingRun | null>;
+  /** Newest first. */
+  list(limit: number): Promise<TrainingRun[]>;
+  /** Calls one off, unless it is over; null where there is none. */
+  cancel(id: bigint): Promise<TrainingRun | null>;
 }
 
 export interface Ranking {
@@ -152,6 +164,7 @@ export interface ApiDeps {
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
+  readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;
