@@ -15,6 +15,8 @@ export const sessionRequestSchema = z.strictObject({
   exclude_seen: z.boolean().default(true),
 });
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+/** A session as it is sent: what has a default may be left out. */
+export type SessionBody = z.input<typeof sessionRequestSchema>;
 
 export const rankedItemSchema = z.strictObject({
   item_id: z.string(),

@@ -14,5 +14,10 @@ export {
   removeItemFromLiveVersions,
   type EmbedderSource,
 } from './live-items.js';
+export {
+  embedCatalogueInLiveVersions,
+  prepareItems,
+  type PreparedItems,
+} from './live-item-batches.js';
 export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
 export { indexedDims, MAX_INDEXED_DIM } from './prefix-indexes.js';

@@ -2,7 +2,7 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
+import type { Item, ItemOutcome, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -34,6 +34,8 @@ export interface CatalogueStore {
   get(itemId: string): Promise<Item | null>;
   /** Writes the item and embeds it in every live version. */
   put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
+  /** Writes the items that the published model takes, and embeds them; one outcome each, in order. */
+  putAll(items: readonly Item[]): Promise<ItemOutcome[]>;
   /** Removes the item from the catalogue and from every live version. False: there was none. */
   remove(itemId: string): Promise<boolean>;
 }

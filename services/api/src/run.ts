@@ -8,6 +8,7 @@ import { openEventLog } from '@nestrec/event-log';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  prepareItems,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
@@ -95,6 +96,7 @@ export function composeDeps(
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),

@@ -13,6 +13,7 @@ export interface ApiSettings {
   readonly maxConnections: number;
   readonly bodyLimitBytes: number;
   readonly eventsBodyLimitBytes: number;
+  readonly itemsBodyLimitBytes: number;
   /** How long a found key is believed without asking the store: a revocation is late by at most this. */
   readonly keyCacheMs: number;
   /** Longest wait for `after=TOKEN`. */
@@ -38,6 +39,7 @@ export const DEFAULT_API_SETTINGS: ApiSettings = {
   maxConnections: 2_000,
   bodyLimitBytes: 100_000,
   eventsBodyLimitBytes: 1_000_000,
+  itemsBodyLimitBytes: 8_000_000,
   keyCacheMs: 1_000,
   afterTimeoutMs: 2_000,
   checkTimeoutMs: 200,

@@ -72,7 +72,10 @@ interface RouteBase<P extends Shape, Q extends Shape, B extends Shape> {
   readonly query?: Q;
   readonly body?: B;
   /** Absent: the general limit. */
-  readonly bodyLimit?: keyof Pick<ApiSettings, 'bodyLimitBytes' | 'eventsBodyLimitBytes'>;
+  readonly bodyLimit?: keyof Pick<
+    ApiSettings,
+    'bodyLimitBytes' | 'eventsBodyLimitBytes' | 'itemsBodyLimitBytes'
+  >;
   /** A list of the body whose length counts as size: above it the answer is 413, not 422. */
   readonly listLimit?: { readonly field: string; readonly entries: number };
   readonly answers: Readonly<Record<number, AnswerSpec>>;

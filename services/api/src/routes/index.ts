@@ -22,6 +22,7 @@ import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putItem } from './put-item/route.js';
+import { putItems } from './put-items/route.js';
 import { rollbackModel } from './rollback-model/route.js';
 
 export const routes: readonly Route[] = [
@@ -33,6 +34,7 @@ export const routes: readonly Route[] = [
   deleteUser,
   getErasure,
   putItem,
+  putItems,
   getItem,
   deleteItem,
   getTiers,
