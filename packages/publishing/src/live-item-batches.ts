@@ -13,9 +13,11 @@ import type { Logger } from '@nestrec/runtime';
 import { databaseTime, embedCatalogueChanges } from './catalogue-changes.js';
 import type { ItemEmbedder } from './item-embedder.js';
 import { liveVersions, UNDEFINED_TABLE, type EmbedderSource } from './live-items.js';
-import { upsertVectors, type VectorRow } from './vector-table.js';
+import { addNewVectors, upsertVectors, type VectorRow } from './vector-table.js';
 
 const ROWS_PER_TRANSACTION = 100;
+/** Connections that one request writes by: placing rows in indexes is work for more than one processor. */
+const LANES = 2;
 const SLICE_MS = 20;
 
 export interface PreparedItems {
@@ -119,10 +121,20 @@ async function embedAll(embedder: ItemEmbedder, items: readonly Item[]): Promise
 async function writeRows(db: Database, version: string, rows: readonly VectorRow[]): Promise<void> {
   // In one order for all writers, so that none waits for another that waits for it.
   const ordered = [...rows].sort((a, b) => (a.itemId < b.itemId ? -1 : 1));
+  const batches: VectorRow[][] = [];
   for (let at = 0; at < ordered.length; at += ROWS_PER_TRANSACTION) {
-    const batch = ordered.slice(at, at + ROWS_PER_TRANSACTION);
-    await upsertVectors(db, version, batch, await databaseTime(db));
+    batches.push(ordered.slice(at, at + ROWS_PER_TRANSACTION));
   }
+  const queue = batches.values();
+  const lane = async () => {
+    for (const batch of queue) {
+      const readAt = await databaseTime(db);
+      await upsertVectors(db, version, await addNewVectors(db, version, batch, readAt), readAt);
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));
+  const failed = ended.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 function warnOfUnfit(

@@ -32,6 +32,7 @@ export {
   lockVectors,
   recordVectorChanges,
   restartVectorRevisions,
+  shareVectors,
   type PublishedVectors,
 } from './vector-revisions.js';
 export {
