@@ -31,6 +31,8 @@ const KNOWN = new Set([
 /** Ids that the stand-ins know, so that many requests get beyond "not found". */
 const FAMILIAR = ['i1', 'u1', 'v1', 'v2', 'full', 'basic', 'view'];
 const MAX_LIST = 6;
+/** Part of some values: a log that holds it holds what clients sent. */
+export const CANARY = 'canary-4f1d';
 
 export function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
   const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword));
@@ -87,6 +89,8 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
     "'; DROP TABLE items; --",
     '../../etc/passwd',
     'x'.repeat(300),
+    CANARY,
+    { [CANARY]: CANARY },
     -1,
     0,
     1e308,

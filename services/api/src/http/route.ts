@@ -76,6 +76,8 @@ interface RouteBase<P extends Shape, Q extends Shape, B extends Shape> {
     ApiSettings,
     'bodyLimitBytes' | 'eventsBodyLimitBytes' | 'itemsBodyLimitBytes'
   >;
+  /** Bodies that one process reads and works on at once, and how many more may wait; absent: any number. */
+  readonly turns?: { readonly atOnce: number; readonly waiting: number };
   /** A list of the body whose length counts as size: above it the answer is 413, not 422. */
   readonly listLimit?: { readonly field: string; readonly entries: number };
   readonly answers: Readonly<Record<number, AnswerSpec>>;

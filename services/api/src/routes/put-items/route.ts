@@ -5,6 +5,7 @@ import {
   MAX_ITEMS_PER_REQUEST,
   type ItemOutcome,
 } from '@nestrec/contracts';
+import { TooManyRequests } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
 import { scopes } from '../shared-schemas.js';
 
@@ -16,11 +17,12 @@ export const putItems = defineRoute({
   access: scopes('catalogue:write'),
   body: itemsRequestSchema,
   bodyLimit: 'itemsBodyLimitBytes',
+  turns: { atOnce: 4, waiting: 60 },
   listLimit: { field: 'items', entries: MAX_ITEMS_PER_REQUEST },
   answers: {
     200: { description: 'What became of each item.', schema: itemsWriteAnswerSchema },
   },
-  errors: [],
+  errors: [TooManyRequests],
   async handler({ body }, { deps }) {
     const items = await deps.catalogue.putAll(body.items);
     const count = (outcome: ItemOutcome['outcome']) =>
