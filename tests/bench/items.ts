@@ -11,7 +11,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { apiConfig, runApi } from '@nestrec/api';
+import { apiConfig, runApi, type RunningApi } from '@nestrec/api';
 import { createClient, type NestrecClient } from '@nestrec/client';
 import { migrate, openPostgres, type Database } from '@nestrec/database';
 import { loadConfig, silentLogger } from '@nestrec/runtime';
@@ -100,10 +100,18 @@ async function cpuMs(db: Database): Promise<number> {
   return (user + system) / 1_000 + ticks * MS_PER_TICK;
 }
 
+/** A failure keeps its name: an API that still runs would hide it behind one of the clean-up. */
+const stopFirst =
+  (api: RunningApi) =>
+  async (error: unknown): Promise<never> => {
+    await api.stop();
+    throw error;
+  };
+
 async function main(): Promise<void> {
   const server = await startPostgres({ shared_buffers: '1GB', max_wal_size: '4GB' });
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-bench-items-'));
-  const { url, drop } = await createDatabase(server.url);
+  const { url } = await createDatabase(server.url);
   const db = await openPostgres({ url, max: 2, statementTimeoutMs: 600_000 });
   const rates: Rate[] = [];
   try {
@@ -121,8 +129,8 @@ async function main(): Promise<void> {
       const client = createClient({ url: api.url, key, timeoutMs: 300_000 });
       // The artifacts are read at the first write.
       await client.putItems(newItems(10));
-      const one = await single(client, db);
-      const many = await bulk(client, db);
+      const one = await single(client, db).catch(stopFirst(api));
+      const many = await bulk(client, db).catch(stopFirst(api));
       await api.stop();
       const ratio = Math.round((10 * one.cpuMs) / many.cpuMs) / 10;
       rates.push({ versions, bulk: many, single: one, ratio });
@@ -130,7 +138,6 @@ async function main(): Promise<void> {
     }
   } finally {
     await db.close();
-    await drop();
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   }

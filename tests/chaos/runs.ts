@@ -9,6 +9,7 @@ import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
+import { loseOneOfThree } from './k3-brokers.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
 import type { Ground } from './harness/ground.js';
 
@@ -85,5 +86,11 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
     pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
     twin: "kafkajs' own patience",
+  },
+  {
+    ...{ id: 'K3', title: 'one of three brokers is lost', ci: false, execute: loseOneOfThree },
+    pass: 'every id with a 202 stored once; intake stands still for at most 15 s after a kill -9',
+    twin: 'an API that answers 202 before the brokers have the events',
+    twinShows: measured('202 but missing'),
   },
 ];

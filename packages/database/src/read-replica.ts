@@ -4,12 +4,15 @@
  * What the replica shows is the primary as it was a moment ago, whole: whoever follows pointers and positions
  * there sees nothing that is not all there. Only reads go through here.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseUnavailable, InternalError, isError } from '@nestrec/errors';
 import { sqlState } from './errors.js';
 import type { Database, Queryable } from './types.js';
 
 /** How long reads stay with the primary before the replica is tried again. */
 const AWAY_MS = 2_000;
+/** A replica that is silent must not make its primary look unready. */
+const STATUS_WITHIN_MS = 150;
 /** The replica cancelled the statement to go on replaying (recovery conflict). */
 const CONFLICT = '40001';
 
@@ -74,7 +77,8 @@ export function createReadReplica(options: ReadReplicaOptions): ReadReplica {
     transaction: (work, limits) => read((db) => db.transaction(work, limits)),
     close: () => replica.close(),
     status: async () => {
-      const lagMs = await readLag(replica).catch(() => null);
+      const late = sleep(STATUS_WITHIN_MS, null, { ref: false });
+      const lagMs = await Promise.race([readLag(replica).catch(() => null), late]);
       return { readsFrom: awayUntilMs === null ? 'replica' : 'primary', lagMs };
     },
   };

@@ -18,6 +18,7 @@ import { requestIdOf } from './http/request-id.js';
 import { securityHeaders } from './http/security-headers.js';
 import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
+import { createTurns } from './http/turns.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createOpenApiJson } from './openapi/document.js';
 import { routes } from './routes/index.js';
@@ -61,6 +62,9 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
+/** Each may take its limit, and as much again while it is parsed. */
+const LARGE_BODIES_AT_ONCE = 32;
+
 function createPipeline(
   deps: ApiDeps,
   settings: ApiSettings,
@@ -86,6 +90,7 @@ function createPipeline(
   return {
     authenticator,
     hashUser: createUserHash(settings.logHashKey),
+    largeBodies: createTurns(LARGE_BODIES_AT_ONCE, Number.POSITIVE_INFINITY),
     context: {
       deps,
       settings,

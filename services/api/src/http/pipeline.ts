@@ -12,7 +12,7 @@ import { isOnThisMachine } from './operator-access.js';
 import { createQueryReader } from './query.js';
 import type { Client, Route, RouteContext } from './route.js';
 import { sendAnswer } from './send.js';
-import { createTurns } from './turns.js';
+import { createTurns, type Turns } from './turns.js';
 import { parseInput } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
@@ -20,6 +20,8 @@ const NO_FIELDS = z.strictObject({});
 export interface Pipeline {
   readonly context: Omit<RouteContext, 'requestId'>;
   readonly authenticator: Authenticator;
+  /** Shared by all routes. */
+  readonly largeBodies: Turns;
   readonly hashUser: (userId: string) => string;
 }
 
@@ -27,7 +29,10 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
   const { settings } = pipeline.context;
   const querySchema = route.query ?? NO_FIELDS;
   const readQuery = createQueryReader(querySchema);
-  const readBody: BodyReader = createBodyReader(settings[route.bodyLimit ?? 'bodyLimitBytes']);
+  const readBody: BodyReader = createBodyReader(
+    settings[route.bodyLimit ?? 'bodyLimitBytes'],
+    pipeline.largeBodies,
+  );
   const turns = route.turns && createTurns(route.turns.atOnce, route.turns.waiting);
   const isAboutUser = route.path.startsWith('/v1/users/');
 
