@@ -134,7 +134,7 @@ async function main(): Promise<void> {
       await api.stop();
       const ratio = Math.round((10 * one.cpuMs) / many.cpuMs) / 10;
       rates.push({ versions, bulk: many, single: one, ratio });
-      note(`${versions} live: ${many.perMinute} in bulk, ${one.perMinute} one at a time, a minute`);
+      note(`${versions} live: ${JSON.stringify({ bulk: many, single: one, ratio })}`);
     }
   } finally {
     await db.close();

@@ -63,7 +63,8 @@ export interface KafkaServer {
   stop(): Promise<void>;
 }
 
-const READY_TIMEOUT_MS = 60_000;
+/** A JVM takes 5 s to start, and minutes where many others want the processor. */
+const READY_TIMEOUT_MS = 180_000;
 const HEAP = ['-Xmx512m', '-XX:+UseSerialGC'];
 
 type Properties = Record<string, string>;

@@ -20,7 +20,7 @@ export interface Operation {
    * do something else than the first.
    */
   readonly repeatable: boolean;
-  /** Where the client's own limit would be too short. */
+  /** The least limit of a try, where the client's own would be too short. */
   readonly timeoutMs?: number;
 }
 

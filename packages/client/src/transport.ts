@@ -85,8 +85,10 @@ async function once(
   operation: Operation,
   url: URL,
   body: unknown,
-  { signal, timeoutMs = operation.timeoutMs ?? transport.timeoutMs }: CallOptions,
+  { signal, ...limits }: CallOptions,
 ): Promise<unknown> {
+  const own = Math.max(operation.timeoutMs ?? 0, transport.timeoutMs);
+  const timeoutMs = limits.timeoutMs ?? own;
   const limit = AbortSignal.timeout(timeoutMs);
   try {
     const response = await transport.fetch(url, {
