@@ -15,6 +15,7 @@ CREATE TABLE api_keys (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
   CONSTRAINT api_keys_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256))),
   CONSTRAINT api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   CONSTRAINT api_keys_pkey PRIMARY KEY (public_id),
@@ -150,8 +151,11 @@ CREATE TABLE model_versions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
+  vectors_version text,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
+  CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),
+  CONSTRAINT model_versions_vectors_version_fkey FOREIGN KEY (vectors_version) REFERENCES model_versions(version),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
 );
 
@@ -172,6 +176,13 @@ CREATE TABLE published_model (
   CONSTRAINT published_model_previous_version_fkey FOREIGN KEY (previous_version) REFERENCES model_versions(version),
   CONSTRAINT published_model_singleton_check CHECK (singleton),
   CONSTRAINT published_model_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version)
+);
+
+CREATE UNLOGGED TABLE rate_limits (
+  key text NOT NULL,
+  points integer DEFAULT 0 NOT NULL,
+  expire bigint,
+  CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
 );
 
 CREATE TABLE rejects (
@@ -204,6 +215,7 @@ CREATE TABLE tiers (
   plan text DEFAULT 'auto'::text NOT NULL,
   overload text DEFAULT 'step_down'::text NOT NULL,
   CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_burst_of_a_second CHECK ((burst >= requests_per_second)),
   CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
@@ -212,6 +224,40 @@ CREATE TABLE tiers (
   CONSTRAINT tiers_pkey PRIMARY KEY (name),
   CONSTRAINT tiers_plan_check CHECK ((plan = ANY (ARRAY['auto'::text, 'exact'::text, 'prefix'::text, 'staged'::text, 'bound'::text]))),
   CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
+);
+
+CREATE TABLE training_runs (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  requested_by text NOT NULL,
+  mode text NOT NULL,
+  publish boolean NOT NULL,
+  options jsonb NOT NULL,
+  status text DEFAULT 'queued'::text NOT NULL,
+  attempt integer DEFAULT 1 NOT NULL,
+  continues bigint,
+  holder_pid integer,
+  holder_host text,
+  holder_instance uuid,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  lease_until timestamp with time zone,
+  heartbeat_at timestamp with time zone,
+  fence integer,
+  cancel_requested boolean DEFAULT false NOT NULL,
+  stage text,
+  share real,
+  version text,
+  published boolean DEFAULT false NOT NULL,
+  reason text,
+  CONSTRAINT training_runs_attempt_check CHECK ((attempt > 0)),
+  CONSTRAINT training_runs_continues_fkey FOREIGN KEY (continues) REFERENCES training_runs(id) ON DELETE SET NULL,
+  CONSTRAINT training_runs_fence_check CHECK ((fence > 0)),
+  CONSTRAINT training_runs_fence_key UNIQUE (fence),
+  CONSTRAINT training_runs_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text, 'query_only'::text]))),
+  CONSTRAINT training_runs_pkey PRIMARY KEY (id),
+  CONSTRAINT training_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT training_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'refused'::text, 'failed'::text, 'cancelled'::text, 'abandoned'::text])))
 );
 
 CREATE TABLE user_states (
@@ -232,6 +278,8 @@ CREATE TABLE user_states (
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
 ) WITH (toast_tuple_target=8160, fillfactor=50);
 
+CREATE INDEX api_keys_by_client ON api_keys USING btree (client);
+
 CREATE INDEX erasures_by_id ON erasures USING btree (erasure_hash);
 
 CREATE INDEX event_log_by_key ON event_log USING hash (record_key);
@@ -242,6 +290,8 @@ CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interaction
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
 
+CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
+
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 
 CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
@@ -249,3 +299,7 @@ CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
 CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
 
 CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);
+
+CREATE INDEX training_runs_queued ON training_runs USING btree (id) WHERE (status = 'queued'::text);
+
+CREATE UNIQUE INDEX training_runs_running ON training_runs USING btree ((true)) WHERE (status = 'running'::text);

@@ -10,6 +10,8 @@ import { rebalance } from './a9-rebalances.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
 import { loseOneOfThree } from './k3-brokers.js';
+import { changeKeysUnderLoad } from './d3-keys.js';
+import { limitRates } from './d5-limits.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
 import type { Ground } from './harness/ground.js';
 
@@ -92,5 +94,16 @@ export const RUNS: readonly ChaosRun[] = [
     pass: 'every id with a 202 stored once; intake stands still for at most 15 s after a kill -9',
     twin: 'an API that answers 202 before the brokers have the events',
     twinShows: measured('202 but missing'),
+  },
+  {
+    ...{ id: 'D3', title: 'keys change under load', ci: false, execute: changeKeysUnderLoad },
+    pass: '0 accepted later than 2 s after a key was revoked or downgraded, at 200 rps on 50 sockets and 2 processes',
+    twin: 'an API that believes keys for 10 s',
+    twinShows: measured('accepted later than 2 s'),
+  },
+  {
+    ...{ id: 'D5', title: 'limits over two processes', ci: false, execute: limitRates },
+    pass: 'admitted at most 1.05 of burst + rate in any stretch, Retry-After right within 1 s and at least 1, at most 50 MB at 10^6 keys',
+    twin: 'an API whose processes count alone',
   },
 ];

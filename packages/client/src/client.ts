@@ -3,6 +3,7 @@
  * a browser loads neither schemas nor anything of Node.
  */
 import type {
+  ClientChange,
   ErasureAccepted,
   ErasureAnswer,
   EventBody,
@@ -20,7 +21,12 @@ import type {
   PublishAnswer,
   ReadinessAnswer,
   RecommendationsAnswer,
+  RotatedKey,
+  Rotation,
   SessionBody,
+  Tier,
+  TierList,
+  TierRequest,
   TiersAnswer,
 } from '@nestrec/contracts';
 import { identified } from './events.js';
@@ -94,6 +100,16 @@ export interface NestrecClient {
   listKeys(options?: CallOptions): Promise<KeysAnswer>;
   /** Revokes a key by its public id. */
   revokeKey(publicId: string, options?: CallOptions): Promise<void>;
+  /** Makes a client a new key; its other keys live on for a while. Never tried again by itself. */
+  rotateKey(client: string, rotation: Rotation, options?: CallOptions): Promise<RotatedKey>;
+  /** Changes tier or scopes of all keys of a client. */
+  putClient(client: string, change: ClientChange, options?: CallOptions): Promise<KeysAnswer>;
+  /** The tiers as they are set. */
+  listTiers(options?: CallOptions): Promise<TierList>;
+  /** Makes or replaces a tier. */
+  putTier(name: string, tier: TierRequest, options?: CallOptions): Promise<Tier>;
+  /** Removes a tier that no key has. */
+  deleteTier(name: string, options?: CallOptions): Promise<void>;
   /** The process is alive. */
   health(options?: CallOptions): Promise<HealthAnswer>;
   /** Resolves where the API is ready; otherwise the error's `body.checks` say what is not. */
@@ -148,6 +164,11 @@ export function createClient(options: ClientOptions): NestrecClient {
     createKey: (body, limits) => call('createKey', { body }, limits),
     listKeys: (limits) => call('listKeys', {}, limits),
     revokeKey: (publicId, limits) => call('revokeKey', { path: [publicId] }, limits),
+    rotateKey: (client, body, limits) => call('rotateKey', { path: [client], body }, limits),
+    putClient: (client, body, limits) => call('putClient', { path: [client], body }, limits),
+    listTiers: (limits) => call('listTiers', {}, limits),
+    putTier: (name, body, limits) => call('putTier', { path: [name], body }, limits),
+    deleteTier: (name, limits) => call('deleteTier', { path: [name] }, limits),
     health: (limits) => call('health', {}, limits),
     readiness: (limits) => call('readiness', {}, limits),
     metrics: (limits) => call('metrics', {}, limits),

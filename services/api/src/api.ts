@@ -20,6 +20,9 @@ import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
 import { createTurns } from './http/turns.js';
 import { createAuthenticator } from './keys/authenticator.js';
+import { createAdmission } from './limits/admission.js';
+import { createLoopDelay } from './limits/loop-delay.js';
+import { createOverload } from './limits/overload.js';
 import { createOpenApiJson } from './openapi/document.js';
 import { routes } from './routes/index.js';
 import { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
@@ -38,7 +41,9 @@ export function createApi(deps: ApiDeps): Api {
   const settings: ApiSettings = { ...DEFAULT_API_SETTINGS, ...deps.settings };
   const gate = deps.gate ?? createReadinessGate();
   const metrics = createApiMetrics(deps.metrics);
-  const pipeline = createPipeline(deps, settings, metrics, gate);
+  const loopDelay = createLoopDelay();
+  const readLoopDelayMs = deps.readLoopDelayMs ?? loopDelay.read;
+  const pipeline = createPipeline(deps, settings, metrics, gate, readLoopDelayMs);
   let stopping: Promise<void> | null = null;
 
   const handler = createApp(pipeline, deps, () => stopping !== null);
@@ -49,6 +54,7 @@ export function createApi(deps: ApiDeps): Api {
       await new Promise((resolve) => setTimeout(resolve, settings.drainDelayMs));
     }
     await closeServer(server, settings.stopTimeoutMs);
+    loopDelay.stop();
   };
   return {
     handler,
@@ -70,6 +76,7 @@ function createPipeline(
   settings: ApiSettings,
   metrics: ApiMetrics,
   gate: ReturnType<typeof createReadinessGate>,
+  readLoopDelayMs: () => number,
 ): Pipeline {
   const { clock } = deps;
   const authenticator = createAuthenticator({
@@ -88,7 +95,7 @@ function createPipeline(
   });
   let openApiJson: string | null = null;
   return {
-    authenticator,
+    admission: createAdmission({ deps, settings, metrics, authenticator }),
     hashUser: createUserHash(settings.logHashKey),
     largeBodies: createTurns(LARGE_BODIES_AT_ONCE, Number.POSITIVE_INFINITY),
     context: {
@@ -97,7 +104,9 @@ function createPipeline(
       metrics,
       gate,
       readiness,
+      overload: createOverload(settings.overload, clock, readLoopDelayMs),
       forgetKey: (publicId) => authenticator.forget(publicId),
+      forgetKeys: () => authenticator.forgetAll(),
       openApiJson: () => (openApiJson ??= createOpenApiJson(routes)),
     },
   };
@@ -108,7 +117,9 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.disable('trust proxy');
+  const { trustedProxies } = pipeline.context.settings;
+  if (trustedProxies.length === 0) app.disable('trust proxy');
+  else app.set('trust proxy', trustedProxies);
   app.set('query parser', false);
   app.enable('case sensitive routing');
   app.enable('strict routing');
@@ -118,7 +129,7 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   app.use(securityHeaders());
   app.use(guard);
   mount(app, pipeline);
-  app.use(notFound);
+  app.use(notFound(pipeline));
   app.use(answerError(createErrorLog(deps.logger, deps.clock)));
   return app;
 }
@@ -167,9 +178,12 @@ function mount(app: Express, pipeline: Pipeline): void {
   }
 }
 
-const notFound: RequestHandler = () => {
-  throw new RouteNotFound({ detail: 'See /openapi.json for the routes that exist.' });
-};
+function notFound({ admission }: Pipeline): RequestHandler {
+  return (req) => {
+    admission.countStray(req);
+    throw new RouteNotFound({ detail: 'See /openapi.json for the routes that exist.' });
+  };
+}
 
 function answerError(errorLog: ErrorLog): ErrorRequestHandler {
   return (thrown: unknown, _req, res, _next) => {
