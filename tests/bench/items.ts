@@ -87,16 +87,25 @@ async function measure(db: Database, items: number, work: () => Promise<void>): 
 
 const MS_PER_TICK = 10;
 
-/** Processor time so far of this process and of the server's processes that are alive. */
+async function statOf(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Processor time so far of this process and of the server's processes, those that ended included. */
 async function cpuMs(db: Database): Promise<number> {
   const { user, system } = process.cpuUsage();
   const { rows } = await db.query<{ pid: number }>('SELECT pid FROM pg_stat_activity');
   let ticks = 0;
+  let parent = 0;
   for (const { pid } of rows) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+    const fields = await statOf(pid);
     ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+    parent = Number(fields[1] ?? parent);
   }
+  // The main process counts its children once they ended.
+  const ended = await statOf(parent);
+  ticks += Number(ended[13] ?? 0) + Number(ended[14] ?? 0);
   return (user + system) / 1_000 + ticks * MS_PER_TICK;
 }
 

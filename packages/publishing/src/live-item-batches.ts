@@ -55,15 +55,23 @@ export async function prepareItems(
       const accepted = items.filter((item) => !refused.has(item.item_id));
       const embeddedIn = new Map(accepted.map((item) => [item.item_id, [] as string[]]));
       // After the items' own commit: a version that is published from now on reads them there.
+      const written = new Map<string, VectorRow[]>();
       for (const live of await liveVersions(db)) {
         const isJudged = live.version === published?.version;
-        const { version } = live;
+        const { version, vectorsVersion } = live;
         try {
+          // Versions that share their vectors are written once.
+          const shared = written.get(vectorsVersion);
+          if (shared !== undefined) {
+            for (const { itemId } of shared) embeddedIn.get(itemId)!.push(version);
+            continue;
+          }
           const { rows, refused: unfit } = isJudged
             ? judged!
             : await embedAll(await embedders(version, live.path), accepted);
           if (!isJudged) warnOfUnfit(unfit, version, logger);
-          await writeRows(db, version, rows);
+          await writeRows(db, vectorsVersion, rows);
+          written.set(vectorsVersion, rows);
           for (const { itemId } of rows) embeddedIn.get(itemId)!.push(version);
         } catch (error) {
           if (live.published && sqlState(error) !== UNDEFINED_TABLE) throw error;
@@ -83,12 +91,19 @@ export async function embedCatalogueInLiveVersions(
   onProgress?: (version: string, embedded: number) => void,
 ): Promise<{ readonly version: string; readonly embedded: number; readonly skipped: number }[]> {
   const done: { version: string; embedded: number; skipped: number }[] = [];
-  for (const { version, path, published } of await liveVersions(db)) {
+  const written = new Set<string>();
+  for (const { version, path, published, vectorsVersion } of await liveVersions(db)) {
+    if (written.has(vectorsVersion)) continue;
     try {
       const embedder = await embedders(version, path);
-      const changes = await embedCatalogueChanges(db, embedder, logger, (embedded) =>
-        onProgress?.(version, embedded),
+      const changes = await embedCatalogueChanges(
+        db,
+        vectorsVersion,
+        embedder,
+        logger,
+        (embedded) => onProgress?.(version, embedded),
       );
+      written.add(vectorsVersion);
       done.push({ version, ...changes });
     } catch (error) {
       if (published && sqlState(error) !== UNDEFINED_TABLE) throw error;

@@ -12,7 +12,7 @@ import {
   lockVectors,
   recordVectorChanges,
   restartVectorRevisions,
-  shareVectors,
+  lockVectorsShared,
 } from '@nestrec/storage';
 
 export interface VectorRow {
@@ -107,7 +107,7 @@ export async function addNewVectors(
   readAt: Date,
 ): Promise<VectorRow[]> {
   const added = await db.transaction(async (tx) => {
-    await shareVectors(tx, version);
+    await lockVectorsShared(tx, version);
     return writeVectors(tx, version, rows, readAt, 'DO NOTHING');
   });
   return rows.filter((row) => !added.has(row.itemId));

@@ -34,7 +34,7 @@ export {
   lockVectors,
   recordVectorChanges,
   restartVectorRevisions,
-  shareVectors,
+  lockVectorsShared,
   type PublishedVectors,
 } from './vector-revisions.js';
 export {

@@ -64,7 +64,7 @@ export async function lockVectors(tx: Queryable, version: string): Promise<void>
  * Keeps vectors of the version from being replaced until the transaction ends, but not from being added: any
  * number of transactions may hold it at once.
  */
-export async function shareVectors(tx: Queryable, version: string): Promise<void> {
+export async function lockVectorsShared(tx: Queryable, version: string): Promise<void> {
   await tx.query('SELECT 1 FROM model_versions WHERE version = $1 FOR SHARE', [version]);
 }
 

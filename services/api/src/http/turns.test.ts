@@ -12,7 +12,7 @@ describe('turns', () => {
     };
     const [a, b] = [await enter('a'), await enter('b')];
     const [c, d] = [enter('c'), enter('d')];
-    await expect(turns.take()).rejects.toMatchObject({ code: 'too_many_requests' });
+    await expect(turns.take()).rejects.toMatchObject({ code: 'rate_limited' });
     expect(order).toEqual(['a', 'b']);
     b();
     const endC = await c;

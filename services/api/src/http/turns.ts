@@ -2,10 +2,10 @@
  * Turns at work that takes much memory: so many at once, some wait, and more than these are refused at once,
  * before anything of them is read.
  */
-import { TooManyRequests } from '@nestrec/errors';
+import { RateLimited } from '@nestrec/errors';
 
 export interface Turns {
-  /** Resolves, when it is one's turn, to what ends it. @throws TooManyRequests where too many wait */
+  /** Resolves, when it is one's turn, to what ends it. @throws RateLimited where too many wait */
   take(): Promise<() => void>;
 }
 
@@ -24,7 +24,7 @@ export function createTurns(atOnce: number, waiting: number): Turns {
         return end;
       }
       if (queue.length >= waiting) {
-        throw new TooManyRequests({
+        throw new RateLimited({
           retryAfterSeconds: 1,
           detail: `${atOnce} requests of this kind are worked on and ${waiting} wait; send fewer at once.`,
         });

@@ -5,7 +5,7 @@ import {
   MAX_ITEMS_PER_REQUEST,
   type ItemOutcome,
 } from '@nestrec/contracts';
-import { TooManyRequests } from '@nestrec/errors';
+import { RateLimited } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
 import { scopes } from '../shared-schemas.js';
 
@@ -22,7 +22,7 @@ export const putItems = defineRoute({
   answers: {
     200: { description: 'What became of each item.', schema: itemsWriteAnswerSchema },
   },
-  errors: [TooManyRequests],
+  errors: [RateLimited],
   async handler({ body }, { deps }) {
     const items = await deps.catalogue.putAll(body.items);
     const count = (outcome: ItemOutcome['outcome']) =>
