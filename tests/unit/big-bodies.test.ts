@@ -98,8 +98,10 @@ async function send({ name, method, path, body, encoding, statuses }: Body): Pro
   };
   // A server that refuses before it has read all may close while we still write.
   const reply = await call(url, key, method, path, { body, headers }).catch(() => null);
-  if (reply !== null)
-    expect(statuses, `${name}: ${reply.text.slice(0, 200)}`).toContain(reply.status);
+  if (reply !== null) {
+    // 408: its time to arrive was over before its turn came.
+    expect([...statuses, 408], `${name}: ${reply.text.slice(0, 200)}`).toContain(reply.status);
+  }
 }
 
 describe.skipIf(process.platform !== 'linux')('big and deep bodies', () => {
