@@ -11,6 +11,7 @@ import { killTrainers } from './b4-killed-trainers.js';
 import { raceTrainers } from './b5-trainers-at-once.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
+import { loseOneOfThree } from './k3-brokers.js';
 import { changeKeysUnderLoad } from './d3-keys.js';
 import { limitRates } from './d5-limits.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
@@ -101,6 +102,12 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
     pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
     twin: "kafkajs' own patience",
+  },
+  {
+    ...{ id: 'K3', title: 'one of three brokers is lost', ci: false, execute: loseOneOfThree },
+    pass: 'every id with a 202 stored once; intake stands still for at most 15 s after a kill -9',
+    twin: 'an API that answers 202 before the brokers have the events',
+    twinShows: measured('202 but missing'),
   },
   {
     ...{ id: 'D3', title: 'keys change under load', ci: false, execute: changeKeysUnderLoad },

@@ -23,3 +23,9 @@ export {
 export { float32Bytes, float32FromBytes, parseVector, vectorText } from './vectors.js';
 export { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 export { databaseSettings, type DatabaseConfig } from './settings.js';
+export {
+  createReadReplica,
+  type ReadReplica,
+  type ReadReplicaOptions,
+  type ReplicaStatus,
+} from './read-replica.js';

@@ -6,6 +6,7 @@ import type {
   Boost,
   Filter,
   Item,
+  ItemOutcome,
   Manifest,
   RecommendationsAnswer,
   Tier,
@@ -60,6 +61,8 @@ export interface CatalogueStore {
   get(itemId: string): Promise<Item | null>;
   /** Writes the item and embeds it in every live version. */
   put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
+  /** Writes the items that the published model takes, and embeds them; one outcome each, in order. */
+  putAll(items: readonly Item[]): Promise<ItemOutcome[]>;
   /** Removes the item from the catalogue and from every live version. False: there was none. */
   remove(itemId: string): Promise<boolean>;
 }

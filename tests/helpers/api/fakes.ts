@@ -198,6 +198,13 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         items.set(item.item_id, item);
         return { created, embeddedIn: world.published === null ? [] : [world.published] };
       },
+      putAll: async (sent) =>
+        sent.map((item) => {
+          const outcome = items.has(item.item_id) ? 'updated' : 'created';
+          items.set(item.item_id, item);
+          const embedded_in = world.published === null ? [] : [world.published];
+          return { item_id: item.item_id, outcome, embedded_in, error: null };
+        }),
       remove: async (itemId) => items.delete(itemId),
     },
     erasures: {

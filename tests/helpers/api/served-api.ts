@@ -9,6 +9,7 @@ import { createIngest } from '@nestrec/ingest';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  prepareItems,
   publishVersion,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
@@ -83,6 +84,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),

@@ -30,6 +30,7 @@ import { postTrainingRun } from './post-training-run/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putClient } from './put-client/route.js';
 import { putItem } from './put-item/route.js';
+import { putItems } from './put-items/route.js';
 import { putTier } from './put-tier/route.js';
 import { rotateKey } from './rotate-key/route.js';
 import { rollbackModel } from './rollback-model/route.js';
@@ -44,6 +45,7 @@ export const routes: readonly Route[] = [
   deleteUser,
   getErasure,
   putItem,
+  putItems,
   getItem,
   deleteItem,
   getTiers,
