@@ -152,6 +152,7 @@ CREATE TABLE model_versions (
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
   vectors_version text,
+  retrieval jsonb,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
   CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),
@@ -289,6 +290,12 @@ CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, even
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
+
+CREATE INDEX items_by_brand ON items USING btree (brand);
+
+CREATE INDEX items_by_categories ON items USING gin (categories);
+
+CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
 
 CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
 

@@ -7,6 +7,8 @@ import { moveOffsets } from './a4-rewinds.js';
 import { changePartitions } from './a5-partitions.js';
 import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
+import { killTrainers } from './b4-killed-trainers.js';
+import { raceTrainers } from './b5-trainers-at-once.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
 import { changeKeysUnderLoad } from './d3-keys.js';
@@ -76,6 +78,18 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'A10', title: 'ingest frozen', ci: true, execute: freezeIngest },
     pass: '0 lost, 0 doubled; the other goes on within 3 + 5 + 3 s',
     twin: 'no idle_in_transaction_session_timeout',
+  },
+  {
+    ...{ id: 'B4', title: 'trainers killed anywhere', ci: true, execute: killTrainers },
+    pass: 'served version unchanged or fully new after 80 of 80 kills (8 in CI), 0 leftovers, next training succeeds unattended',
+    twin: 'a trainer that moves the pointer before the vectors are copied',
+    twinShows: measured('served broken'),
+  },
+  {
+    ...{ id: 'B5', title: 'trainers at once', ci: true, execute: raceTrainers },
+    pass: 'of 5 exactly 1 publishes in each of 20 rounds, 4 leave with 75 naming it; a killed one is succeeded within 5 s; a frozen one publishes 0 times',
+    twin: 'trainers whose fence nobody asks for',
+    twinShows: measured('published by zombies'),
   },
   {
     ...{ id: 'C1', title: 'the database restarts', ci: false, execute: restartDatabase },

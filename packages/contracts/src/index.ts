@@ -42,19 +42,49 @@ export {
   type ItemWriteAnswer,
 } from './items.js';
 export {
+  filterChildren,
+  filterField,
+  filterSchema,
+  MAX_FILTER_DEPTH,
+  MAX_FILTER_NODES,
+  MAX_FILTER_VALUES,
+  type Condition,
+  type Filter,
+  type FilterField,
+  type FilterValue,
+  type RangeFilter,
+} from './filters.js';
+export {
+  boostSchema,
   DEFAULT_K,
+  listOptionsShape,
+  listQueryShape,
+  MAX_BOOSTS,
+  MAX_CURSOR_CHARACTERS,
+  MAX_EXCLUDED,
   MAX_K,
   MAX_SESSION_ITEMS,
   rankedItemSchema,
+  reasonSchema,
   recommendationsAnswerSchema,
   servedBySchema,
   sessionRequestSchema,
+  type Boost,
   type RankedItem,
+  type Reason,
   type RecommendationsAnswer,
   type ServedBy,
   type SessionRequest,
 } from './recommendations.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
+export {
+  explainSchema,
+  indexKindSchema,
+  indexMetricSchema,
+  type Explain,
+  type IndexKind,
+  type IndexMetric,
+} from './plans.js';
 export {
   DEFAULT_TIERS,
   overloadPolicySchema,

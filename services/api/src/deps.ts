@@ -2,7 +2,16 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier, TierPlan } from '@nestrec/contracts';
+import type {
+  Boost,
+  Filter,
+  Item,
+  Manifest,
+  RecommendationsAnswer,
+  Tier,
+  TierPlan,
+  TrainingRunRequest,
+} from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -17,6 +26,7 @@ import type {
   KeyLookup,
   NewApiKey,
   Rotation,
+  TrainingRun,
 } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ClaimStore } from './limits/claim-store.js';
@@ -80,6 +90,16 @@ export interface Publisher {
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }
 
+export interface TrainingRunStore {
+  /** Queues a run; a trainer works at it in its turn. */
+  request(request: TrainingRunRequest, requestedBy: string): Promise<TrainingRun>;
+  find(id: bigint): Promise<TrainingRun | null>;
+  /** Newest first. */
+  list(limit: number): Promise<TrainingRun[]>;
+  /** Calls one off, unless it is over; null where there is none. */
+  cancel(id: bigint): Promise<TrainingRun | null>;
+}
+
 export interface Ranking {
   readonly k: number;
   /** The size asked for; absent: the greatest that `maxDim` allows. */
@@ -87,17 +107,30 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
   /** Sizes less than allowed, because of overload. */
   readonly stepsDown: number;
+}
+
+/** What a list may be asked for beside its length. */
+export interface ListOptions {
+  readonly filter?: Filter | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly boosts?: readonly Boost[] | undefined;
+  readonly diversity?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly because?: boolean | undefined;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
 export interface Recommender {
   recommendForUser(
-    query: Ranking & { readonly userId: string; readonly excludeSeen: boolean },
+    query: Ranking & ListOptions & { readonly userId: string; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   recommendForSession(
-    query: Ranking & { readonly items: readonly string[]; readonly excludeSeen: boolean },
+    query: Ranking &
+      ListOptions & { readonly items: readonly string[]; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   similarItems(query: Ranking & { readonly itemId: string }): Promise<RecommendationsAnswer>;
 }
@@ -131,6 +164,7 @@ export interface ApiDeps {
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
+  readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;

@@ -27,6 +27,7 @@ import {
   createModelStore,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
 } from './stores.js';
 
 export interface RunningApi {
@@ -100,6 +101,7 @@ export function composeDeps(
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
+    trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db, models, logger }), models),
     claims: db.kind === 'postgres' ? createSharedClaims(db) : createMemoryClaims(),
     checks: createStoreChecks(db, models),

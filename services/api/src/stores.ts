@@ -6,7 +6,14 @@ import type { Item } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
 import * as storage from '@nestrec/storage';
-import type { CatalogueStore, ErasureStore, KeyStore, ModelStore, TierStore } from './deps.js';
+import type {
+  CatalogueStore,
+  ErasureStore,
+  KeyStore,
+  ModelStore,
+  TierStore,
+  TrainingRunStore,
+} from './deps.js';
 import { fitsReceipt } from './erasures/receipt.js';
 
 /** How changes of the catalogue reach the item vectors of every live version. */
@@ -45,6 +52,15 @@ export function createTierStore(db: Database): TierStore {
     list: () => storage.listTiers(db),
     put: (tier) => storage.upsertTier(db, tier),
     remove: (name) => storage.removeTier(db, name),
+  };
+}
+
+export function createTrainingRunStore(db: Queryable): TrainingRunStore {
+  return {
+    request: (request, requestedBy) => storage.queueTrainingRun(db, { ...request, requestedBy }),
+    find: (id) => storage.getTrainingRun(db, id),
+    list: (limit) => storage.listTrainingRuns(db, limit),
+    cancel: (id) => storage.cancelTrainingRun(db, id),
   };
 }
 

@@ -19,6 +19,7 @@ import {
   publicIdOf,
   type ApiKey,
   type ErasureStatus,
+  type TrainingRun,
 } from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
 
@@ -34,6 +35,7 @@ export interface FakeWorld {
   readonly erasures: Map<string, ErasureStatus>;
   readonly queries: (Ranking & Record<string, unknown>)[];
   readonly models: StoredModel[];
+  readonly trainingRuns: TrainingRun[];
   /** First offset that is not applied; tests move it. */
   applied: bigint;
   published: string | null;
@@ -98,6 +100,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     clock,
     items,
     models,
+    trainingRuns: [],
     appended: [],
     queries: [],
     erasures: new Map(),
@@ -224,6 +227,22 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         return { published: 'v1', previous: null };
       },
     },
+    trainingRuns: {
+      request: async (request, requestedBy) => {
+        const run = queuedRun(BigInt(world.trainingRuns.length + 1), { ...request, requestedBy });
+        world.trainingRuns.unshift(run);
+        return run;
+      },
+      find: async (id) => world.trainingRuns.find((run) => run.id === id) ?? null,
+      list: async (limit) => world.trainingRuns.slice(0, limit),
+      cancel: async (id) => {
+        const at = world.trainingRuns.findIndex((run) => run.id === id);
+        if (at < 0) return null;
+        const run: TrainingRun = { ...world.trainingRuns[at]!, status: 'cancelled' };
+        world.trainingRuns[at] = run;
+        return run;
+      },
+    },
     recommender: {
       recommendForUser: async (query) => rank({ ...query }),
       recommendForSession: async (query) => rank({ ...query }),
@@ -292,3 +311,13 @@ export function model(version: string): StoredModel {
   };
   return { version, status: 'candidate', createdAtMs: NOW_MS, manifest };
 }
+
+/** A training run as it was asked for, and nothing more. */
+export const queuedRun = (
+  id: bigint,
+  request: Pick<TrainingRun, 'requestedBy' | 'mode' | 'publish' | 'options'>,
+): TrainingRun => ({
+  ...{ id, ...request, requestedAtMs: NOW_MS, status: 'queued', attempt: 1, continues: null },
+  ...{ holder: null, finishedAtMs: null, heartbeatAtMs: null, fence: null, cancelRequested: false },
+  ...{ stage: null, share: null, version: null, published: false, reason: null },
+});

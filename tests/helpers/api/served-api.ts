@@ -26,6 +26,7 @@ import {
   createPublisher,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
 } from '../../../services/api/src/index.js';
 import { catalogueItem, makeArtifact } from '../published-artifact.js';
 import { ALL_SCOPES } from './fakes.js';
@@ -85,6 +86,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
+    trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db, models, logger }), models),
     log,
     waitForEvents: createEventWaiter(() => Promise.resolve(ingest.appliedUpTo())),

@@ -1,7 +1,7 @@
-/** What the three routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
+/** What the routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
 import { DEFAULT_K, type RecommendationsAnswer } from '@nestrec/contracts';
 import { InvalidRequest, Overloaded } from '@nestrec/errors';
-import type { Ranking } from '../deps.js';
+import type { ListOptions, Ranking } from '../deps.js';
 import type { Answer, Client, RouteContext } from '../http/route.js';
 
 type RankingContext = RouteContext & { readonly client: Client };
@@ -11,7 +11,11 @@ type RankingContext = RouteContext & { readonly client: Client };
  */
 export function rankingFor(
   context: RankingContext,
-  asked: { readonly k?: number | undefined; readonly dim?: number | undefined },
+  asked: {
+    readonly k?: number | undefined;
+    readonly dim?: number | undefined;
+    readonly explain?: boolean | undefined;
+  },
 ): Ranking {
   const { tier } = context.client;
   if (asked.k !== undefined && asked.k > tier.max_k) {
@@ -26,8 +30,15 @@ export function rankingFor(
     dim: asked.dim,
     maxDim: tier.max_dim,
     plan: tier.plan,
+    explain: asked.explain,
     stepsDown: stepsDown(context),
   };
+}
+
+/** What a body asks of its list, without the rest of the body. */
+export function listOptions(body: ListOptions): ListOptions {
+  const { filter, exclude, boosts, diversity, cursor, because } = body;
+  return { filter, exclude, boosts, diversity, cursor, because };
 }
 
 /** @throws Overloaded */

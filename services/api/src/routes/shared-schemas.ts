@@ -25,6 +25,9 @@ export const idParams = z.strictObject({ id: idSchema });
 export const tierParams = z.strictObject({ name: tierSchema.shape.name });
 export const versionParams = z.strictObject({ version: manifestSchema.shape.version });
 
+/** A row's number; as text, since JSON numbers lose digits. */
+export const trainingRunParams = z.strictObject({ id: z.string().regex(/^[1-9]\d{0,17}$/) });
+
 const MAX_TOKEN_CHARACTERS = 2_048;
 
 export const rankingQuery = {
@@ -42,6 +45,10 @@ export const rankingQuery = {
     .max(4_096)
     .optional()
     .describe('One of the sizes of the model. Default: the greatest that the tier allows.'),
+  explain: z
+    .boolean()
+    .optional()
+    .describe('true: the answer says how the list was found; the search runs twice for it.'),
 };
 
 export const excludeSeenQuery = z
@@ -55,6 +62,16 @@ export const afterQuery = z
   .max(MAX_TOKEN_CHARACTERS)
   .optional()
   .describe('A token of POST /v1/events: wait until those events are in the state.');
+
+/** Characters of a filter as JSON in the URL; longer ones go by POST. */
+const MAX_FILTER_CHARACTERS = 4_096;
+
+export const filterQuery = z
+  .string()
+  .min(1)
+  .max(MAX_FILTER_CHARACTERS)
+  .optional()
+  .describe('A filter as JSON text, the same as in the body of POST.');
 
 export const rankedAnswer: Record<200, AnswerSpec> = {
   200: { description: 'The ranked list and what served it.', schema: recommendationsAnswerSchema },
