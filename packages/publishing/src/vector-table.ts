@@ -45,6 +45,7 @@ export async function createVectorTable(
   version: string,
   sizes: readonly number[],
 ): Promise<number> {
+  /* eslint-disable no-restricted-syntax -- normsColumn is made of the model's sizes */
   await db.query(
     `CREATE TABLE ${itemVectorsTable(version)} (
        item_id entity_id PRIMARY KEY,
@@ -54,6 +55,7 @@ export async function createVectorTable(
        removed boolean NOT NULL DEFAULT false,
        updated_at timestamptz NOT NULL)`,
   );
+  /* eslint-enable no-restricted-syntax */
   const table = await findVectorTable(db, version);
   return table!.identity;
 }

@@ -146,12 +146,15 @@ async function begin(tx: Queryable, id: bigint, { holder, leaseMs }: ClaimOption
        lease_until = clock_timestamp() + $5::float8 * interval '1 millisecond',
        continues = (SELECT id FROM left_over), version = (SELECT version FROM left_over)
      FROM this WHERE r.id = this.id
-     RETURNING ${TRAINING_RUN_COLUMNS.replaceAll(/\w+/g, 'r.$&')}`,
+     RETURNING ${CLAIMED_COLUMNS}`,
     [id, holder.pid, holder.host, holder.instance, leaseMs],
   );
   const run = toTrainingRun(rows[0]!);
   return { ...run, fence: run.fence! };
 }
+
+/** The columns of the row that is claimed, beside those of the one it continues. */
+const CLAIMED_COLUMNS = TRAINING_RUN_COLUMNS.replaceAll(/\w+/g, 'r.$&');
 
 /** Asked wherever a holder changes something. */
 const HELD = `id = $1 AND fence = $2 AND status = 'running'`;
