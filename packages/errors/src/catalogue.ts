@@ -254,7 +254,7 @@ export const TrainingLeaseLost = defineError('training_lease_lost', {
   status: 500,
   exitCode: 75,
   retryable: true,
-  publicMessage: 'The training run is not this trainer\'s any more.',
+  publicMessage: "The training run is not this trainer's any more.",
 });
 export const TrainingFailed = defineError('training_failed', {
   status: 500,
