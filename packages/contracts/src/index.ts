@@ -78,6 +78,22 @@ export {
   type TierAnswer,
   type TiersAnswer,
 } from './operations.js';
+export {
+  estimateSchema,
+  evaluationSchema,
+  sizeComparisonSchema,
+  type Estimate,
+  type Evaluation,
+  type SizeComparison,
+} from './evaluation.js';
+export {
+  indexMeasurementSchema,
+  publishReportSchema,
+  tierVerdictSchema,
+  type IndexMeasurement,
+  type PublishReport,
+  type TierVerdict,
+} from './publish-reports.js';
 export { problemSchema, type Problem } from './problem.js';
 export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
 export {

@@ -4,7 +4,7 @@
  * A reader sees the old version or the new one, never anything between: the move is one statement, and
  * it compares what it replaces.
  */
-import type { Database } from '@nestrec/database';
+import type { Database, Queryable } from '@nestrec/database';
 import { excerpt, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import {
   getPublished,
@@ -17,6 +17,7 @@ import { findVectorTable, lockPublishing } from './vector-table.js';
 
 /**
  * Points to `version`, whose checked table has the given identity, if `expected` is still published.
+ * @param guard has the last word, in the transaction that moves the pointer: what it throws, or undoes, holds
  * @throws PublishRefused when another publisher was faster, with the pointer or with the table
  */
 export async function movePointer(
@@ -24,8 +25,10 @@ export async function movePointer(
   version: string,
   expected: string | null,
   identity: number,
+  guard?: (tx: Queryable) => Promise<void>,
 ): Promise<PublishedPointer> {
   return db.transaction(async (tx) => {
+    await guard?.(tx);
     await lockPublishing(tx);
     if ((await findVectorTable(tx, version))?.identity !== identity) {
       throw new PublishRefused({

@@ -119,3 +119,9 @@ export {
   itemVectorsTable,
   listItemVectorTables,
 } from './item-vectors.js';
+export {
+  newestPublishReport,
+  newestPublishReports,
+  recordPublishReport,
+  type PublishReportDraft,
+} from './publish-reports.js';

@@ -21,9 +21,17 @@ export {
   qualityRows,
   rankPart,
   reportQuality,
+  reportWithRanks,
+  type QualityReport,
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
+export { rankAmongServed, type ServedModel } from './rank-among-served.js';
+export {
+  summariseEvaluation,
+  type PublishedRanks,
+  type SummaryInput,
+} from './evaluation-summary.js';
 export { hashArrays, removeCheckpoint } from './checkpoint.js';
 export { describeTraining } from './steps/describe-training.js';
 export { PRIMARY_METRIC } from './early-stopping.js';

@@ -2,7 +2,13 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
+import type {
+  Item,
+  Manifest,
+  PublishReport,
+  RecommendationsAnswer,
+  Tier,
+} from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -55,11 +61,21 @@ export interface ModelStore {
   /** The version that answers now; null before the first publish. */
   published(): Promise<{ readonly version: string; readonly manifest: Manifest } | null>;
   previous(): Promise<string | null>;
+  /** The newest attempt to publish each version. */
+  reports(): Promise<ReadonlyMap<string, PublishReport>>;
+  /** What was found when this version was published last; null where that is not known. */
+  measured(version: string): Promise<PublishReport | null>;
 }
 
 export interface Publisher {
-  /** @throws ModelNotFound, PublishRefused */
-  publish(version: string): Promise<{ published: string; previous: string | null }>;
+  /**
+   * @param force names who wants it published whatever the quality gate says; null: nobody
+   * @throws ModelNotFound, PublishRefused
+   */
+  publish(
+    version: string,
+    force: string | null,
+  ): Promise<{ published: string; previous: string | null }>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }

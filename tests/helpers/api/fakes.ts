@@ -2,7 +2,14 @@
  * The API's dependencies in memory, for tests of routes: small, honest stand-ins that keep what they are
  * given. The real stores are tested in tests/integration.
  */
-import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
+import {
+  DEFAULT_TIERS,
+  MANIFEST_FORMAT_VERSION,
+  type Item,
+  type Manifest,
+  type Scope,
+  type Tier,
+} from '@nestrec/contracts';
 import { ItemNotFound, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
 import {
@@ -159,6 +166,8 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       list: async () => models,
       published: async () => (world.published === null ? null : requirePublished()),
       previous: async () => null,
+      reports: async () => new Map(),
+      measured: async () => null,
     },
     publisher: {
       publish: async (version) => {
@@ -205,7 +214,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
 /** A version of sizes 8 to 64 with one measured row at 16. */
 export function model(version: string): StoredModel {
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: MANIFEST_FORMAT_VERSION,
     version,
     createdAt: new Date(NOW_MS).toISOString(),
     nestrecVersion: '0.1.0',

@@ -1,14 +1,20 @@
-/** `nestrec model verify|slice|list`: model artifacts as files. */
+/** `nestrec model verify|slice|list|show`: model artifacts as files, and what publishing found of them. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
+import { modelsAnswerSchema, type ModelAnswer } from '@nestrec/contracts';
+import { ModelNotFound } from '@nestrec/errors';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
+import { getVersion, newestPublishReport } from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
+import { renderReport } from '../gate-table.js';
 import { renderTable } from '../output.js';
-import { dataFolders } from '../platform.js';
+import { dataFolders, type Platform } from '../platform.js';
+import { directOrRemote, type AdminRequest } from '../running-server.js';
 
 export function addModel(program: Command, invocation: Invocation): void {
-  const group = program.command('model').description('model artifacts: list, verify, slice');
+  const group = program.command('model').description('model artifacts: list, show, verify, slice');
   addList(group, invocation);
+  addShow(group, invocation);
   addVerify(group, invocation);
   addSlice(group, invocation);
 }
@@ -32,6 +38,56 @@ function addList(group: Command, invocation: Invocation): void {
       renderTable(['version', 'sizes', 'items', 'created', 'state'], rows),
     );
   });
+}
+
+function addShow(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('show')
+    .description('what a registered version is, and why it was published or refused')
+    .argument('<version>', 'as `nestrec model list` shows it')
+    .addHelpText('after', '\nExample:\n  nestrec model show v20261123_142305');
+  defineAction(command, invocation, async ({ config, output }, [version]) => {
+    const shown = await directOrRemote(
+      config,
+      (platform) => showStored(platform, version!),
+      (ask) => showServed(ask, version!),
+    );
+    const { status, sizes, items, created_at, publish } = shown;
+    output.result(
+      shown,
+      [
+        `${version}: ${status}, sizes ${sizes.join(' ')}, ${items} items, made ${created_at}`,
+        publish === null
+          ? 'Nobody has tried to publish it yet.'
+          : `${publish.outcome} ${publish.at}\n${renderReport(publish)}`,
+      ].join('\n'),
+    );
+  });
+}
+
+const unknownVersion = (version: string) =>
+  new ModelNotFound({
+    detail: `version ${version} is not registered here; nestrec model list shows the artifacts`,
+  });
+
+async function showStored({ db }: Platform, version: string): Promise<ModelAnswer> {
+  const known = await getVersion(db, version);
+  if (known === null) throw unknownVersion(version);
+  return {
+    version,
+    status: known.status,
+    created_at: known.manifest.createdAt,
+    sizes: known.manifest.config.sizes,
+    items: known.manifest.data.items,
+    publish: await newestPublishReport(db, version),
+  };
+}
+
+async function showServed(ask: AdminRequest, version: string): Promise<ModelAnswer> {
+  const { models } = await ask('GET', '/v1/models', modelsAnswerSchema);
+  const known = models.find((model) => model.version === version);
+  if (known === undefined) throw unknownVersion(version);
+  return known;
 }
 
 function addVerify(group: Command, invocation: Invocation): void {

@@ -1,6 +1,6 @@
 import type { Manifest, QualityRow } from '@nestrec/contracts';
 import { describe, expect, it } from 'vitest';
-import { judgeCandidate } from './quality-gate.js';
+import { judgeAge, judgeFigures } from './manifest-figures.js';
 
 const row = (dim: number, ndcg: number, extra: Partial<QualityRow> = {}): QualityRow => ({
   ...{ scorer: `model@${dim}`, dim, protocol: 'leave-one-out', part: 'validation' },
@@ -14,26 +14,24 @@ const manifest = (version: string, quality: QualityRow[], day = 1) =>
     createdAt: `2026-01-0${day}T00:00:00.000Z`,
   }) as Manifest;
 
-describe('judgeCandidate', () => {
+describe('figures of two manifests', () => {
   const served = manifest('old', [row(16, 0.04), row(64, 0.06)]);
 
   it('accepts what is as good within the tolerance, by the mean over sizes', () => {
-    expect(
-      judgeCandidate(manifest('new', [row(16, 0.031), row(64, 0.06)]), served, 0.1),
-    ).toBeNull();
-    expect(judgeCandidate(manifest('new', [row(16, 0.03), row(64, 0.055)]), served, 0.1)).toMatch(
+    expect(judgeFigures(manifest('new', [row(16, 0.031), row(64, 0.06)]), served)).toBeNull();
+    expect(judgeFigures(manifest('new', [row(16, 0.03), row(64, 0.055)]), served)).toMatch(
       /is 0\.0425, the published old has 0\.0500, wanted at least 0\.0450/,
     );
   });
 
   it('compares only sizes that both have, measured the same way', () => {
-    expect(judgeCandidate(manifest('new', [row(8, 0.01), row(64, 0.06)]), served, 0.1)).toBeNull();
+    expect(judgeFigures(manifest('new', [row(8, 0.01), row(64, 0.06)]), served)).toBeNull();
     const unmasked = [
       row(16, 0.01, { seenMasked: false }),
       row(64, 0.01, { protocol: 'temporal' }),
     ];
-    expect(judgeCandidate(manifest('new', unmasked), served, 0.1)).toBeNull();
-    expect(judgeCandidate(manifest('new', []), served, 0.1)).toBeNull();
+    expect(judgeFigures(manifest('new', unmasked), served)).toBeNull();
+    expect(judgeFigures(manifest('new', []), served)).toBeNull();
   });
 
   it('ignores baselines, and test cases where there are validation cases', () => {
@@ -44,11 +42,11 @@ describe('judgeCandidate', () => {
       row(0, 0.001, { scorer: 'popularity', dim: null }),
     ];
     const withTest = manifest('old', [...served.quality, row(64, 0.06, { part: 'test' })]);
-    expect(judgeCandidate(manifest('new', better), withTest, 0.1)).toBeNull();
+    expect(judgeFigures(manifest('new', better), withTest)).toBeNull();
   });
 
   it('refuses what was made before the served version', () => {
-    expect(judgeCandidate(manifest('new', [], 1), manifest('old', [], 2), 0.1)).toMatch(
+    expect(judgeAge(manifest('new', [], 1), manifest('old', [], 2))).toMatch(
       /was made at 2026-01-01.*before the published old/,
     );
   });
