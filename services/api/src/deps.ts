@@ -8,6 +8,7 @@ import type {
   PublishReport,
   RecommendationsAnswer,
   Tier,
+  TierPlan,
 } from '@nestrec/contracts';
 import type {
   Clock,
@@ -86,6 +87,7 @@ export interface Ranking {
   readonly dim: number | undefined;
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
+  readonly plan: TierPlan;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
