@@ -163,6 +163,18 @@ CREATE TABLE nestrec_migrations (
   CONSTRAINT nestrec_migrations_pkey PRIMARY KEY (number)
 );
 
+CREATE TABLE publish_reports (
+  seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  version text NOT NULL,
+  reported_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  outcome text NOT NULL,
+  against text,
+  forced_by text,
+  report jsonb NOT NULL,
+  CONSTRAINT publish_reports_outcome_check CHECK ((outcome = ANY (ARRAY['published'::text, 'refused'::text]))),
+  CONSTRAINT publish_reports_pkey PRIMARY KEY (seq)
+);
+
 CREATE TABLE published_model (
   singleton boolean DEFAULT true NOT NULL,
   version text NOT NULL,
@@ -214,6 +226,40 @@ CREATE TABLE tiers (
   CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
 );
 
+CREATE TABLE training_runs (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  requested_by text NOT NULL,
+  mode text NOT NULL,
+  publish boolean NOT NULL,
+  options jsonb NOT NULL,
+  status text DEFAULT 'queued'::text NOT NULL,
+  attempt integer DEFAULT 1 NOT NULL,
+  continues bigint,
+  holder_pid integer,
+  holder_host text,
+  holder_instance uuid,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  lease_until timestamp with time zone,
+  heartbeat_at timestamp with time zone,
+  fence integer,
+  cancel_requested boolean DEFAULT false NOT NULL,
+  stage text,
+  share real,
+  version text,
+  published boolean DEFAULT false NOT NULL,
+  reason text,
+  CONSTRAINT training_runs_attempt_check CHECK ((attempt > 0)),
+  CONSTRAINT training_runs_continues_fkey FOREIGN KEY (continues) REFERENCES training_runs(id) ON DELETE SET NULL,
+  CONSTRAINT training_runs_fence_check CHECK ((fence > 0)),
+  CONSTRAINT training_runs_fence_key UNIQUE (fence),
+  CONSTRAINT training_runs_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text, 'query_only'::text]))),
+  CONSTRAINT training_runs_pkey PRIMARY KEY (id),
+  CONSTRAINT training_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT training_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'refused'::text, 'failed'::text, 'cancelled'::text, 'abandoned'::text])))
+);
+
 CREATE TABLE user_states (
   user_id entity_id NOT NULL,
   model_version text NOT NULL,
@@ -242,6 +288,8 @@ CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interaction
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
 
+CREATE INDEX publish_reports_by_version ON publish_reports USING btree (version, seq);
+
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 
 CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
@@ -249,3 +297,7 @@ CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
 CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
 
 CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);
+
+CREATE INDEX training_runs_queued ON training_runs USING btree (id) WHERE (status = 'queued'::text);
+
+CREATE UNIQUE INDEX training_runs_running ON training_runs USING btree ((true)) WHERE (status = 'running'::text);

@@ -1,8 +1,7 @@
 /** Training runs as they are asked for and looked up: over HTTP, from the command line and by the cron. */
 import { z } from 'zod';
+import { trainingModeSchema } from './manifest.js';
 
-export const trainingModeSchema = z.enum(['full', 'incremental', 'query_only']);
-export type TrainingMode = z.infer<typeof trainingModeSchema>;
 
 export const trainingRunStatusSchema = z.enum([
   'queued',

@@ -10,7 +10,7 @@ export const DEFAULT_MARGIN = 0.05;
 /** Below this many users nothing is said: an interval of so few is no interval. */
 export const MIN_USERS = 20;
 /** From this many users on, a loss that is merely seen counts too, where it is this many margins. */
-const MIN_USERS_FOR_SEEN_LOSS = 100;
+const MIN_USERS_FOR_SEEN_LOSS = 300;
 const SEEN_LOSS_MARGINS = 3;
 
 export interface GateInput {
