@@ -103,11 +103,13 @@ export {
   type TierVerdict,
 } from './publish-reports.js';
 export {
+  trainingModeSchema,
   trainingOptionsSchema,
   trainingRunAnswerSchema,
   trainingRunRequestSchema,
   trainingRunsAnswerSchema,
   trainingRunStatusSchema,
+  type TrainingMode,
   type TrainingOptions,
   type TrainingRunAnswer,
   type TrainingRunRequest,
