@@ -15,6 +15,7 @@ CREATE TABLE api_keys (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
   CONSTRAINT api_keys_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256))),
   CONSTRAINT api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   CONSTRAINT api_keys_pkey PRIMARY KEY (public_id),
@@ -186,6 +187,13 @@ CREATE TABLE published_model (
   CONSTRAINT published_model_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version)
 );
 
+CREATE UNLOGGED TABLE rate_limits (
+  key text NOT NULL,
+  points integer DEFAULT 0 NOT NULL,
+  expire bigint,
+  CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
+);
+
 CREATE TABLE rejects (
   topic text NOT NULL,
   partition integer NOT NULL,
@@ -216,6 +224,7 @@ CREATE TABLE tiers (
   plan text DEFAULT 'auto'::text NOT NULL,
   overload text DEFAULT 'step_down'::text NOT NULL,
   CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_burst_of_a_second CHECK ((burst >= requests_per_second)),
   CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
@@ -277,6 +286,8 @@ CREATE TABLE user_states (
   CONSTRAINT user_states_pkey PRIMARY KEY (user_id),
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
 ) WITH (toast_tuple_target=8160, fillfactor=50);
+
+CREATE INDEX api_keys_by_client ON api_keys USING btree (client);
 
 CREATE INDEX erasures_by_id ON erasures USING btree (erasure_hash);
 

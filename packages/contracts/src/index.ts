@@ -59,10 +59,12 @@ export {
   DEFAULT_TIERS,
   overloadPolicySchema,
   scopeSchema,
+  tierRequestSchema,
   tierSchema,
   type OverloadPolicy,
   type Scope,
   type Tier,
+  type TierRequest,
 } from './tiers.js';
 export {
   keyAnswerSchema,
@@ -83,6 +85,14 @@ export {
   type ModelAnswer,
   type ModelsAnswer,
   type PublishAnswer,
+  clientChangeSchema,
+  rotatedKeySchema,
+  rotationSchema,
+  tierListSchema,
+  type ClientChange,
+  type RotatedKey,
+  type Rotation,
+  type TierList,
   type TierAnswer,
   type TiersAnswer,
 } from './operations.js';

@@ -14,6 +14,7 @@ export {
   type PublishedModels,
   type PublishedModelsOptions,
 } from './published-models.js';
+export { smallerSize, withStepDown } from './with-step-down.js';
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';
 export { EXACT_MAX_ROWS } from './search.js';

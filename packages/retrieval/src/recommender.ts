@@ -20,6 +20,8 @@ export interface ListRequest extends DimRequest {
   readonly k: number;
   /** How the list is found; undefined: the planner's choice. */
   readonly plan?: TierPlan;
+  /** Sizes less than would be served, because of overload (`with-step-down.ts`). */
+  readonly stepsDown?: number;
 }
 
 export interface UserRequest extends ListRequest {

@@ -88,13 +88,21 @@ export {
 } from './erasure-receipts.js';
 export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
-export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
+export { ensureDefaultTiers, listTiers, removeTier, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';
 export {
+  changeClient,
   createApiKey,
+  MAX_LIVE_KEYS,
+  rotateApiKey,
+  type ClientChange,
+  type Rotation,
+} from './clients.js';
+export {
   findApiKey,
   listApiKeys,
   revokeApiKey,
+  touchApiKey,
   type ApiKey,
   type KeyLookup,
   type NewApiKey,

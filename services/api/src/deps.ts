@@ -17,8 +17,16 @@ import type {
   ReadinessCheck,
   ReadinessGate,
 } from '@nestrec/runtime';
-import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type {
+  ApiKey,
+  ClientChange,
+  ErasureStatus,
+  KeyLookup,
+  NewApiKey,
+  Rotation,
+} from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
+import type { ClaimStore } from './limits/claim-store.js';
 import type { ApiSettings } from './settings.js';
 
 /** API keys, as `@nestrec/storage` keeps them: the key itself is never stored. */
@@ -27,14 +35,22 @@ export interface KeyStore {
   find(presented: string, nowMs: number): Promise<KeyLookup>;
   /** Oldest first, revoked ones included. */
   list(): Promise<ApiKey[]>;
-  /** Makes a key; `key` is the only copy there will ever be. */
+  /** Makes a key; `key` is the only copy there will ever be. @throws InvalidParameter, TooManyKeys */
   create(request: NewApiKey): Promise<{ key: string; publicId: string }>;
   /** Revokes for good; false where there is no such key. Twice keeps the first time. */
   revoke(publicId: string): Promise<boolean>;
+  /** Makes a key like the client's present one, which then expires. @throws ClientNotFound, TooManyKeys */
+  rotate(rotation: Rotation): Promise<{ key: string; publicId: string; replaced: string }>;
+  /** Changes the keys of a client that work. @throws ClientNotFound, InvalidParameter for the tier */
+  changeClient(client: string, change: ClientChange): Promise<ApiKey[]>;
 }
 
 export interface TierStore {
   list(): Promise<Tier[]>;
+  /** Adds a tier or replaces the one of that name; true where it was added. */
+  put(tier: Tier): Promise<boolean>;
+  /** False where there is no such tier. @throws TierInUse while a key that works has it */
+  remove(name: string): Promise<boolean>;
 }
 
 export interface CatalogueStore {
@@ -88,6 +104,8 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Sizes less than allowed, because of overload. */
+  readonly stepsDown: number;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
@@ -124,6 +142,8 @@ export type WaitForEvents = (
 export interface ApiDeps {
   readonly keys: KeyStore;
   readonly tiers: TierStore;
+  /** Where limits of rate are counted; absent: in this process alone. */
+  readonly claims?: ClaimStore;
   readonly catalogue: CatalogueStore;
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
@@ -136,6 +156,8 @@ export interface ApiDeps {
   /** Holds `/readyz` at 503 until the process says that it is ready; open where absent. */
   readonly gate?: ReadinessGate;
   readonly clock: Clock;
+  /** Mean delay of the event loop since the last call, ms; absent: as Node measures it. */
+  readonly readLoopDelayMs?: () => number;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly settings?: Partial<ApiSettings>;

@@ -11,13 +11,14 @@ import {
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
+import { createPublishedModels, createRecommender, withStepDown } from '@nestrec/retrieval';
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { ensureDefaultTiers, getNextOffsets } from '@nestrec/storage';
 import { createApi } from './api.js';
-import type { ApiConfig } from './config.js';
+import { limitSettings, type ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
 import { createEventWaiter } from './events/wait-for-events.js';
+import { createMemoryClaims, createSharedClaims } from './limits/claim-store.js';
 import { createPublisher } from './publisher.js';
 import {
   createCatalogueStore,
@@ -63,6 +64,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
         openOperations: config.openOperations,
         logHashKey: config.logHashKey,
         drainDelayMs: config.drainDelayMs,
+        ...limitSettings(config),
       },
     });
     close.unshift(() => api.stop());
@@ -98,7 +100,8 @@ export function composeDeps(
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
-    recommender: createRecommender({ db, models, logger }),
+    recommender: withStepDown(createRecommender({ db, models, logger }), models),
+    claims: db.kind === 'postgres' ? createSharedClaims(db) : createMemoryClaims(),
     checks: createStoreChecks(db, models),
     clock: systemClock,
     logger,

@@ -39,6 +39,20 @@ export function createApiMetrics(registry: MetricsRegistry) {
       'Requests to publish or to roll back, by how they ended.',
       ['result'],
     ),
+    rateLimited: registry.counter(
+      'rec_rate_limited_total',
+      'Requests refused with 429: by the rate or the concurrency of a client, or by address.',
+      ['tier', 'reason'],
+    ),
+    limitStoreFailures: registry.counter(
+      'rec_rate_limit_store_failures_total',
+      'Claims that the shared store of rate limits did not answer: the process then limited alone.',
+    ),
+    overloaded: registry.counter(
+      'rec_overloaded_total',
+      'Ranked lists refused, or served at a smaller size, because of overload.',
+      ['tier', 'action'],
+    ),
     authFailures: registry.counter('rec_auth_failures_total', 'Requests without a valid key.', [
       'reason',
     ]),

@@ -6,8 +6,9 @@ import {
   MAX_K,
   recommendationsAnswerSchema,
   scopeSchema,
+  tierSchema,
 } from '@nestrec/contracts';
-import { DimensionNotAllowed, NoPublishedModel } from '@nestrec/errors';
+import { DimensionNotAllowed, NoPublishedModel, Overloaded } from '@nestrec/errors';
 import { z } from 'zod';
 import type { Access, AnswerSpec } from '../http/route.js';
 
@@ -21,6 +22,7 @@ export const scopes = (...anyOf: z.infer<typeof scopeSchema>[]) =>
   ({ kind: 'scopes', anyOf }) as const;
 
 export const idParams = z.strictObject({ id: idSchema });
+export const tierParams = z.strictObject({ name: tierSchema.shape.name });
 export const versionParams = z.strictObject({ version: manifestSchema.shape.version });
 
 const MAX_TOKEN_CHARACTERS = 2_048;
@@ -58,4 +60,4 @@ export const rankedAnswer: Record<200, AnswerSpec> = {
   200: { description: 'The ranked list and what served it.', schema: recommendationsAnswerSchema },
 };
 
-export const rankingErrors = [NoPublishedModel, DimensionNotAllowed] as const;
+export const rankingErrors = [NoPublishedModel, DimensionNotAllowed, Overloaded] as const;

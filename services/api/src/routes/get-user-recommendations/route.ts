@@ -27,7 +27,7 @@ export const getUserRecommendations = defineRoute({
   answers: rankedAnswer,
   errors: [...rankingErrors, StateNotReady],
   async handler({ params, query }, context) {
-    const ranking = rankingFor(context.client.tier, query);
+    const ranking = rankingFor(context, query);
     if (query.after !== undefined) await waitFor(query.after, context);
     return answerRanking(context, () =>
       context.deps.recommender.recommendForUser({

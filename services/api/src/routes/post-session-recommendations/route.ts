@@ -14,7 +14,7 @@ export const postSessionRecommendations = defineRoute({
   answers: rankedAnswer,
   errors: rankingErrors,
   async handler({ body }, context) {
-    const ranking = rankingFor(context.client.tier, body);
+    const ranking = rankingFor(context, body);
     return answerRanking(context, () =>
       context.deps.recommender.recommendForSession({
         ...ranking,
