@@ -151,8 +151,11 @@ CREATE TABLE model_versions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
+  vectors_version text,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
+  CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),
+  CONSTRAINT model_versions_vectors_version_fkey FOREIGN KEY (vectors_version) REFERENCES model_versions(version),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
 );
 

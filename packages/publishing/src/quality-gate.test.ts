@@ -39,7 +39,9 @@ describe('the verdict on one size', () => {
   });
 
   it('accepts a loss that is within the margin, or that chance may have made', () => {
-    expect(verdictOf(evaluation([size(64, { overPublished: at(-0.0049, 0.0001) })]))).toBe('passed');
+    expect(verdictOf(evaluation([size(64, { overPublished: at(-0.0049, 0.0001) })]))).toBe(
+      'passed',
+    );
     expect(verdictOf(evaluation([size(64, { overPublished: at(-0.008, 0.004) })]))).toBe('passed');
   });
 

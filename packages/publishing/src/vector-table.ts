@@ -1,5 +1,6 @@
 /**
- * The table of one version's item vectors: made, filled, read for its checks, dropped.
+ * A table of item vectors: made, filled, read for its checks, dropped. It has the name of one version, here
+ * always the one that has it (`vectorsVersion`); others may share it.
  *
  * One row per item that the version can score. `trained` tells the model's own items from those that
  * came with the catalogue only; `removed` marks items deleted from the catalogue, whose vectors the

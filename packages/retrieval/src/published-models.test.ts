@@ -29,7 +29,7 @@ function harness(pollMs = 500) {
     return [
       {
         ...{ version: params[0], status: 'published', manifest: {}, path: `/${String(params[0])}` },
-        ...{ index_dims: [4], created_at: new Date(0) },
+        ...{ index_dims: [4], vectors_version: params[0], created_at: new Date(0) },
       },
     ];
   };

@@ -17,6 +17,8 @@ export interface PublishedModel {
   readonly version: string;
   readonly manifest: Manifest;
   readonly cell: Cell;
+  /** The version that has the item vectors: this one, or one with a bit-equal item side. */
+  readonly vectorsVersion: string;
   /** Quoted name of the table of item vectors. */
   readonly table: string;
   /** Items in it when the model was loaded. */
@@ -121,12 +123,14 @@ async function loadModel(
     throw new ModelNotFound({ detail: `version ${version} is published but not registered` });
   }
   const { manifest, parameters } = await load(version, row.path);
-  const table = itemVectorsTable(version);
+  const { vectorsVersion } = row;
+  const table = itemVectorsTable(vectorsVersion);
   const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
   return {
     version,
     manifest,
     cell: createCell(manifest.config, parameters),
+    vectorsVersion,
     table,
     rows: Number(rows[0]!.rows),
     indexedDims: new Set(row.indexDims),

@@ -6,7 +6,9 @@ export {
   readInteractions,
   recentInteractions,
   recentInteractionsOfMany,
+  newestEventMs,
   seenItems,
+  untracedItems,
   streamInteractions,
   type InsertOutcome,
   type Interaction,
@@ -113,6 +115,8 @@ export {
   listVersions,
   registerVersion,
   removeVersion,
+  shareVectors,
+  unshareVectors,
   setIndexDims,
   swapPublished,
   type ModelVersion,
@@ -126,6 +130,7 @@ export {
   itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
+  vectorsVersionOf,
 } from './item-vectors.js';
 export {
   newestPublishReport,
@@ -133,6 +138,12 @@ export {
   recordPublishReport,
   type PublishReportDraft,
 } from './publish-reports.js';
+export {
+  erasuresAfter,
+  readErasureProof,
+  weightsErasures,
+  type LaterErasures,
+} from './erasure-proof.js';
 export {
   cancelTrainingRun,
   getTrainingRun,

@@ -8,7 +8,7 @@ import { streamInteractions } from '@nestrec/storage';
 import { createTrainedModel, reportQuality } from '@nestrec/training';
 import { maxLengthOf } from './published-ranks.js';
 import { splitByProtocol } from './split-by-protocol.js';
-import { textBlock } from './training-data.js';
+import { textBlock } from './item-features.js';
 
 export interface EvaluationRun {
   readonly quality: QualityRow[];

@@ -35,7 +35,7 @@ export async function rankPublished(
     {
       config: manifest.config,
       parameters,
-      ...(await readServedVectors(db, version, itemIds, width)),
+      ...(await readServedVectors(db, known.vectorsVersion, itemIds, width)),
       maxLength: maxLengthOf(manifest),
     },
     cases,
@@ -54,7 +54,7 @@ export function maxLengthOf({ training }: Manifest): number {
 /** Vectors of those items that the version holds, removed ones included: the candidate has them as well. */
 async function readServedVectors(
   db: Queryable,
-  version: string,
+  vectorsVersion: string,
   itemIds: readonly string[],
   width: number,
 ): Promise<{ ids: Int32Array; vectors: Float32Array }> {
@@ -64,7 +64,7 @@ async function readServedVectors(
   for (let from = 0; from < itemIds.length; from += ITEMS_PER_QUERY) {
     const asked = itemIds.slice(from, from + ITEMS_PER_QUERY);
     const { rows } = await db.query<{ item_id: string; embedding: string }>(
-      `SELECT item_id, embedding FROM ${itemVectorsTable(version)} WHERE item_id = ANY($1)`,
+      `SELECT item_id, embedding FROM ${itemVectorsTable(vectorsVersion)} WHERE item_id = ANY($1)`,
       [asked],
     );
     const found = new Map(rows.map((row) => [row.item_id, row.embedding]));

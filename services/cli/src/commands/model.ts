@@ -1,21 +1,27 @@
-/** `nestrec model verify|slice|list|show`: model artifacts as files, and what publishing found of them. */
+/** `nestrec model verify|slice|list`: model artifacts as files; `model show`: how a version came about and fared. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
-import { modelsAnswerSchema, type ModelAnswer } from '@nestrec/contracts';
-import { ModelNotFound } from '@nestrec/errors';
+import { modelsAnswerSchema, type PublishReport } from '@nestrec/contracts';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
-import { getVersion, newestPublishReport } from '@nestrec/storage';
+import { excerpt, ModelNotFound } from '@nestrec/errors';
+import {
+  erasuresAfter,
+  getVersion,
+  newestPublishReport,
+  weightsErasures,
+  type LaterErasures,
+} from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderReport } from '../gate-table.js';
-import { renderTable } from '../output.js';
+import { renderTable, type Output } from '../output.js';
 import { dataFolders, type Platform } from '../platform.js';
 import { directOrRemote, type AdminRequest } from '../running-server.js';
 
 export function addModel(program: Command, invocation: Invocation): void {
   const group = program.command('model').description('model artifacts: list, show, verify, slice');
   addList(group, invocation);
-  addShow(group, invocation);
   addVerify(group, invocation);
+  addShow(group, invocation);
   addSlice(group, invocation);
 }
 
@@ -40,56 +46,6 @@ function addList(group: Command, invocation: Invocation): void {
   });
 }
 
-function addShow(group: Command, invocation: Invocation): void {
-  const command = group
-    .command('show')
-    .description('what a registered version is, and why it was published or refused')
-    .argument('<version>', 'as `nestrec model list` shows it')
-    .addHelpText('after', '\nExample:\n  nestrec model show v20261123_142305');
-  defineAction(command, invocation, async ({ config, output }, [version]) => {
-    const shown = await directOrRemote(
-      config,
-      (platform) => showStored(platform, version!),
-      (ask) => showServed(ask, version!),
-    );
-    const { status, sizes, items, created_at, publish } = shown;
-    output.result(
-      shown,
-      [
-        `${version}: ${status}, sizes ${sizes.join(' ')}, ${items} items, made ${created_at}`,
-        publish === null
-          ? 'Nobody has tried to publish it yet.'
-          : `${publish.outcome} ${publish.at}\n${renderReport(publish)}`,
-      ].join('\n'),
-    );
-  });
-}
-
-const unknownVersion = (version: string) =>
-  new ModelNotFound({
-    detail: `version ${version} is not registered here; nestrec model list shows the artifacts`,
-  });
-
-async function showStored({ db }: Platform, version: string): Promise<ModelAnswer> {
-  const known = await getVersion(db, version);
-  if (known === null) throw unknownVersion(version);
-  return {
-    version,
-    status: known.status,
-    created_at: known.manifest.createdAt,
-    sizes: known.manifest.config.sizes,
-    items: known.manifest.data.items,
-    publish: await newestPublishReport(db, version),
-  };
-}
-
-async function showServed(ask: AdminRequest, version: string): Promise<ModelAnswer> {
-  const { models } = await ask('GET', '/v1/models', modelsAnswerSchema);
-  const known = models.find((model) => model.version === version);
-  if (known === undefined) throw unknownVersion(version);
-  return known;
-}
-
 function addVerify(group: Command, invocation: Invocation): void {
   const command = group
     .command('verify')
@@ -106,6 +62,78 @@ function addVerify(group: Command, invocation: Invocation): void {
     );
     if (!report.accepted) process.exitCode = 65;
   });
+}
+
+function addShow(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('show')
+    .description(
+      'how a version was trained, which erasures are newer than its data, and why it was published or refused',
+    )
+    .argument('<version>', 'a version that was trained or published here')
+    .addHelpText('after', '\nExample:\n  nestrec model show v20261123_142305');
+  defineAction(command, invocation, ({ config, output }, [version]) =>
+    directOrRemote(
+      config,
+      (platform) => showStored(platform, output, version!),
+      (ask) => showServed(ask, output, version!),
+    ),
+  );
+}
+
+const unknownVersion = (version: string) =>
+  new ModelNotFound({
+    detail: `version ${excerpt(version)} is not known to the database; \`nestrec model list\` shows the folders`,
+  });
+
+async function showStored({ db }: Platform, output: Output, version: string): Promise<void> {
+  const known = await getVersion(db, version);
+  if (known === null) throw unknownVersion(version);
+  const { data, origin, config: model } = known.manifest;
+  const proof = weightsErasures(known.manifest);
+  const later = proof ? await erasuresAfter(db, proof) : null;
+  const { status, vectorsVersion } = known;
+  const publish = await newestPublishReport(db, version);
+  output.result(
+    { version, status, vectorsVersion, origin, data, erasedLater: later, publish },
+    [
+      `${version}: ${status}, sizes ${model.sizes.join(' ')}, item vectors of ${vectorsVersion}`,
+      `trained: ${origin?.mode ?? 'full'}${origin?.startedFrom ? `, going on with ${origin.startedFrom}` : ''}`,
+      `events: ${data.interactions} of ${data.users} users, ${data.from ?? '?'} to ${data.to ?? '?'}`,
+      renderErasures(data.erasures?.users, later),
+      renderAttempt(publish),
+    ].join('\n'),
+  );
+}
+
+/** What a running server says of a version; how it was trained stands in the database that it holds. */
+async function showServed(ask: AdminRequest, output: Output, version: string): Promise<void> {
+  const { models } = await ask('GET', '/v1/models', modelsAnswerSchema);
+  const known = models.find((model) => model.version === version);
+  if (known === undefined) throw unknownVersion(version);
+  const { status, sizes, publish } = known;
+  output.result(
+    known,
+    `${version}: ${status}, sizes ${sizes.join(' ')}\n${renderAttempt(publish)}`,
+  );
+}
+
+const renderAttempt = (publish: PublishReport | null) =>
+  publish === null
+    ? 'Nobody has tried to publish it yet.'
+    : `${publish.outcome} ${publish.at}\n${renderReport(publish)}`;
+
+function renderErasures(users: number | undefined, later: LaterErasures | null): string {
+  if (users === undefined || later === null) {
+    return 'erasures: not written down by the nestrec that trained it; train anew to be sure';
+  }
+  const without = `erasures: ${users} erased users are not in its data`;
+  if (later.withEvents === 0) return `${without}, and none that it learned from came later`;
+  const first = new Date(later.firstAtMs!).toISOString();
+  return (
+    `${without}; since ${first} ${later.users} users and ${later.events} single events were erased, ` +
+    `${later.withEvents} of them with events that may be in its weights: train anew (in full) to take them out`
+  );
 }
 
 function addSlice(group: Command, invocation: Invocation): void {
