@@ -302,6 +302,12 @@ CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interaction
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
 
+CREATE INDEX items_by_brand ON items USING btree (brand);
+
+CREATE INDEX items_by_categories ON items USING gin (categories);
+
+CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
+
 CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
 
 CREATE INDEX publish_reports_by_version ON publish_reports USING btree (version, seq);

@@ -145,6 +145,7 @@ async function writeVectors(
   onConflict: string,
 ): Promise<void> {
   if (rows.length === 0) return;
+  /* eslint-disable no-restricted-syntax -- onConflict is one of two constants of this file */
   await db.query(
     `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
      SELECT item_id, embedding::vector, trained, $4::timestamptz
@@ -157,6 +158,7 @@ async function writeVectors(
       readAt,
     ],
   );
+  /* eslint-enable no-restricted-syntax */
 }
 
 /** Marks an item as removed; returns whether the version held it and had not yet marked it. */

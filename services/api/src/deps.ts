@@ -3,6 +3,8 @@
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
 import type {
+  Boost,
+  Filter,
   Item,
   Manifest,
   PublishReport,
@@ -108,13 +110,24 @@ export interface Ranking {
   readonly stepsDown: number;
 }
 
+/** What a list may be asked for beside its length. */
+export interface ListOptions {
+  readonly filter?: Filter | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly boosts?: readonly Boost[] | undefined;
+  readonly diversity?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly because?: boolean | undefined;
+}
+
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
 export interface Recommender {
   recommendForUser(
-    query: Ranking & { readonly userId: string; readonly excludeSeen: boolean },
+    query: Ranking & ListOptions & { readonly userId: string; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   recommendForSession(
-    query: Ranking & { readonly items: readonly string[]; readonly excludeSeen: boolean },
+    query: Ranking &
+      ListOptions & { readonly items: readonly string[]; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   similarItems(query: Ranking & { readonly itemId: string }): Promise<RecommendationsAnswer>;
 }

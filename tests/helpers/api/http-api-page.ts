@@ -70,6 +70,8 @@ interface FieldSchema {
   readonly maximum?: number;
   readonly maxItems?: number;
   readonly anyOf?: readonly FieldSchema[];
+  /** A schema that has a name: that is said instead of its type. */
+  readonly $ref?: string;
 }
 
 function fields(title: string, schema: z.ZodObject | undefined): string[] {
@@ -86,8 +88,12 @@ function fields(title: string, schema: z.ZodObject | undefined): string[] {
   return ['', `| ${title} | required | |`, '|---|---|---|', ...rows];
 }
 
+const nameOf = ({ $ref }: FieldSchema) => $ref?.split('/').at(-1) ?? '';
+
 function describe(field: FieldSchema): string {
-  const parts = [field.anyOf?.map((one) => one.type ?? '').join(' or ') ?? field.type ?? ''];
+  const parts = [
+    field.anyOf?.map((one) => one.type ?? '').join(' or ') ?? field.type ?? nameOf(field),
+  ];
   if (field.enum !== undefined) parts.push(field.enum.map((value) => `\`${value}\``).join(', '));
   const bounded = Math.abs(field.maximum ?? Infinity) < Number.MAX_SAFE_INTEGER;
   if (bounded && field.minimum !== undefined) parts.push(`${field.minimum} to ${field.maximum}`);

@@ -22,6 +22,7 @@ import { getUserRecommendations } from './get-user-recommendations/route.js';
 import { postEvents } from './post-events/route.js';
 import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
+import { postUserRecommendations } from './post-user-recommendations/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putClient } from './put-client/route.js';
 import { putItem } from './put-item/route.js';
@@ -32,6 +33,7 @@ import { rollbackModel } from './rollback-model/route.js';
 export const routes: readonly Route[] = [
   postEvents,
   getUserRecommendations,
+  postUserRecommendations,
   postSessionRecommendations,
   getSimilarItems,
   deleteUserEvent,

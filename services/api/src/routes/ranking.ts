@@ -1,7 +1,7 @@
-/** What the three routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
+/** What the routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
 import { DEFAULT_K, type RecommendationsAnswer } from '@nestrec/contracts';
 import { InvalidRequest, Overloaded } from '@nestrec/errors';
-import type { Ranking } from '../deps.js';
+import type { ListOptions, Ranking } from '../deps.js';
 import type { Answer, Client, RouteContext } from '../http/route.js';
 
 type RankingContext = RouteContext & { readonly client: Client };
@@ -28,6 +28,12 @@ export function rankingFor(
     plan: tier.plan,
     stepsDown: stepsDown(context),
   };
+}
+
+/** What a body asks of its list, without the rest of the body. */
+export function listOptions(body: ListOptions): ListOptions {
+  const { filter, exclude, boosts, diversity, cursor, because } = body;
+  return { filter, exclude, boosts, diversity, cursor, because };
 }
 
 /** @throws Overloaded */

@@ -56,6 +56,16 @@ export const afterQuery = z
   .optional()
   .describe('A token of POST /v1/events: wait until those events are in the state.');
 
+/** Characters of a filter as JSON in the URL; longer ones go by POST. */
+const MAX_FILTER_CHARACTERS = 4_096;
+
+export const filterQuery = z
+  .string()
+  .min(1)
+  .max(MAX_FILTER_CHARACTERS)
+  .optional()
+  .describe('A filter as JSON text, the same as in the body of POST.');
+
 export const rankedAnswer: Record<200, AnswerSpec> = {
   200: { description: 'The ranked list and what served it.', schema: recommendationsAnswerSchema },
 };
