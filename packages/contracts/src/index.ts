@@ -78,6 +78,14 @@ export {
 } from './recommendations.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
 export {
+  explainSchema,
+  indexKindSchema,
+  indexMetricSchema,
+  type Explain,
+  type IndexKind,
+  type IndexMetric,
+} from './plans.js';
+export {
   DEFAULT_TIERS,
   overloadPolicySchema,
   scopeSchema,

@@ -1,12 +1,19 @@
 /** pg and PGlite behind one interface; migrations. */
-export type { Database, Queryable, QueryResult, Row, TransactionOptions } from './types.js';
+export type {
+  Database,
+  Queryable,
+  QueryOptions,
+  QueryResult,
+  Row,
+  TransactionOptions,
+} from './types.js';
 export { openPglite, type PgliteOptions } from './pglite.js';
 export { openPostgres, type PostgresOptions } from './postgres.js';
 export type { HnswOptions } from './hnsw-settings.js';
 export { compareVersions, judgeServer, type ServerFacts } from './postgres-checks.js';
 export { migrate, migrationsFolder, readMigrations, type Migration } from './migrate.js';
 export { sqlState } from './errors.js';
-export { json } from './values.js';
+export { json, vector } from './values.js';
 export { float32Bytes, float32FromBytes, parseVector, vectorText } from './vectors.js';
 export { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 export { databaseSettings, type DatabaseConfig } from './settings.js';

@@ -145,8 +145,8 @@ export async function passGate(options: PassOptions, before: string | null): Pro
       return recordPublishReport(tx, {
         ...facts,
         ...{ outcome: 'published', forced_by, reasons: [...reasons] },
-        indexes: indexes.map(({ dim, recall, bytes }) => ({
-          ...{ dim, plan: 'prefix' as const, recall_at_20: recall, p95_ms: null, bytes },
+        indexes: indexes.map(({ dim, recall, bytes, measured }) => ({
+          ...{ dim, plan: measured.plan, recall_at_20: recall, p95_ms: measured.p95Ms, bytes },
         })),
       });
     },

@@ -17,4 +17,5 @@ export {
   type EmbedderSource,
 } from './live-items.js';
 export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
-export { indexedDims, MAX_INDEXED_DIM } from './prefix-indexes.js';
+export { MAX_INDEXED_DIM, type TierNeed } from './prefix-indexes.js';
+export type { ShortlistIndex } from './plan-options.js';

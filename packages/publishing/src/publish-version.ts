@@ -17,7 +17,7 @@ import {
   newestPublishReport,
   refreshPopularity,
   registerVersion,
-  setIndexDims,
+  setRetrievalFacts,
   vectorsVersionOf,
   type ModelVersion,
 } from '@nestrec/storage';
@@ -27,7 +27,8 @@ import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-
 import { passGate, type MeasureQuality } from './gate.js';
 import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
 import { movePointer } from './pointer.js';
-import { indexedDims } from './prefix-indexes.js';
+import type { ShortlistIndex } from './plan-options.js';
+import { servedSizes, type TierNeed } from './prefix-indexes.js';
 import { sampleQueries } from './sample-queries.js';
 import {
   openSharedTable,
@@ -39,6 +40,7 @@ import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
+  hasNorms,
   insertVectors,
   markWhole,
   readTableFacts,
@@ -53,8 +55,12 @@ export interface PublishOptions {
   readonly artifact: Artifact;
   /** Where the artifact lies, for those who load it later. */
   readonly path: string;
-  /** Greatest dimension of each tier; null = no limit. Each gets an index on the size that serves it. */
+  /** Greatest dimension of each tier; null = no limit. What serves them is the planner's choice. */
   readonly tierDims: readonly (number | null)[];
+  /** The same with the tiers' plans, in place of `tierDims`. */
+  readonly tierPlans?: readonly TierNeed[];
+  /** What shortlists are made by, where not by the default (decision 0024). */
+  readonly shortlistIndex?: ShortlistIndex;
   readonly logger: Logger;
   /** Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. */
   readonly minRecall?: number;
@@ -220,7 +226,7 @@ async function openTable(
     }
     await dropUnserved(db, version);
   }
-  const identity = await createVectorTable(db, version, config.sizes.at(-1)!);
+  const identity = await createVectorTable(db, version, config.sizes);
   return { identity, whole: false, vectorsVersion: version };
 }
 
@@ -234,17 +240,13 @@ async function fillAndIndex(
   if (!table.whole) await insertTrained(options, embedder);
   await catchUp(options, embedder, table, before);
   await assertComplete(options, embedder, table);
-  const dims = await indexAndTry(options, table, before);
+  const { facts, reports } = await indexAndTry(options, table, before);
   // What was written while the indexes were built.
   await catchUp(options, embedder, table, before);
-  await setIndexDims(
-    db,
-    table.vectorsVersion,
-    dims.map(({ dim }) => dim),
-  );
+  await setRetrievalFacts(db, options.artifact.manifest.version, facts);
   // A table that is served already keeps its mark, and the states made from it.
   if (!table.whole) await markWhole(db, table.vectorsVersion);
-  return dims;
+  return reports;
 }
 
 /** Makes the table agree with the catalogue: items new, changed and removed. */
@@ -287,18 +289,17 @@ async function assertComplete(
   });
 }
 
-async function indexAndTry(
-  options: PublishOptions,
-  { vectorsVersion }: SharedTable,
-  before: string | null,
-): Promise<DimReport[]> {
+async function indexAndTry(options: PublishOptions, table: SharedTable, before: string | null) {
+  const { vectorsVersion } = table;
   const { db, artifact, logger } = options;
   const { config, version } = artifact.manifest;
   const minRecall = options.minRecall ?? DEFAULT_MIN_RECALL;
   const shared = vectorsVersion !== version;
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   await db.query(`ANALYZE ${itemVectorsTable(vectorsVersion)}`);
-  const dims = indexedDims(config.sizes, options.tierDims);
+  const needs =
+    options.tierPlans ?? options.tierDims.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
+  const served = servedSizes(config.sizes, needs);
   const gate: RecallGate = {
     // What is served already is measured, not judged: its indexes are not replaced under its readers.
     minRecall: before === version || shared ? 0 : minRecall,
@@ -309,11 +310,16 @@ async function indexAndTry(
       vectorsVersion,
     ),
   };
-  const reports = await buildCheckedIndexes(db, vectorsVersion, config.sizes, dims, gate, {
-    logger,
-    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: dims.length }),
+  // Of a table made anew nothing stands, whatever is written down.
+  const standing = table.whole ? ((await getVersion(db, version))?.indexes ?? []) : [];
+  const built = await buildCheckedIndexes(db, {
+    ...{ version: vectorsVersion, sizes: config.sizes, served, gate, logger, standing },
+    norms: await hasNorms(db, vectorsVersion),
+    shortlist: options.shortlistIndex,
+    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: served.length }),
   });
-  const weak = before === version ? undefined : reports.find(({ recall }) => recall < minRecall);
+  const weak =
+    before === version ? undefined : built.reports.find(({ recall }) => recall < minRecall);
   if (shared && weak !== undefined) {
     throw new PublishRefused({
       detail:
@@ -322,5 +328,5 @@ async function indexAndTry(
         'indexes of its own, or ask for less recall (--min-recall)',
     });
   }
-  return reports;
+  return built;
 }

@@ -10,6 +10,8 @@ import { vectorText, type Database, type Queryable } from '@nestrec/database';
 import {
   itemVectorsTable,
   lockVectors,
+  NORMS_COLUMN,
+  normsColumn,
   recordVectorChanges,
   restartVectorRevisions,
 } from '@nestrec/storage';
@@ -36,16 +38,17 @@ export async function lockPublishing(tx: Queryable): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock($1)', [PUBLISHING_LOCK]);
 }
 
-/** Makes the empty table; returns its identity, which a table made anew does not share. */
+/** Makes the empty table for vectors of nested sizes (ascending); returns its identity, which a table made anew does not share. */
 export async function createVectorTable(
   db: Queryable,
   version: string,
-  dim: number,
+  sizes: readonly number[],
 ): Promise<number> {
   await db.query(
     `CREATE TABLE ${itemVectorsTable(version)} (
        item_id entity_id PRIMARY KEY,
-       embedding vector(${Math.trunc(dim)}) NOT NULL,
+       ${normsColumn(sizes)},
+       embedding vector(${Math.trunc(sizes.at(-1)!)}) NOT NULL,
        trained boolean NOT NULL,
        removed boolean NOT NULL DEFAULT false,
        updated_at timestamptz NOT NULL)`,
@@ -195,6 +198,16 @@ export async function readTableFacts(db: Queryable, version: string): Promise<Ta
   );
   const { rows: count, trained, dim } = rows[0]!;
   return { rows: Number(count), trained: Number(trained), dim };
+}
+
+/** Whether the table has the norms of prefixes: those made before there were any have not. */
+export async function hasNorms(db: Queryable, version: string): Promise<boolean> {
+  const { rows } = await db.query(
+    `SELECT 1 AS one FROM pg_attribute
+     WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped`,
+    [itemVectorsTable(version), NORMS_COLUMN],
+  );
+  return rows.length > 0;
 }
 
 export async function dropVectorTable(tx: Queryable, version: string): Promise<void> {

@@ -10,7 +10,7 @@ import type { Queryable } from '@nestrec/database';
 import { ModelNotFound, NoPublishedModel } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
-import { getPublished, getVersion, itemVectorsTable } from '@nestrec/storage';
+import { getPublished, getVersion, itemVectorsTable, type RetrievalFacts } from '@nestrec/storage';
 import { createCell, type Cell } from '@nestrec/streaming';
 
 export interface PublishedModel {
@@ -23,7 +23,9 @@ export interface PublishedModel {
   readonly table: string;
   /** Items in it when the model was loaded. */
   readonly rows: number;
-  /** Sizes that have an index. */
+  /** What its table offers to searches. */
+  readonly facts: RetrievalFacts;
+  /** Sizes that an index serves, their own or that of a shortlist. */
   readonly indexedDims: ReadonlySet<number>;
 }
 
@@ -133,6 +135,10 @@ async function loadModel(
     vectorsVersion,
     table,
     rows: Number(rows[0]!.rows),
-    indexedDims: new Set(row.indexDims),
+    facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
+    indexedDims: new Set([
+      ...row.indexDims,
+      ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
+    ]),
   };
 }

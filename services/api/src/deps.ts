@@ -106,6 +106,8 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
   /** Sizes less than allowed, because of overload. */
   readonly stepsDown: number;
 }

@@ -18,6 +18,7 @@ export function createPublisher(db: Database, logger: Logger): Publisher {
         artifact: await loadArtifact(known.path),
         path: known.path,
         tierDims: tiers.map((tier) => tier.max_dim),
+        tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
         logger,
         ...(force === null ? {} : { force: true, forcedBy: force }),
       });

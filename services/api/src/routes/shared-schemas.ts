@@ -42,6 +42,10 @@ export const rankingQuery = {
     .max(4_096)
     .optional()
     .describe('One of the sizes of the model. Default: the greatest that the tier allows.'),
+  explain: z
+    .boolean()
+    .optional()
+    .describe('true: the answer says how the list was found; the search runs twice for it.'),
 };
 
 export const excludeSeenQuery = z

@@ -82,6 +82,7 @@ export async function publishAndReport(
       artifact,
       path,
       tierDims: tiers.map((tier) => tier.max_dim),
+      tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
       logger: platform.logger,
       force: options.force ?? false,
       forcedBy: operatorName(),
@@ -115,12 +116,14 @@ function renderPublished(result: PublishResult): string {
 }
 
 function renderIndexes({ dims }: PublishResult): string {
-  const rows = dims.map(({ dim, recall, bytes }) => [
+  const rows = dims.map(({ dim, recall, bytes, measured }) => [
     String(dim),
+    measured.plan,
     recall.toFixed(4),
+    `${measured.p50Ms.toFixed(1)} / ${measured.p95Ms.toFixed(1)} ms`,
     `${(bytes / 1e6).toFixed(1)} MB`,
   ]);
-  return renderTable(['index', 'recall@20', 'size'], rows);
+  return renderTable(['size', 'plan', 'recall@20', 'p50 / p95', 'index'], rows);
 }
 
 export function addRollback(program: Command, invocation: Invocation): void {
