@@ -58,6 +58,7 @@ function chosenRuns(): readonly ChaosRun[] {
 const options: ChaosOptions = {
   seed: values.seed === undefined ? Date.now() % 1_000_000 : wholeNumber('seed', values.seed),
   kills: values.kills === undefined ? null : wholeNumber('kills', values.kills),
+  ci: values.ci,
   shrink: wholeNumber('shrink', values.shrink),
 };
 const say = (line: string) => void process.stdout.write(`${line}\n`);

@@ -7,8 +7,11 @@ import { moveOffsets } from './a4-rewinds.js';
 import { changePartitions } from './a5-partitions.js';
 import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
+import { killTrainers } from './b4-killed-trainers.js';
+import { raceTrainers } from './b5-trainers-at-once.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
+import { loseOneOfThree } from './k3-brokers.js';
 import { changeKeysUnderLoad } from './d3-keys.js';
 import { limitRates } from './d5-limits.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
@@ -78,6 +81,18 @@ export const RUNS: readonly ChaosRun[] = [
     twin: 'no idle_in_transaction_session_timeout',
   },
   {
+    ...{ id: 'B4', title: 'trainers killed anywhere', ci: true, execute: killTrainers },
+    pass: 'served version unchanged or fully new after 80 of 80 kills (8 in CI), 0 leftovers, next training succeeds unattended',
+    twin: 'a trainer that moves the pointer before the vectors are copied',
+    twinShows: measured('served broken'),
+  },
+  {
+    ...{ id: 'B5', title: 'trainers at once', ci: true, execute: raceTrainers },
+    pass: 'of 5 exactly 1 publishes in each of 20 rounds, 4 leave with 75 naming it; a killed one is succeeded within 5 s; a frozen one publishes 0 times',
+    twin: 'trainers whose fence nobody asks for',
+    twinShows: measured('published by zombies'),
+  },
+  {
     ...{ id: 'C1', title: 'the database restarts', ci: false, execute: restartDatabase },
     pass: '0 process ends, failures are 503 + Retry-After, 200 again within 5 s, 0 wrong answers',
     twin: 'a pool without error handler',
@@ -87,6 +102,12 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
     pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
     twin: "kafkajs' own patience",
+  },
+  {
+    ...{ id: 'K3', title: 'one of three brokers is lost', ci: false, execute: loseOneOfThree },
+    pass: 'every id with a 202 stored once; intake stands still for at most 15 s after a kill -9',
+    twin: 'an API that answers 202 before the brokers have the events',
+    twinShows: measured('202 but missing'),
   },
   {
     ...{ id: 'D3', title: 'keys change under load', ci: false, execute: changeKeysUnderLoad },

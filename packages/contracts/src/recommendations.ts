@@ -65,6 +65,8 @@ export const sessionRequestSchema = z.strictObject({
   ...listOptionsShape,
 });
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+/** A session as it is sent: what has a default may be left out. */
+export type SessionBody = z.input<typeof sessionRequestSchema>;
 
 /** Why an item is in a list: one of the user's recent events. */
 export const reasonSchema = z.strictObject({

@@ -14,6 +14,18 @@ export { compareVersions, judgeServer, type ServerFacts } from './postgres-check
 export { migrate, migrationsFolder, readMigrations, type Migration } from './migrate.js';
 export { sqlState } from './errors.js';
 export { json, vector } from './values.js';
+export {
+  openRemoteDatabase,
+  serveDatabase,
+  type DatabaseChannel,
+  type DatabaseServer,
+} from './remote-database.js';
 export { float32Bytes, float32FromBytes, parseVector, vectorText } from './vectors.js';
 export { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 export { databaseSettings, type DatabaseConfig } from './settings.js';
+export {
+  createReadReplica,
+  type ReadReplica,
+  type ReadReplicaOptions,
+  type ReplicaStatus,
+} from './read-replica.js';

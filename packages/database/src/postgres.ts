@@ -45,6 +45,8 @@ export interface PostgresOptions {
   readonly hnsw?: HnswOptions;
   /** Accept fsync=off or synchronous_commit=off, which lose acknowledged data in a crash. */
   readonly allowUnsafeDurability?: boolean;
+  /** A standby that is only read. */
+  readonly replica?: boolean;
   readonly logger?: Logger;
 }
 
@@ -220,6 +222,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     const report = await checkPostgres(outside, {
       allowUnsafeDurability: options.allowUnsafeDurability ?? false,
       maxConnections: limits.max,
+      replica: options.replica ?? false,
     });
     for (const warning of report.warnings) logger.warn(warning);
     const prepare = options.prepareStatements ?? false;

@@ -14,6 +14,7 @@ import {
   normsColumn,
   recordVectorChanges,
   restartVectorRevisions,
+  lockVectorsShared,
 } from '@nestrec/storage';
 
 export interface VectorRow {
@@ -99,6 +100,23 @@ export async function insertVectors(
 }
 
 /**
+ * Adds the rows that are not there and returns the others, which `upsertVectors` is for. Several of these run
+ * beside each other: what is new was in no state yet, so that only replacements need their turn.
+ */
+export async function addNewVectors(
+  db: Database,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+): Promise<VectorRow[]> {
+  const added = await db.transaction(async (tx) => {
+    await lockVectorsShared(tx, version);
+    return writeVectors(tx, version, rows, readAt, 'DO NOTHING');
+  });
+  return rows.filter((row) => !added.has(row.itemId));
+}
+
+/**
  * Adds or replaces rows; an item that was removed is back. A vector that becomes another one is written
  * down, so that states that took in the old one are made anew (decision 0020).
  */
@@ -140,20 +158,22 @@ async function differingItems(
   return found.map((row) => row.item_id);
 }
 
+/** Returns the ids of the rows that were written. */
 async function writeVectors(
   db: Queryable,
   version: string,
   rows: readonly VectorRow[],
   readAt: Date,
   onConflict: string,
-): Promise<void> {
-  if (rows.length === 0) return;
-  /* eslint-disable no-restricted-syntax -- onConflict is one of two constants of this file */
-  await db.query(
+): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  /* eslint-disable no-restricted-syntax -- onConflict is one of the constants of this file */
+  const { rows: written } = await db.query<{ item_id: string }>(
     `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
      SELECT item_id, embedding::vector, trained, $4::timestamptz
      FROM unnest($1::text[], $2::text[], $3::bool[]) t (item_id, embedding, trained)
-     ON CONFLICT (item_id) ${onConflict}`,
+     ON CONFLICT (item_id) ${onConflict}
+     RETURNING item_id`,
     [
       rows.map((row) => row.itemId),
       rows.map((row) => vectorText(row.vector)),
@@ -162,6 +182,7 @@ async function writeVectors(
     ],
   );
   /* eslint-enable no-restricted-syntax */
+  return new Set(written.map((row) => row.item_id));
 }
 
 /** Marks an item as removed; returns whether the version held it and had not yet marked it. */

@@ -34,6 +34,7 @@ export {
   lockVectors,
   recordVectorChanges,
   restartVectorRevisions,
+  lockVectorsShared,
   type PublishedVectors,
 } from './vector-revisions.js';
 export {

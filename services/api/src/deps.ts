@@ -6,11 +6,13 @@ import type {
   Boost,
   Filter,
   Item,
+  ItemOutcome,
   Manifest,
   PublishReport,
   RecommendationsAnswer,
   Tier,
   TierPlan,
+  TrainingRunRequest,
 } from '@nestrec/contracts';
 import type {
   Clock,
@@ -26,6 +28,7 @@ import type {
   KeyLookup,
   NewApiKey,
   Rotation,
+  TrainingRun,
 } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ClaimStore } from './limits/claim-store.js';
@@ -59,6 +62,8 @@ export interface CatalogueStore {
   get(itemId: string): Promise<Item | null>;
   /** Writes the item and embeds it in every live version. */
   put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
+  /** Writes the items that the published model takes, and embeds them; one outcome each, in order. */
+  putAll(items: readonly Item[]): Promise<ItemOutcome[]>;
   /** Removes the item from the catalogue and from every live version. False: there was none. */
   remove(itemId: string): Promise<boolean>;
 }
@@ -97,6 +102,16 @@ export interface Publisher {
   ): Promise<{ published: string; previous: string | null }>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
+}
+
+export interface TrainingRunStore {
+  /** Queues a run; a trainer works at it in its turn. */
+  request(request: TrainingRunRequest, requestedBy: string): Promise<TrainingRun>;
+  find(id: bigint): Promise<TrainingRun | null>;
+  /** Newest first. */
+  list(limit: number): Promise<TrainingRun[]>;
+  /** Calls one off, unless it is over; null where there is none. */
+  cancel(id: bigint): Promise<TrainingRun | null>;
 }
 
 export interface Ranking {
@@ -163,6 +178,7 @@ export interface ApiDeps {
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
+  readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;
