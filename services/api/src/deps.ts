@@ -8,6 +8,7 @@ import type {
   Item,
   ItemOutcome,
   Manifest,
+  PublishReport,
   RecommendationsAnswer,
   Tier,
   TierPlan,
@@ -84,11 +85,21 @@ export interface ModelStore {
   /** The version that answers now; null before the first publish. */
   published(): Promise<{ readonly version: string; readonly manifest: Manifest } | null>;
   previous(): Promise<string | null>;
+  /** The newest attempt to publish each version. */
+  reports(): Promise<ReadonlyMap<string, PublishReport>>;
+  /** What was found when this version was published last; null where that is not known. */
+  measured(version: string): Promise<PublishReport | null>;
 }
 
 export interface Publisher {
-  /** @throws ModelNotFound, PublishRefused */
-  publish(version: string): Promise<{ published: string; previous: string | null }>;
+  /**
+   * @param force names who wants it published whatever the quality gate says; null: nobody
+   * @throws ModelNotFound, PublishRefused
+   */
+  publish(
+    version: string,
+    force: string | null,
+  ): Promise<{ published: string; previous: string | null }>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }

@@ -9,7 +9,7 @@ import type { Publisher } from './deps.js';
 
 export function createPublisher(db: Database, logger: Logger): Publisher {
   return {
-    publish: async (version) => {
+    publish: async (version, force) => {
       const known = await getVersion(db, version);
       if (known === null) throw new ModelNotFound({ detail: 'GET /v1/models lists the versions.' });
       const tiers = await listTiers(db);
@@ -20,6 +20,7 @@ export function createPublisher(db: Database, logger: Logger): Publisher {
         tierDims: tiers.map((tier) => tier.max_dim),
         tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
         logger,
+        ...(force === null ? {} : { force: true, forcedBy: force }),
       });
       return { published: result.version, previous: result.previousVersion };
     },

@@ -2,7 +2,15 @@
  * The API's dependencies in memory, for tests of routes: small, honest stand-ins that keep what they are
  * given. The real stores are tested in tests/integration.
  */
-import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
+import {
+  DEFAULT_TIERS,
+  MANIFEST_FORMAT_VERSION,
+  type Item,
+  type Manifest,
+  type PublishReport,
+  type Scope,
+  type Tier,
+} from '@nestrec/contracts';
 import {
   ClientNotFound,
   ItemNotFound,
@@ -35,6 +43,8 @@ export interface FakeWorld {
   readonly erasures: Map<string, ErasureStatus>;
   readonly queries: (Ranking & Record<string, unknown>)[];
   readonly models: StoredModel[];
+  /** What publishing found, by version. */
+  readonly reports: Map<string, PublishReport>;
   readonly trainingRuns: TrainingRun[];
   /** First offset that is not applied; tests move it. */
   applied: bigint;
@@ -104,6 +114,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     appended: [],
     queries: [],
     erasures: new Map(),
+    reports: new Map(),
     applied: 0n,
     published: 'v1',
     key: addKey,
@@ -218,10 +229,17 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       list: async () => models,
       published: async () => (world.published === null ? null : requirePublished()),
       previous: async () => null,
+      reports: async () => world.reports,
+      measured: async (version) => world.reports.get(version) ?? null,
     },
     publisher: {
-      publish: async (version) => {
+      publish: async (version, force) => {
         if (!models.some((one) => one.version === version)) throw new ModelNotFound();
+        const refused = world.reports.get(version);
+        if (refused?.outcome === 'refused') {
+          if (force === null) throw new PublishRefused({ detail: refused.reasons.join('; ') });
+          world.reports.set(version, { ...refused, outcome: 'published', forced_by: force });
+        }
         const previous = world.published;
         world.published = version;
         return { published: version, previous };
@@ -280,7 +298,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
 /** A version of sizes 8 to 64 with one measured row at 16. */
 export function model(version: string): StoredModel {
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: MANIFEST_FORMAT_VERSION,
     version,
     createdAt: new Date(NOW_MS).toISOString(),
     nestrecVersion: '0.1.0',
@@ -317,6 +335,25 @@ export function model(version: string): StoredModel {
     files: [],
   };
   return { version, status: 'candidate', createdAtMs: NOW_MS, manifest };
+}
+
+/** A refusal of that version, with one tier and one index measured. */
+export function refusedReport(version: string): PublishReport {
+  const estimate = (mean: number) => ({ mean, low: mean - 0.01, high: mean + 0.01 });
+  return {
+    ...{ version, at: new Date(NOW_MS).toISOString(), outcome: 'refused', against: 'v1' },
+    ...{ forced_by: null, reasons: ['tiers up to 16: worse'], margin: 0.05, min_recall: 0.95 },
+    ...{ cases: 900, users: 300 },
+    tiers: [
+      {
+        ...{ max_dim: 16, dim: 16, verdict: 'failed', reason: 'tiers up to 16: worse' },
+        ...{ ndcg_at_10: estimate(0.3), recall_at_10: estimate(0.4) },
+        ...{ popularity: 0.1, published: 0.5 },
+        ...{ over_popularity: estimate(0.2), over_published: estimate(-0.2) },
+      },
+    ],
+    indexes: [{ dim: 16, plan: 'prefix', recall_at_20: 0.98, p95_ms: 1.5, bytes: 4_096 }],
+  };
 }
 
 /** A training run as it was asked for, and nothing more. */

@@ -7,14 +7,17 @@ export const getModels = defineRoute({
   method: 'get',
   path: '/v1/models',
   summary: 'Model versions',
+  description:
+    'publish: the newest attempt to publish it, with the verdict of the quality gate per tier, the reasons where it was refused, and who forced it.',
   access: ANY_KEY,
   answers: { 200: { description: 'All versions, newest first.', schema: modelsAnswerSchema } },
   errors: [],
   async handler(_input, { deps }) {
-    const [models, published, previous] = await Promise.all([
+    const [models, published, previous, reports] = await Promise.all([
       deps.models.list(),
       deps.models.published(),
       deps.models.previous(),
+      deps.models.reports(),
     ]);
     return {
       status: 200,
@@ -27,6 +30,7 @@ export const getModels = defineRoute({
           created_at: new Date(model.createdAtMs).toISOString(),
           sizes: model.manifest.config.sizes,
           items: model.manifest.data.items,
+          publish: reports.get(model.version) ?? null,
         })),
       },
     };
