@@ -24,6 +24,7 @@ type Same<A, B> = [A, B] extends [B, A] ? true : false;
 const ANSWERS = {
   sendEvents: contracts.eventsAnswerSchema,
   recommend: contracts.recommendationsAnswerSchema,
+  recommendWith: contracts.recommendationsAnswerSchema,
   recommendForSession: contracts.recommendationsAnswerSchema,
   similarItems: contracts.recommendationsAnswerSchema,
   eraseEvent: contracts.erasureAcceptedSchema,
@@ -37,6 +38,10 @@ const ANSWERS = {
   getModels: contracts.modelsAnswerSchema,
   publishModel: contracts.publishAnswerSchema,
   rollbackModel: contracts.publishAnswerSchema,
+  startTrainingRun: contracts.trainingRunAnswerSchema,
+  listTrainingRuns: contracts.trainingRunsAnswerSchema,
+  getTrainingRun: contracts.trainingRunAnswerSchema,
+  cancelTrainingRun: contracts.trainingRunAnswerSchema,
   createKey: contracts.keyCreatedSchema,
   listKeys: contracts.keysAnswerSchema,
   revokeKey: null,
@@ -109,9 +114,13 @@ describe('the client and the route table', () => {
     if (operation.answer === 'text') expect(answer.contentType).toBeDefined();
   });
 
-  it('only what may be sent twice is sent twice: no POST but events, sessions', () => {
+  it('only what may be sent twice is sent twice: no POST but events and lists', () => {
     const repeated = entries.filter(([, one]) => one.repeatable && one.method === 'POST');
-    expect(repeated.map(([name]) => name)).toEqual(['sendEvents', 'recommendForSession']);
+    expect(repeated.map(([name]) => name)).toEqual([
+      'sendEvents',
+      'recommendWith',
+      'recommendForSession',
+    ]);
   });
 
   it.each(entries)('%s sends its method to its path', async (name, operation) => {

@@ -28,6 +28,10 @@ import type {
   TierList,
   TierRequest,
   TiersAnswer,
+  TrainingRunAnswer,
+  TrainingRunBody,
+  TrainingRunsAnswer,
+  UserRequestBody,
 } from '@nestrec/contracts';
 import { identified } from './events.js';
 import { operations, type OperationName, type QueryOf } from './operations.js';
@@ -66,6 +70,12 @@ export interface NestrecClient {
     query?: QueryOf<'recommend'>,
     options?: CallOptions,
   ): Promise<RecommendationsAnswer>;
+  /** The same with filters, boosts and ids to leave out, which do not fit into a URL. */
+  recommendWith(
+    userId: string,
+    request: UserRequestBody,
+    options?: CallOptions,
+  ): Promise<RecommendationsAnswer>;
   /** A ranked list for the items of an anonymous session, oldest first. */
   recommendForSession(session: SessionBody, options?: CallOptions): Promise<RecommendationsAnswer>;
   /** Items like this one. */
@@ -92,9 +102,23 @@ export interface NestrecClient {
   /** The model versions, and which one answers. */
   getModels(options?: CallOptions): Promise<ModelsAnswer>;
   /** Makes a version answer; resolves once it serves, which may take minutes. Never tried again by itself. */
-  publishModel(version: string, options?: CallOptions): Promise<PublishAnswer>;
+  publishModel(
+    version: string,
+    query?: QueryOf<'publishModel'>,
+    options?: CallOptions,
+  ): Promise<PublishAnswer>;
   /** Goes back from the version that serves. Never tried again by itself. */
   rollbackModel(version: string, options?: CallOptions): Promise<PublishAnswer>;
+  /** Queues a training; its publish is up to the checks. Never tried again by itself. */
+  startTrainingRun(run: TrainingRunBody, options?: CallOptions): Promise<TrainingRunAnswer>;
+  /** The newest training runs. */
+  listTrainingRuns(
+    query?: QueryOf<'listTrainingRuns'>,
+    options?: CallOptions,
+  ): Promise<TrainingRunsAnswer>;
+  getTrainingRun(id: string, options?: CallOptions): Promise<TrainingRunAnswer>;
+  /** Stops a training, or takes it out of the queue. */
+  cancelTrainingRun(id: string, options?: CallOptions): Promise<TrainingRunAnswer>;
   /** Makes an API key; the answer is its only copy. Never tried again by itself. */
   createKey(key: KeyRequest, options?: CallOptions): Promise<KeyCreated>;
   listKeys(options?: CallOptions): Promise<KeysAnswer>;
@@ -146,6 +170,8 @@ export function createClient(options: ClientOptions): NestrecClient {
     sendEvents: async (events, limits) =>
       call('sendEvents', { body: { events: events.map(identified) } }, limits),
     recommend: (userId, query, limits) => call('recommend', { path: [userId], query }, limits),
+    recommendWith: (userId, body, limits) =>
+      call('recommendWith', { path: [userId], body }, limits),
     recommendForSession: (body, limits) => call('recommendForSession', { body }, limits),
     similarItems: (itemId, query, limits) =>
       call('similarItems', { path: [itemId], query }, limits),
@@ -159,8 +185,13 @@ export function createClient(options: ClientOptions): NestrecClient {
     deleteItem: (itemId, limits) => call('deleteItem', { path: [itemId] }, limits),
     getTiers: (limits) => call('getTiers', {}, limits),
     getModels: (limits) => call('getModels', {}, limits),
-    publishModel: (version, limits) => call('publishModel', { path: [version] }, limits),
+    publishModel: (version, query, limits) =>
+      call('publishModel', { path: [version], query }, limits),
     rollbackModel: (version, limits) => call('rollbackModel', { path: [version] }, limits),
+    startTrainingRun: (body, limits) => call('startTrainingRun', { body }, limits),
+    listTrainingRuns: (query, limits) => call('listTrainingRuns', { query }, limits),
+    getTrainingRun: (id, limits) => call('getTrainingRun', { path: [id] }, limits),
+    cancelTrainingRun: (id, limits) => call('cancelTrainingRun', { path: [id] }, limits),
     createKey: (body, limits) => call('createKey', { body }, limits),
     listKeys: (limits) => call('listKeys', {}, limits),
     revokeKey: (publicId, limits) => call('revokeKey', { path: [publicId] }, limits),

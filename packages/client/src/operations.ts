@@ -24,7 +24,7 @@ export interface Operation {
   readonly timeoutMs?: number;
 }
 
-const RANKING = { k: 'number', dim: 'number' } as const;
+const RANKING = { k: 'number', dim: 'number', explain: 'boolean' } as const;
 /** Embedding and indexing all items takes as long as it takes. */
 const PUBLISH_TIMEOUT_MS = 3_600_000;
 const BULK_TIMEOUT_MS = 60_000;
@@ -35,7 +35,22 @@ export const operations = {
   recommend: {
     method: 'GET',
     path: '/v1/users/{id}/recommendations',
-    query: { ...RANKING, exclude_seen: 'boolean', after: 'string' },
+    query: {
+      ...RANKING,
+      exclude_seen: 'boolean',
+      after: 'string',
+      filter: 'string',
+      diversity: 'number',
+      cursor: 'string',
+      because: 'boolean',
+    },
+    repeatable: true,
+  },
+  /** Reads only, as GET does. */
+  recommendWith: {
+    method: 'POST',
+    path: '/v1/users/{id}/recommendations',
+    body: true,
     repeatable: true,
   },
   /** Reads only: nothing of a session is stored. */
@@ -73,10 +88,25 @@ export const operations = {
   publishModel: {
     method: 'POST',
     path: '/v1/models/{version}/publish',
+    query: { force: 'boolean' },
     repeatable: false,
     timeoutMs: PUBLISH_TIMEOUT_MS,
   },
   rollbackModel: { method: 'POST', path: '/v1/models/{version}/rollback', repeatable: false },
+  startTrainingRun: {
+    method: 'POST',
+    path: '/v1/training-runs',
+    body: true,
+    repeatable: false,
+  },
+  listTrainingRuns: {
+    method: 'GET',
+    path: '/v1/training-runs',
+    query: { limit: 'number' },
+    repeatable: true,
+  },
+  getTrainingRun: { method: 'GET', path: '/v1/training-runs/{id}', repeatable: true },
+  cancelTrainingRun: { method: 'DELETE', path: '/v1/training-runs/{id}', repeatable: true },
   createKey: { method: 'POST', path: '/v1/admin/keys', body: true, repeatable: false },
   listKeys: { method: 'GET', path: '/v1/admin/keys', repeatable: true },
   revokeKey: {

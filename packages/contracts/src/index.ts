@@ -79,6 +79,8 @@ export {
   recommendationsAnswerSchema,
   servedBySchema,
   sessionRequestSchema,
+  userRequestSchema,
+  MAX_TOKEN_CHARACTERS,
   type Boost,
   type RankedItem,
   type Reason,
@@ -86,6 +88,8 @@ export {
   type ServedBy,
   type SessionBody,
   type SessionRequest,
+  type UserRequest,
+  type UserRequestBody,
 } from './recommendations.js';
 export {
   healthAnswerSchema,
@@ -170,6 +174,7 @@ export {
   type TrainingMode,
   type TrainingOptions,
   type TrainingRunAnswer,
+  type TrainingRunBody,
   type TrainingRunRequest,
   type TrainingRunsAnswer,
   type TrainingRunStatus,

@@ -68,6 +68,20 @@ export type SessionRequest = z.infer<typeof sessionRequestSchema>;
 /** A session as it is sent: what has a default may be left out. */
 export type SessionBody = z.input<typeof sessionRequestSchema>;
 
+export const MAX_TOKEN_CHARACTERS = 2_048;
+
+export const userRequestSchema = z.strictObject({
+  k: z.number().int().min(1).max(MAX_K).optional(),
+  dim: z.number().int().min(1).optional(),
+  exclude_seen: z.boolean().default(true),
+  /** A token of POST /v1/events. */
+  after: z.string().min(1).max(MAX_TOKEN_CHARACTERS).optional(),
+  ...listOptionsShape,
+});
+export type UserRequest = z.infer<typeof userRequestSchema>;
+/** A request as it is sent: what has a default may be left out. */
+export type UserRequestBody = z.input<typeof userRequestSchema>;
+
 /** Why an item is in a list: one of the user's recent events. */
 export const reasonSchema = z.strictObject({
   /** The item of the event. */

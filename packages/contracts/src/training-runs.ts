@@ -60,6 +60,8 @@ export const trainingRunRequestSchema = z.strictObject({
   options: trainingOptionsSchema.default({}),
 });
 export type TrainingRunRequest = z.infer<typeof trainingRunRequestSchema>;
+/** A run as it is asked for: what has a default may be left out. */
+export type TrainingRunBody = z.input<typeof trainingRunRequestSchema>;
 
 export const trainingRunAnswerSchema = z.strictObject({
   id: z.string(),

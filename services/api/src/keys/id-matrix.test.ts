@@ -5,7 +5,7 @@
  *
  * The cases come from the route table: a route without an entry here fails.
  */
-import { DEFAULT_TIERS, scopeSchema } from '@nestrec/contracts';
+import { DEFAULT_TIERS, scopeSchema, trainingRunRequestSchema } from '@nestrec/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApi, type ApiHarness, type Reply } from '../../../../tests/helpers/api/harness.js';
 import type { Route } from '../http/route.js';
@@ -25,6 +25,7 @@ const GONE = { own: 204, other: 204, absent: 404, malformed: 400 };
 const MATRIX: Readonly<Record<string, Expected>> = {
   'post /v1/events': 202,
   'get /v1/users/{id}/recommendations': SAME,
+  'post /v1/users/{id}/recommendations': SAME,
   'post /v1/sessions/recommendations': 200,
   'get /v1/items/{id}/similar': FOUND,
   'delete /v1/users/{id}/events/{event_id}': TAKEN,
@@ -32,12 +33,17 @@ const MATRIX: Readonly<Record<string, Expected>> = {
   // A receipt is proof by itself: nobody else's can be guessed, and a made-up one is not taken.
   'get /v1/erasures/{receipt}': { own: 200, other: 200, absent: 422, malformed: 422 },
   'put /v1/items/{id}': { own: 200, other: 200, absent: 201, malformed: 400 },
+  'put /v1/items': 200,
   'get /v1/items/{id}': FOUND,
   'delete /v1/items/{id}': GONE,
   'get /v1/tiers': 200,
   'get /v1/models': 200,
   'post /v1/models/{version}/publish': { own: 200, other: 200, absent: 404, malformed: 422 },
   'post /v1/models/{version}/rollback': { own: 200, other: 200, absent: 409, malformed: 422 },
+  'post /v1/training-runs': 202,
+  'get /v1/training-runs': 200,
+  'get /v1/training-runs/{id}': { own: 200, other: 200, absent: 404, malformed: 422 },
+  'delete /v1/training-runs/{id}': { own: 200, other: 200, absent: 404, malformed: 422 },
   'post /v1/admin/keys': 201,
   'get /v1/admin/keys': 200,
   'delete /v1/admin/keys/{id}': GONE,
@@ -51,11 +57,14 @@ const MATRIX: Readonly<Record<string, Expected>> = {
 const BODIES: Readonly<Record<string, unknown>> = {
   'post /v1/events': { events: [{ user_id: 'u', item_id: 'i1' }] },
   'post /v1/sessions/recommendations': { items: ['i1'] },
+  'put /v1/items': { items: [{ item_id: 'i1', title: 'One' }] },
   'put /v1/items/{id}': { title: 'One' },
   'post /v1/admin/keys': { client: 'third', tier: 'basic', scopes: ['recommend'] },
   'put /v1/admin/clients/{id}': { scopes: ['recommend'] },
   'put /v1/admin/tiers/{name}': { max_dim: 8, max_k: 5, requests_per_second: null },
 };
+
+const RUN = trainingRunRequestSchema.parse({});
 
 const nameOf = (route: Route) => `${route.method} ${route.path}`;
 const scoped = routes.filter((route) => route.access.kind === 'scopes');
@@ -115,6 +124,11 @@ async function prepare(route: Route): Promise<Record<Kind, string>> {
   if (route.path.includes('/clients/{id}')) {
     for (const client of ['own c', 'other c']) world.key({ client, scopes: ['recommend'] });
     return { own: 'own%20c', other: 'other%20c', absent: 'nobody', malformed };
+  }
+  if (route.path.includes('/training-runs/{id}')) {
+    const idOf = async (client: string) =>
+      String((await world.deps.trainingRuns.request(RUN, `client ${client}`)).id);
+    return { own: await idOf('own'), other: await idOf('other'), absent: '999', malformed: '0' };
   }
   for (const id of ['own', 'other'])
     world.items.set(id, { item_id: id, title: id, available: true });

@@ -4,6 +4,7 @@ import {
   idSchema,
   manifestSchema,
   MAX_K,
+  MAX_TOKEN_CHARACTERS,
   recommendationsAnswerSchema,
   scopeSchema,
   tierSchema,
@@ -27,8 +28,6 @@ export const versionParams = z.strictObject({ version: manifestSchema.shape.vers
 
 /** A row's number; as text, since JSON numbers lose digits. */
 export const trainingRunParams = z.strictObject({ id: z.string().regex(/^[1-9]\d{0,17}$/) });
-
-const MAX_TOKEN_CHARACTERS = 2_048;
 
 export const rankingQuery = {
   k: z

@@ -1,18 +1,9 @@
 /** POST /v1/users/{id}/recommendations: as GET, with everything that does not fit into a URL. */
-import { listOptionsShape } from '@nestrec/contracts';
+import { userRequestSchema } from '@nestrec/contracts';
 import { StateNotReady } from '@nestrec/errors';
-import { z } from 'zod';
 import { defineRoute } from '../../http/route.js';
 import { answerRanking, listOptions, rankingFor } from '../ranking.js';
-import {
-  afterQuery,
-  excludeSeenQuery,
-  idParams,
-  rankedAnswer,
-  rankingErrors,
-  rankingQuery,
-  scopes,
-} from '../shared-schemas.js';
+import { idParams, rankedAnswer, rankingErrors, scopes } from '../shared-schemas.js';
 import { waitForToken } from '../wait-for-token.js';
 
 export const postUserRecommendations = defineRoute({
@@ -22,12 +13,7 @@ export const postUserRecommendations = defineRoute({
   description: 'The same answer as GET; nothing is stored.',
   access: scopes('recommend'),
   params: idParams,
-  body: z.strictObject({
-    ...rankingQuery,
-    exclude_seen: excludeSeenQuery,
-    after: afterQuery,
-    ...listOptionsShape,
-  }),
+  body: userRequestSchema,
   answers: rankedAnswer,
   errors: [...rankingErrors, StateNotReady],
   async handler({ params, body }, context) {
