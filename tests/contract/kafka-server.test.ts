@@ -163,10 +163,13 @@ describe.skipIf(noServer)('a broker whose owner was killed', () => {
       owner.stdout!.on('data', (chunk: Buffer) => (text += chunk.toString()));
       const pid = Number(await waitFor('the broker', () => /^pid (\d+)$/m.exec(text)?.[1], 60_000));
       const records = await Promise.all(
-        (await readdir(runRecords)).map(async (name) => {
-          const record = await readFile(join(runRecords, name), 'utf8').catch(() => 'null');
-          return JSON.parse(record) as { pid: number; folder: string } | null;
-        }),
+        // Other runs write theirs meanwhile, each under another name first.
+        (await readdir(runRecords))
+          .filter((name) => name.endsWith('.json'))
+          .map(async (name) => {
+            const record = await readFile(join(runRecords, name), 'utf8').catch(() => 'null');
+            return JSON.parse(record) as { pid: number; folder: string } | null;
+          }),
       );
       const { folder } = records.find((record) => record?.pid === pid)!;
       expect(await readdir(folder)).toContain('data');
