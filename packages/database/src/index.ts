@@ -1,5 +1,12 @@
 /** pg and PGlite behind one interface; migrations. */
-export type { Database, Queryable, QueryResult, Row, TransactionOptions } from './types.js';
+export type {
+  Database,
+  Listening,
+  Queryable,
+  QueryResult,
+  Row,
+  TransactionOptions,
+} from './types.js';
 export { openPglite, type PgliteOptions } from './pglite.js';
 export { openPostgres, type PostgresOptions } from './postgres.js';
 export type { HnswOptions } from './hnsw-settings.js';

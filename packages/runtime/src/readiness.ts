@@ -5,8 +5,11 @@
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 
-/** Resolves where all is well; throws, with a message fit for operators, where it is not. */
-export type ReadinessCheck = () => Promise<void>;
+/**
+ * Resolves where the next request finds what it needs, to a note where operators should know something
+ * about it; the note is shown to anybody. Throws where it does not.
+ */
+export type ReadinessCheck = () => Promise<string | void>;
 
 export interface ReadinessGate {
   /** Null when open; else why not. */
@@ -93,9 +96,9 @@ async function judge(
   });
   // The cause stays inside: a probe is open to anybody, so it must not carry addresses or SQL.
   const answer = check().then(
-    () => {
+    (note) => {
       report(null);
-      return { ok: true, detail: 'ok' };
+      return { ok: true, detail: note ?? 'ok' };
     },
     (error: unknown) => {
       report(error ?? new Error('no reason given'));

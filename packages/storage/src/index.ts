@@ -24,7 +24,7 @@ export {
   type StoredUserState,
   type UserState,
 } from './user-states.js';
-export { nextUsers, sampleStates, sampleUsers } from './user-samples.js';
+export { nextUsers, sampleActiveUsers, sampleStates, sampleUsers } from './user-samples.js';
 export { readInSnapshot } from './snapshot.js';
 export {
   getPublishedVectors,
@@ -103,6 +103,7 @@ export {
   getPublished,
   getVersion,
   listVersions,
+  PUBLISHED_CHANNEL,
   registerVersion,
   removeVersion,
   setIndexDims,

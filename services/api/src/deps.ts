@@ -64,6 +64,13 @@ export interface Publisher {
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }
 
+export interface Serving {
+  /** What answers now; null before the first. */
+  peek(): { readonly version: string; readonly manifest: Manifest } | null;
+  /** The published version that could not be loaded, where an older one serves in its stead. */
+  failed(): string | null;
+}
+
 export interface Ranking {
   readonly k: number;
   /** The size asked for; absent: the greatest that `maxDim` allows. */
@@ -111,6 +118,8 @@ export interface ApiDeps {
   readonly models: ModelStore;
   readonly publisher: Publisher;
   readonly recommender: Recommender;
+  /** The model in the memory of this process, for metrics. */
+  readonly serving?: Serving;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;
   /** What `/readyz` asks, by name. */

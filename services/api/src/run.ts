@@ -11,13 +11,14 @@ import {
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
+import { createPublishedModels, createRecommender, createWarmUp } from '@nestrec/retrieval';
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
-import { ensureDefaultTiers, getNextOffsets } from '@nestrec/storage';
+import { ensureDefaultTiers, getNextOffsets, PUBLISHED_CHANNEL } from '@nestrec/storage';
 import { createApi } from './api.js';
 import type { ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
 import { createEventWaiter } from './events/wait-for-events.js';
+import { createApiMetrics } from './http/api-metrics.js';
 import { createPublisher } from './publisher.js';
 import {
   createCatalogueStore,
@@ -86,7 +87,13 @@ export function composeDeps(
   logger: Logger,
   metrics: MetricsRegistry,
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
-  const models = createPublishedModels({ db, clock: systemClock, logger });
+  const { modelSwaps } = createApiMetrics(metrics);
+  const models = createPublishedModels({
+    ...{ db, clock: systemClock, logger, warmUp: createWarmUp({ db, logger }) },
+    onFollowed: (result) => modelSwaps.inc({ result }),
+  });
+  // Also loads the first one, before a request asks for it. Ends with the database.
+  db.listen(PUBLISHED_CHANNEL, () => models.wake());
   const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
   return {
     keys: createKeyStore(db),
@@ -99,6 +106,7 @@ export function composeDeps(
     }),
     publisher: createPublisher(db, logger),
     recommender: createRecommender({ db, models, logger }),
+    serving: models,
     checks: createStoreChecks(db, models),
     clock: systemClock,
     logger,

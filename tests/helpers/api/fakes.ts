@@ -29,6 +29,8 @@ export interface FakeWorld {
   /** First offset that is not applied; tests move it. */
   applied: bigint;
   published: string | null;
+  /** The published version that this process serves an older one instead of. */
+  failedToLoad: string | null;
   /** Makes a key at once; returns its text. */
   key(options?: {
     tier?: string | Tier;
@@ -86,6 +88,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     erasures: new Map(),
     applied: 0n,
     published: 'v1',
+    failedToLoad: null,
     key: addKey,
     revoke: (key) => void revoke(publicIdOf(key)!),
     deps: undefined as unknown as ApiDeps,
@@ -182,6 +185,10 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         if (!items.has(query.itemId)) throw new ItemNotFound({ detail: 'Unknown here.' });
         return rank({ ...query });
       },
+    },
+    serving: {
+      peek: () => models.find((one) => one.version === world.published) ?? null,
+      failed: () => world.failedToLoad,
     },
     log: {
       topic: 'interactions.v1',
