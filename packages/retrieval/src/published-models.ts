@@ -41,9 +41,8 @@ export interface PublishedModels {
    */
   current(): Promise<PublishedModel>;
   /**
-   * Looks at the pointer now and waits until its model is loaded: after a publish in this process. Where it
-   * cannot be loaded, the one that serves on.
-   * @throws what reading the pointer throws, and what loading the first model throws
+   * Looks at the pointer now and waits until its model is loaded: after a publish in this process.
+   * @throws what reading the pointer or loading the model throws; what was served before serves on then
    */
   refresh(): Promise<PublishedModel>;
   /** The model that `current` would give without waiting; null before the first. */
@@ -172,7 +171,10 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     },
     refresh: async () => {
       await following?.catch(() => undefined);
-      return followOnce();
+      if (failure !== null) failure.untilMs = Number.NEGATIVE_INFINITY;
+      const served = await followOnce();
+      if (failure !== null) throw failure.error;
+      return served;
     },
     peek: () => model,
     wake: () => {
