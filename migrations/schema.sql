@@ -198,10 +198,20 @@ CREATE TABLE tiers (
   name text NOT NULL,
   max_dim integer,
   max_k integer NOT NULL,
+  requests_per_second integer,
+  burst integer,
+  max_concurrency integer,
+  plan text DEFAULT 'auto'::text NOT NULL,
+  overload text DEFAULT 'step_down'::text NOT NULL,
+  CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
   CONSTRAINT tiers_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,63}$'::text)),
-  CONSTRAINT tiers_pkey PRIMARY KEY (name)
+  CONSTRAINT tiers_overload_check CHECK ((overload = ANY (ARRAY['refuse'::text, 'step_down'::text]))),
+  CONSTRAINT tiers_pkey PRIMARY KEY (name),
+  CONSTRAINT tiers_plan_check CHECK ((plan = ANY (ARRAY['auto'::text, 'exact'::text, 'prefix'::text, 'staged'::text, 'bound'::text]))),
+  CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
 );
 
 CREATE TABLE user_states (

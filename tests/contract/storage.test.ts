@@ -1,5 +1,5 @@
 /** Catalogue, user states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
-import { DEFAULT_TIERS, type Item, type Manifest } from '@nestrec/contracts';
+import { DEFAULT_TIERS, type Item, type Manifest, type Tier } from '@nestrec/contracts';
 import { InvalidParameter } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import * as storage from '@nestrec/storage';
@@ -294,26 +294,33 @@ describeDatabases('tiers and keys', (database) => {
     await database().execute('TRUNCATE tiers CASCADE');
     await storage.ensureDefaultTiers(database());
   });
+  const tier = (name: string) => DEFAULT_TIERS.find((one) => one.name === name)!;
   const newKey = { client: 'shop', tier: 'full', scopes: ['recommend', 'admin'] as const };
 
   it('adds the default tiers once, and never undoes a change to them', async () => {
     const db = database();
     expect(await storage.listTiers(db)).toEqual([...DEFAULT_TIERS]);
-    await storage.upsertTier(db, { name: 'basic', max_dim: 8, max_k: 5 });
+    const changed: Tier = { ...tier('basic'), max_dim: 8, max_k: 5, plan: 'staged', burst: null };
+    expect(await storage.upsertTier(db, changed)).toBe(false);
+    expect(await storage.upsertTier(db, { ...changed, name: 'new', max_dim: 9 })).toBe(true);
     await Promise.all([storage.ensureDefaultTiers(db), storage.ensureDefaultTiers(db)]);
-    expect((await storage.listTiers(db))[0]).toEqual({ name: 'basic', max_dim: 8, max_k: 5 });
+    expect((await storage.listTiers(db)).slice(0, 2)).toEqual([
+      changed,
+      { ...changed, name: 'new', max_dim: 9 },
+    ]);
   });
 
   it('finds a key by its text, with the tier as it is now', async () => {
     const db = database();
     const { key, publicId } = await storage.createApiKey(db, newKey);
-    await storage.upsertTier(db, { name: 'full', max_dim: 32, max_k: 7 });
+    const changed: Tier = { ...tier('full'), max_dim: 32, max_k: 7, overload: 'refuse' };
+    await storage.upsertTier(db, changed);
     expect(await storage.findApiKey(db, key, Date.now())).toMatchObject({
       outcome: 'valid',
       key: {
         publicId,
         client: 'shop',
-        tier: { name: 'full', max_dim: 32, max_k: 7 },
+        tier: changed,
         scopes: ['recommend', 'admin'],
         expiresAtMs: null,
         revokedAtMs: null,

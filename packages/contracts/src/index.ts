@@ -55,7 +55,15 @@ export {
   type SessionRequest,
 } from './recommendations.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
-export { DEFAULT_TIERS, scopeSchema, tierSchema, type Scope, type Tier } from './tiers.js';
+export {
+  DEFAULT_TIERS,
+  overloadPolicySchema,
+  scopeSchema,
+  tierSchema,
+  type OverloadPolicy,
+  type Scope,
+  type Tier,
+} from './tiers.js';
 export {
   keyAnswerSchema,
   keyCreatedSchema,
@@ -78,19 +86,37 @@ export {
   type TierAnswer,
   type TiersAnswer,
 } from './operations.js';
+export {
+  trainingModeSchema,
+  trainingOptionsSchema,
+  trainingRunAnswerSchema,
+  trainingRunRequestSchema,
+  trainingRunsAnswerSchema,
+  trainingRunStatusSchema,
+  type TrainingMode,
+  type TrainingOptions,
+  type TrainingRunAnswer,
+  type TrainingRunRequest,
+  type TrainingRunsAnswer,
+  type TrainingRunStatus,
+} from './training-runs.js';
 export { problemSchema, type Problem } from './problem.js';
 export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
 export {
   featureSpecSchema,
   MANIFEST_FORMAT_VERSION,
+  erasureProofSchema,
   manifestFileSchema,
   manifestSchema,
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
+  trainingModeSchema,
+  type ErasureProof,
   type FeatureSpec,
   type Manifest,
   type Metrics,
   type ModalitySpec,
   type QualityRow,
+  type TrainingMode,
 } from './manifest.js';

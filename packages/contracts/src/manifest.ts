@@ -43,6 +43,31 @@ export const manifestFileSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
+/**
+ * - `full`: everything from its start, by the data alone.
+ * - `incremental`: begins with the parameters of another version; items are matched by id.
+ * - `query_only`: as `incremental`, but the item side stays bit-equal, so that vectors and indexes stay too.
+ */
+export const trainingModeSchema = z.enum(['full', 'incremental', 'query_only']);
+export type TrainingMode = z.infer<typeof trainingModeSchema>;
+
+/** Erasures that the training data had behind them. */
+export const erasureProofSchema = z.strictObject({
+  /** Users with a tombstone when the data were read: nothing that they did before it is among the data. */
+  users: z.number().int().min(0),
+  /** Over the users' hashes (SHA-256 each, 32 bytes) in bytewise order, one after the other. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Erasures at or after these places of the log came later: what such a user did may be in the weights. */
+  positions: z.array(
+    z.strictObject({
+      topic: z.string(),
+      partition: z.number().int().min(0),
+      nextOffset: z.string().regex(/^\d+$/),
+    }),
+  ),
+});
+export type ErasureProof = z.infer<typeof erasureProofSchema>;
+
 export const manifestSchema = z.strictObject({
   formatVersion: z.literal(MANIFEST_FORMAT_VERSION),
   version: z.string().regex(/^[a-z0-9][a-z0-9_]{0,47}$/),
@@ -60,7 +85,27 @@ export const manifestSchema = z.strictObject({
     interactions: z.number().int(),
     from: z.string().nullable(),
     to: z.string().nullable(),
+    /** Which of the stored events were read, absent in older models: all. Null: no limit. */
+    window: z
+      .strictObject({
+        since: z.string().nullable(),
+        maxEventsPerUser: z.number().int().min(1).nullable(),
+        /** Events of users with more of them, left out. */
+        cappedEvents: z.number().int().min(0),
+      })
+      .optional(),
+    /** Events of items that the model does not know, left out; only where the item side is frozen. */
+    unknownItemEvents: z.number().int().min(0).optional(),
+    erasures: erasureProofSchema.optional(),
   }),
+  /** How the weights came about; absent in older models and in slices. */
+  origin: z
+    .strictObject({
+      mode: trainingModeSchema,
+      /** The version whose parameters it began with; null for `full`. */
+      startedFrom: z.string().nullable(),
+    })
+    .optional(),
   /** The training settings as given, for the record and for `--resume`. */
   training: z.record(z.string(), z.unknown()),
   quality: z.array(qualityRowSchema),

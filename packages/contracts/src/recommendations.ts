@@ -34,6 +34,8 @@ export const servedBySchema = z.strictObject({
   events_in_state: z.number().int(),
   /** Time of the newest event in the state, RFC 3339; null where the state is empty. */
   state_at: z.string().nullable(),
+  /** Why `dim` is less than the request was entitled to, and what it would have been; null where it is not. */
+  degraded: z.strictObject({ reason: z.enum(['overload']), dim: z.number().int() }).nullable(),
 });
 export type ServedBy = z.infer<typeof servedBySchema>;
 

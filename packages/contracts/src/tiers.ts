@@ -1,5 +1,15 @@
-/** Tiers: what a client's key entitles it to. */
+/** Tiers: what a client's key entitles it to, and what becomes of its requests under overload. */
 import { z } from 'zod';
+import { tierPlanSchema } from './plans.js';
+
+/** Under overload: refuse with 503, or serve a smaller dimension for as long as there is one. */
+export const overloadPolicySchema = z.enum(['refuse', 'step_down']);
+export type OverloadPolicy = z.infer<typeof overloadPolicySchema>;
+
+/** Above these a limit says nothing: one process of this platform serves far less. */
+const MAX_REQUESTS_PER_SECOND = 100_000;
+const MAX_BURST = 1_000_000;
+const MAX_CONCURRENCY = 10_000;
 
 export const tierSchema = z.strictObject({
   name: z
@@ -10,6 +20,15 @@ export const tierSchema = z.strictObject({
   /** Greatest dimension; null means all of the published model's. */
   max_dim: z.number().int().min(1).nullable(),
   max_k: z.number().int().min(1),
+  /** Sustained rate of one client over all its keys and all processes; null: no limit. */
+  requests_per_second: z.number().int().min(1).max(MAX_REQUESTS_PER_SECOND).nullable(),
+  /** Requests that a client may send at once after a pause; null: those of one second. */
+  burst: z.number().int().min(1).max(MAX_BURST).nullable(),
+  /** Requests of one client in flight at once, in each process; null: no limit. */
+  max_concurrency: z.number().int().min(1).max(MAX_CONCURRENCY).nullable(),
+  /** How ranked lists are found. */
+  plan: tierPlanSchema,
+  overload: overloadPolicySchema,
 });
 export type Tier = z.infer<typeof tierSchema>;
 
@@ -23,8 +42,36 @@ export const scopeSchema = z.enum([
 ]);
 export type Scope = z.infer<typeof scopeSchema>;
 
+/** What a tier is where nothing else is said. */
+const COMMON = { plan: 'auto', overload: 'step_down' } as const;
+
+/** `full` is the operator's own: without limits of rate, so that imports and measurements are not in its way. */
 export const DEFAULT_TIERS: readonly Tier[] = [
-  { name: 'basic', max_dim: 16, max_k: 20 },
-  { name: 'standard', max_dim: 64, max_k: 50 },
-  { name: 'full', max_dim: null, max_k: 100 },
+  {
+    name: 'basic',
+    max_dim: 16,
+    max_k: 20,
+    requests_per_second: 100,
+    burst: 200,
+    max_concurrency: 50,
+    ...COMMON,
+  },
+  {
+    name: 'standard',
+    max_dim: 64,
+    max_k: 50,
+    requests_per_second: 1_000,
+    burst: 2_000,
+    max_concurrency: 500,
+    ...COMMON,
+  },
+  {
+    name: 'full',
+    max_dim: null,
+    max_k: 100,
+    requests_per_second: null,
+    burst: null,
+    max_concurrency: null,
+    ...COMMON,
+  },
 ];

@@ -116,6 +116,11 @@ export const ErasureNotFound = defineError('erasure_not_found', {
   status: 404,
   publicMessage: 'There is no such erasure.',
 });
+export const TrainingRunNotFound = defineError('training_run_not_found', {
+  status: 404,
+  exitCode: 66,
+  publicMessage: 'There is no such training run.',
+});
 export const MethodNotAllowed = defineError('method_not_allowed', {
   status: 405,
   publicMessage: 'The method is not allowed here.',
@@ -222,6 +227,23 @@ export const DataFolderInUse = defineError('data_folder_in_use', {
   exitCode: 75,
   retryable: true,
   publicMessage: 'Another process uses the data folder.',
+});
+export const TrainerBusy = defineError('trainer_busy', {
+  status: 503,
+  exitCode: 75,
+  retryable: true,
+  publicMessage: 'Another trainer works.',
+});
+export const TrainingLeaseLost = defineError('training_lease_lost', {
+  status: 500,
+  exitCode: 75,
+  retryable: true,
+  publicMessage: 'The training run is not this trainer\'s any more.',
+});
+export const TrainingFailed = defineError('training_failed', {
+  status: 500,
+  exitCode: 1,
+  publicMessage: 'The training failed.',
 });
 export const DatabaseUnsuitable = defineError('database_unsuitable', {
   status: 500,

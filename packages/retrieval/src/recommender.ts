@@ -4,7 +4,7 @@
  * Each call takes one model and keeps it: state, query, item vectors and the version in the answer belong
  * together. Lists are full (k items) whenever the catalogue has k items that may be shown.
  */
-import type { RecommendationsAnswer } from '@nestrec/contracts';
+import type { RecommendationsAnswer, TierPlan } from '@nestrec/contracts';
 import { sqlState, type Queryable } from '@nestrec/database';
 import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
@@ -18,6 +18,8 @@ import { loadUserContext, type UserContext } from './user-context.js';
 
 export interface ListRequest extends DimRequest {
   readonly k: number;
+  /** How the list is found; undefined: the planner's choice. */
+  readonly plan?: TierPlan;
 }
 
 export interface UserRequest extends ListRequest {
@@ -178,6 +180,7 @@ function toAnswer(
       fallback: context.fallback,
       events_in_state: context.eventsInState,
       state_at: context.stateAtMs === null ? null : new Date(context.stateAtMs).toISOString(),
+      degraded: null,
     },
   };
 }

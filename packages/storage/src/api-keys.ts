@@ -4,6 +4,7 @@ import type { Scope, Tier } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { excerpt, InvalidParameter } from '@nestrec/errors';
 import { generateApiKey, hashApiKey, publicIdOf } from './api-key-format.js';
+import { TIER_AS_JSON } from './tiers.js';
 
 export interface ApiKey {
   readonly publicId: string;
@@ -19,9 +20,7 @@ interface KeyRow extends Record<string, unknown> {
   public_id: string;
   client: string;
   hash: Uint8Array;
-  tier: string;
-  max_dim: number | null;
-  max_k: number;
+  tier: Tier;
   scopes: Scope[];
   created_at: Date;
   expires_at: Date | null;
@@ -29,14 +28,14 @@ interface KeyRow extends Record<string, unknown> {
 }
 
 const SELECT_KEYS = `
-  SELECT k.public_id, k.client, k.hash, k.tier, t.max_dim, t.max_k, k.scopes, k.created_at,
+  SELECT k.public_id, k.client, k.hash, ${TIER_AS_JSON} AS tier, k.scopes, k.created_at,
          k.expires_at, k.revoked_at
   FROM api_keys k JOIN tiers t ON t.name = k.tier`;
 
 const toApiKey = (row: KeyRow): ApiKey => ({
   publicId: row.public_id,
   client: row.client,
-  tier: { name: row.tier, max_dim: row.max_dim, max_k: row.max_k },
+  tier: row.tier,
   scopes: row.scopes,
   createdAtMs: row.created_at.getTime(),
   expiresAtMs: row.expires_at?.getTime() ?? null,

@@ -120,3 +120,24 @@ export {
   itemVectorsTable,
   listItemVectorTables,
 } from './item-vectors.js';
+export {
+  cancelTrainingRun,
+  getTrainingRun,
+  lastTrainingSuccess,
+  listTrainingRuns,
+  queueOneTrainingRun,
+  queueTrainingRun,
+  type TrainingRequest,
+  type TrainingRun,
+} from './training-runs.js';
+export {
+  beatTrainingRun,
+  claimTrainingRun,
+  endTrainingRun,
+  markTrainingPublished,
+  nameTrainingVersion,
+  type Claim,
+  type ClaimOptions,
+  type HeldRun,
+  type TrainingHolder,
+} from './training-lease.js';

@@ -2,39 +2,51 @@
 import { DEFAULT_TIERS, type Tier } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 
-interface TierRow extends Record<string, unknown> {
-  name: string;
-  max_dim: number | null;
-  max_k: number;
-}
+/** Columns of a tier, in the order of `valuesOf`; names and order are those of the record. */
+export const TIER_COLUMNS = [
+  'name',
+  'max_dim',
+  'max_k',
+  'requests_per_second',
+  'burst',
+  'max_concurrency',
+  'plan',
+  'overload',
+] as const satisfies readonly (keyof Tier)[];
+
+/** A tier (alias `t`) as one JSON value, for queries of what has a tier. */
+export const TIER_AS_JSON = `jsonb_build_object(${TIER_COLUMNS.map((column) => `'${column}', t.${column}`).join(', ')})`;
+
+const COLUMN_LIST = TIER_COLUMNS.join(', ');
+const CHANGED = TIER_COLUMNS.slice(1).map((column) => `${column} = excluded.${column}`);
 
 /** All tiers, smallest dimension first (no limit last). */
 export async function listTiers(db: Queryable): Promise<Tier[]> {
-  const { rows } = await db.query<TierRow>(
-    'SELECT name, max_dim, max_k FROM tiers ORDER BY max_dim NULLS LAST, max_k, name',
+  const { rows } = await db.query<Tier & Record<string, unknown>>(
+    `SELECT ${COLUMN_LIST} FROM tiers ORDER BY max_dim NULLS LAST, max_k, name`,
   );
   return rows;
 }
 
-export async function upsertTier(db: Queryable, tier: Tier): Promise<void> {
-  await db.query(
-    `INSERT INTO tiers (name, max_dim, max_k) VALUES ($1, $2, $3)
-     ON CONFLICT (name) DO UPDATE SET max_dim = excluded.max_dim, max_k = excluded.max_k`,
-    [tier.name, tier.max_dim, tier.max_k],
+/** Adds a tier, or replaces the one of that name; true where it was added. */
+export async function upsertTier(db: Queryable, tier: Tier): Promise<boolean> {
+  const { rows } = await db.query<{ added: boolean }>(
+    `INSERT INTO tiers (${COLUMN_LIST}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (name) DO UPDATE SET ${CHANGED.join(', ')}
+     RETURNING xmax = 0 AS added`,
+    TIER_COLUMNS.map((column) => tier[column]),
   );
+  return rows[0]!.added;
 }
 
 /** Adds the default tiers when there are none at all; a changed or removed tier stays so. */
 export async function ensureDefaultTiers(db: Queryable): Promise<void> {
   await db.query(
-    `INSERT INTO tiers (name, max_dim, max_k)
-     SELECT * FROM unnest($1::text[], $2::int[], $3::int[])
+    `INSERT INTO tiers (${COLUMN_LIST})
+     SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[],
+                          $7::text[], $8::text[])
      WHERE NOT EXISTS (SELECT 1 FROM tiers)
      ON CONFLICT (name) DO NOTHING`,
-    [
-      DEFAULT_TIERS.map((tier) => tier.name),
-      DEFAULT_TIERS.map((tier) => tier.max_dim),
-      DEFAULT_TIERS.map((tier) => tier.max_k),
-    ],
+    TIER_COLUMNS.map((column) => DEFAULT_TIERS.map((tier) => tier[column])),
   );
 }

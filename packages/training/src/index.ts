@@ -5,6 +5,7 @@ export {
   modelSwitches,
   PRESET_NAMES,
   trainingSettingsSchema,
+  warmStartSettings,
   type ModelSwitches,
   type PresetName,
   type TrainingSettings,

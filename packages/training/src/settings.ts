@@ -205,6 +205,32 @@ export function createSettings(
   return checkSettings({ ...make(sizes), ...overrides }, sizes);
 }
 
+/** Epochs of a run that begins with parameters which are good already. */
+const WARM_EPOCHS = 3;
+/** Share of the preset's learning rate: enough for what is new, little enough to keep what is known. */
+const WARM_RATE_SHARE = 0.3;
+
+/**
+ * What a run that begins with another version's parameters changes in the settings of a preset; measured in
+ * docs/experiments.md.
+ */
+export function warmStartSettings(
+  settings: TrainingSettings,
+  mode: 'incremental' | 'query_only',
+): TrainingSettings {
+  const warm = {
+    ...settings,
+    maxEpochs: Math.min(settings.maxEpochs, WARM_EPOCHS),
+    learningRate: settings.learningRate * WARM_RATE_SHARE,
+    // Directions that were cut would be lost to the parameters that are there.
+    featureComponents: 0,
+  };
+  if (mode === 'incremental') return warm;
+  // The item side is served as it stands, so it is trained against as it stands.
+  const residualDropout = settings.residualDropout.map(() => 0);
+  return { ...warm, residualDropout, whitenFeatures: false };
+}
+
 /** Parses settings that come from outside (a manifest, a request) and holds them to the sizes. */
 export function checkSettings(value: unknown, sizes: readonly number[]): TrainingSettings {
   const parsed = trainingSettingsSchema.safeParse(value);

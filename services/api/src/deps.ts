@@ -2,7 +2,7 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier } from '@nestrec/contracts';
+import type { Item, Manifest, RecommendationsAnswer, Tier, TierPlan } from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -77,6 +77,7 @@ export interface Ranking {
   readonly dim: number | undefined;
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
+  readonly plan: TierPlan;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */

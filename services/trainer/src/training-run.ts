@@ -9,6 +9,7 @@ import {
   type Manifest,
   type ModelConfigInput,
   type QualityRow,
+  type TrainingMode,
 } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
 import { Spill } from '@nestrec/dataset';
@@ -26,6 +27,7 @@ import {
 } from '@nestrec/training';
 import { splitByProtocol } from './split-by-protocol.js';
 import { readTrainingData, type TrainingData } from './training-data.js';
+import type { TrainingWindow } from './training-window.js';
 
 export interface TrainingRunOptions {
   readonly db: Database;
@@ -35,6 +37,12 @@ export interface TrainingRunOptions {
   readonly version: string;
   /** Whether this run of this version was killed before; then what stands of it is taken. */
   readonly continues?: boolean;
+  /** Default: `full`. For the others `planTraining` gives a configuration and settings that fit. */
+  readonly mode?: TrainingMode | undefined;
+  /** The version whose parameters a run that is not `full` begins with; its artifact lies in `modelsDir` or where it was registered. Default: the published one. */
+  readonly startFrom?: string | null | undefined;
+  /** What of the stored events is read. Default: all, up to `DEFAULT_MAX_EVENTS_PER_USER` of each user. */
+  readonly window?: TrainingWindow | undefined;
   /** Everything of the configuration but what the data decide. */
   readonly config: Omit<ModelConfigInput, 'featureWidth' | 'numItems'>;
   readonly settings: TrainingSettings;

@@ -115,6 +115,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         fallback: null,
         events_in_state: 1,
         state_at: new Date(NOW_MS).toISOString(),
+        degraded: null,
       },
     };
   };

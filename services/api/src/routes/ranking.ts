@@ -16,7 +16,12 @@ export function rankingFor(
       fields: [{ path: 'k', got: String(asked.k), want }],
     });
   }
-  return { k: asked.k ?? Math.min(DEFAULT_K, tier.max_k), dim: asked.dim, maxDim: tier.max_dim };
+  return {
+    k: asked.k ?? Math.min(DEFAULT_K, tier.max_k),
+    dim: asked.dim,
+    maxDim: tier.max_dim,
+    plan: tier.plan,
+  };
 }
 
 /** Runs a query of the recommender and counts how it ended. */

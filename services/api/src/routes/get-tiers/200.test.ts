@@ -1,5 +1,8 @@
+import { DEFAULT_TIERS } from '@nestrec/contracts';
 import { describe, expect, it } from 'vitest';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
+
+const [basic, standard, full] = DEFAULT_TIERS;
 
 describe('GET /v1/tiers 200', () => {
   it('names for each tier the size it gets, its bytes per item and its measured quality', async () => {
@@ -14,9 +17,7 @@ describe('GET /v1/tiers 200', () => {
       model_version: 'v1',
       tiers: [
         {
-          name: 'basic',
-          max_dim: 16,
-          max_k: 20,
+          ...basic,
           dim: 16,
           bytes_per_item: 64,
           quality: [
@@ -29,8 +30,8 @@ describe('GET /v1/tiers 200', () => {
             },
           ],
         },
-        { name: 'standard', max_dim: 64, max_k: 50, dim: 64, bytes_per_item: 256, quality: [] },
-        { name: 'full', max_dim: null, max_k: 100, dim: 64, bytes_per_item: 256, quality: [] },
+        { ...standard, dim: 64, bytes_per_item: 256, quality: [] },
+        { ...full, dim: 64, bytes_per_item: 256, quality: [] },
       ],
     });
     expect(unpublished.json).toMatchObject({

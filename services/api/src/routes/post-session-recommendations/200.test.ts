@@ -1,3 +1,4 @@
+import { DEFAULT_TIERS } from '@nestrec/contracts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApi, type ApiHarness } from '../../../../../tests/helpers/api/harness.js';
 
@@ -18,7 +19,7 @@ describe('POST /v1/sessions/recommendations 200', () => {
     });
     expect(reply.status).toBe(200);
     expect(api.world.queries).toEqual([
-      { items: ['i7', 'i1', 'i7'], k: 2, dim: 8, maxDim: null, excludeSeen: true },
+      { items: ['i7', 'i1', 'i7'], k: 2, dim: 8, maxDim: null, plan: 'auto', excludeSeen: true },
     ]);
   });
 
@@ -29,7 +30,7 @@ describe('POST /v1/sessions/recommendations 200', () => {
   });
 
   it('gives a tier whose k is small its own k where none is asked', async () => {
-    const key = api.world.key({ tier: { name: 'tiny', max_dim: 8, max_k: 3 } });
+    const key = api.world.key({ tier: { ...DEFAULT_TIERS[0]!, max_dim: 8, max_k: 3 } });
     await api.call('POST', PATH, { key, body: { items: [] } });
     expect(api.world.queries).toMatchObject([{ k: 3, maxDim: 8 }]);
   });
