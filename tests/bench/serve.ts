@@ -3,7 +3,8 @@
  * trained model, real histories, PostgreSQL with durability on, the load generator on the same machine.
  *
  * Run: npm run build && npm run bench:serve -- [--data ../shared/data/amazon-beauty] [--items 100000]
- *        [--dim 64] [--rates 500,1000,1500] [--seconds 30] [--training] [--json]
+ *        [--dim 64] [--plan auto] [--rates 500,1000,1500]
+ *        [--seconds 30] [--training] [--json]
  *
  * Open loop: each rate for so many seconds, after a warm-up; then as fast as 16 connections can, for the
  * greatest rate. Beside it /healthz on the same connections, the floor of HTTP alone: the ratio says what a
@@ -14,6 +15,7 @@ import { spawn } from 'node:child_process';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Tier } from '@nestrec/contracts';
 import { lastingPort } from '../helpers/processes.js';
 import { startService } from './ingest/scene.js';
 import { readLargeBeauty } from './retrieval/large-beauty.js';
@@ -26,6 +28,7 @@ const { values: flags } = parseArgs({
     data: { type: 'string', default: '../shared/data/amazon-beauty' },
     items: { type: 'string', default: '100000' },
     dim: { type: 'string', default: '64' },
+    plan: { type: 'string', default: 'auto' },
     rates: { type: 'string', default: '500,1000,1500' },
     seconds: { type: 'string', default: '30' },
     training: { type: 'boolean', default: false },
@@ -63,8 +66,9 @@ const model = await trainedModel({
   ...{ data: flags.data, cache: CACHE, items: ITEMS, sizes: SIZES, epochs: EPOCHS, note },
 });
 const data = await readLargeBeauty(flags.data, ITEMS, 1);
-const tier = {
-  ...{ name: 'bench', max_dim: DIM, max_k: 100 },
+const tier: Tier = {
+  ...{ name: 'bench', max_dim: DIM, max_k: 100, plan: flags.plan as Tier['plan'] },
+  ...{ requests_per_second: null, burst: null, max_concurrency: null, overload: 'refuse' },
 };
 const served = await serveCatalogue({ ...model, data, tiers: [tier], note });
 const port = await lastingPort();

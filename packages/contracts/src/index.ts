@@ -111,12 +111,10 @@ export {
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
-  trainingModeSchema,
   type ErasureProof,
   type FeatureSpec,
   type Manifest,
   type Metrics,
   type ModalitySpec,
   type QualityRow,
-  type TrainingMode,
 } from './manifest.js';

@@ -1,6 +1,7 @@
 /** The manifest of a model artifact: what the weights are, where they come from, how good they are. */
 import { z } from 'zod';
 import { modelConfigSchema } from './model-config.js';
+import { trainingModeSchema } from './training-runs.js';
 
 export const MANIFEST_FORMAT_VERSION = 1;
 
@@ -42,14 +43,6 @@ export const manifestFileSchema = z.strictObject({
   bytes: z.number().int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
-
-/**
- * - `full`: everything from its start, by the data alone.
- * - `incremental`: begins with the parameters of another version; items are matched by id.
- * - `query_only`: as `incremental`, but the item side stays bit-equal, so that vectors and indexes stay too.
- */
-export const trainingModeSchema = z.enum(['full', 'incremental', 'query_only']);
-export type TrainingMode = z.infer<typeof trainingModeSchema>;
 
 /** Erasures that the training data had behind them. */
 export const erasureProofSchema = z.strictObject({

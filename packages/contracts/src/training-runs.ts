@@ -1,6 +1,11 @@
 /** Training runs as they are asked for and looked up: over HTTP, from the command line and by the cron. */
 import { z } from 'zod';
 
+/**
+ * - `full`: everything from its start, by the data alone.
+ * - `incremental`: begins with the parameters of another version; items are matched by id.
+ * - `query_only`: as `incremental`, but the item side stays bit-equal, so that vectors and indexes stay too.
+ */
 export const trainingModeSchema = z.enum(['full', 'incremental', 'query_only']);
 export type TrainingMode = z.infer<typeof trainingModeSchema>;
 
