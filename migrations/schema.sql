@@ -163,6 +163,23 @@ CREATE TABLE nestrec_migrations (
   CONSTRAINT nestrec_migrations_pkey PRIMARY KEY (number)
 );
 
+CREATE TABLE publish_runs (
+  version text NOT NULL,
+  run_id uuid NOT NULL,
+  state text NOT NULL,
+  phase text NOT NULL,
+  share real NOT NULL,
+  code text,
+  detail text,
+  started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  ended_at timestamp with time zone,
+  CONSTRAINT publish_runs_pkey PRIMARY KEY (version),
+  CONSTRAINT publish_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT publish_runs_state_check CHECK ((state = ANY (ARRAY['running'::text, 'published'::text, 'refused'::text, 'failed'::text]))),
+  CONSTRAINT publish_runs_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version) ON DELETE CASCADE
+);
+
 CREATE TABLE published_model (
   singleton boolean DEFAULT true NOT NULL,
   version text NOT NULL,
@@ -214,6 +231,40 @@ CREATE TABLE tiers (
   CONSTRAINT tiers_requests_per_second_check CHECK ((requests_per_second >= 1))
 );
 
+CREATE TABLE training_runs (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  requested_by text NOT NULL,
+  mode text NOT NULL,
+  publish boolean NOT NULL,
+  options jsonb NOT NULL,
+  status text DEFAULT 'queued'::text NOT NULL,
+  attempt integer DEFAULT 1 NOT NULL,
+  continues bigint,
+  holder_pid integer,
+  holder_host text,
+  holder_instance uuid,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  lease_until timestamp with time zone,
+  heartbeat_at timestamp with time zone,
+  fence integer,
+  cancel_requested boolean DEFAULT false NOT NULL,
+  stage text,
+  share real,
+  version text,
+  published boolean DEFAULT false NOT NULL,
+  reason text,
+  CONSTRAINT training_runs_attempt_check CHECK ((attempt > 0)),
+  CONSTRAINT training_runs_continues_fkey FOREIGN KEY (continues) REFERENCES training_runs(id) ON DELETE SET NULL,
+  CONSTRAINT training_runs_fence_check CHECK ((fence > 0)),
+  CONSTRAINT training_runs_fence_key UNIQUE (fence),
+  CONSTRAINT training_runs_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text, 'query_only'::text]))),
+  CONSTRAINT training_runs_pkey PRIMARY KEY (id),
+  CONSTRAINT training_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT training_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'refused'::text, 'failed'::text, 'cancelled'::text, 'abandoned'::text])))
+);
+
 CREATE TABLE user_states (
   user_id entity_id NOT NULL,
   model_version text NOT NULL,
@@ -249,3 +300,7 @@ CREATE UNIQUE INDEX rejects_by_seq ON rejects USING btree (seq);
 CREATE INDEX rejects_by_user ON rejects USING hash (user_id);
 
 CREATE INDEX rejects_unsent ON rejects USING btree (seq) WHERE (sent_at IS NULL);
+
+CREATE INDEX training_runs_queued ON training_runs USING btree (id) WHERE (status = 'queued'::text);
+
+CREATE UNIQUE INDEX training_runs_running ON training_runs USING btree ((true)) WHERE (status = 'running'::text);

@@ -7,6 +7,10 @@ import { moveOffsets } from './a4-rewinds.js';
 import { changePartitions } from './a5-partitions.js';
 import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
+import { swapVersions } from './b1-swaps.js';
+import { rollBack } from './b2-rollbacks.js';
+import { refuseBadCandidates } from './b3-bad-candidates.js';
+import { fillDisk } from './b9-disk-full.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
@@ -17,8 +21,8 @@ export interface ChaosRun {
   readonly title: string;
   /** The pass number, in words. */
   readonly pass: string;
-  /** What is broken on purpose in the twin. */
-  readonly twin: string;
+  /** What is broken on purpose in the twin; null: the fault needs no build to be seen. */
+  readonly twin: string | null;
   /** What the twin has to show at least; absent: one failure is enough. */
   readonly twinShows?: (verdict: Verdict) => boolean;
   /** Whether it guards every merge. */
@@ -74,6 +78,28 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'A10', title: 'ingest frozen', ci: true, execute: freezeIngest },
     pass: '0 lost, 0 doubled; the other goes on within 3 + 5 + 3 s',
     twin: 'no idle_in_transaction_session_timeout',
+  },
+  {
+    ...{ id: 'B1', title: 'versions are swapped', ci: true, execute: swapVersions },
+    pass: '0 mixed, 0 not 200, 0 back on a connection of 90,000 in 50 swaps (10 in CI); p99 during a swap at most 2 x steady or 20 ms',
+    twin: 'weights by one look at the pointer, item vectors by another',
+    twinShows: measured('mixed'),
+  },
+  {
+    ...{ id: 'B2', title: 'versions are rolled back', ci: false, execute: rollBack },
+    pass: 'served within 2 s, 0 not 200, 0 of 10 x 1,000 answers differ from those before',
+    twin: 'no listening, a look every 5 s',
+  },
+  {
+    ...{ id: 'B3', title: 'bad candidates', ci: true, execute: refuseBadCandidates },
+    pass: '0 of 11 served, 11 of 11 refused, 0 not 200; p99 of the first second at most 2 x steady or 20 ms',
+    twin: 'the old model let go before the next is there',
+    twinShows: measured('not 200'),
+  },
+  {
+    ...{ id: 'B9', title: 'the disk is full during a publish', ci: false, execute: fillDisk },
+    pass: 'refused with 53100 and ENOSPC named; served version unchanged, 0 partial tables and files; the next publish is fine once there is space',
+    twin: null,
   },
   {
     ...{ id: 'C1', title: 'the database restarts', ci: false, execute: restartDatabase },

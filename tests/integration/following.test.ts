@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DEFAULT_TIERS } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
 import { rollback } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
@@ -91,7 +92,7 @@ describeDatabases('a process that follows the pointer', (database) => {
   });
 
   it('answers real users at every tier size from the next version before that one serves', async () => {
-    await upsertTier(database(), { name: 'tiny', max_dim: 4, max_k: 20 });
+    await upsertTier(database(), { ...DEFAULT_TIERS[0]!, name: 'tiny', max_dim: 4 });
     await publish('v1', 1);
     await insertInteractions(
       database(),

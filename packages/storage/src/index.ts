@@ -112,6 +112,14 @@ export {
   type PublishedPointer,
   type VersionStatus,
 } from './model-versions.js';
+export {
+  beginPublishRun,
+  endPublishRun,
+  getPublishRun,
+  reportPublishRun,
+  type PublishRun,
+  type PublishState,
+} from './publish-runs.js';
 export { createItemVectorCache, type ItemVectorCache } from './item-vector-cache.js';
 export {
   assertVersion,

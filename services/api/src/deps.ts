@@ -10,7 +10,7 @@ import type {
   ReadinessCheck,
   ReadinessGate,
 } from '@nestrec/runtime';
-import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey } from '@nestrec/storage';
+import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey, PublishRun } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ApiSettings } from './settings.js';
 
@@ -58,8 +58,10 @@ export interface ModelStore {
 }
 
 export interface Publisher {
-  /** @throws ModelNotFound, PublishRefused */
-  publish(version: string): Promise<{ published: string; previous: string | null }>;
+  /** Begins to publish, unless it runs already; resolves to how it stands now. @throws ModelNotFound */
+  publish(version: string): Promise<PublishRun>;
+  /** The version's last publish that was asked for here or at another API process, or null. */
+  publishing(version: string): Promise<PublishRun | null>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }

@@ -104,7 +104,7 @@ export function composeDeps(
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
-    publisher: createPublisher(db, logger),
+    publisher: createPublisher(db, logger, (result) => modelSwaps.inc({ result })),
     recommender: createRecommender({ db, models, logger }),
     serving: models,
     checks: createStoreChecks(db, models),

@@ -10,6 +10,8 @@ export interface ChaosOptions {
   readonly seed: number;
   /** Kills of A1; null: the run's own number. */
   readonly kills: number | null;
+  /** The short form that guards a merge, for runs that have one. */
+  readonly ci: boolean;
   /** Divides the numbers of events and faults, to try a run out; 1 for the pass numbers. */
   readonly shrink: number;
 }

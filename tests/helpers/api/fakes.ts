@@ -11,6 +11,7 @@ import {
   publicIdOf,
   type ApiKey,
   type ErasureStatus,
+  type PublishRun,
 } from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
 
@@ -55,6 +56,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const keys = new Map<string, { hash: Uint8Array; key: ApiKey }>();
   const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
   const models = [model('v1'), model('v2')];
+  const publishRuns = new Map<string, PublishRun>();
   const addKey: FakeWorld['key'] = (options = {}) => {
     const { tier = 'full', client = 'tests', scopes = ALL_SCOPES, expiresAtMs } = options;
     const { key, publicId, hash } = generateApiKey();
@@ -167,10 +169,16 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     publisher: {
       publish: async (version) => {
         if (!models.some((one) => one.version === version)) throw new ModelNotFound();
-        const previous = world.published;
         world.published = version;
-        return { published: version, previous };
+        const at = clock.now();
+        const run: PublishRun = {
+          ...{ version, state: 'published', phase: 'swap', share: 1, code: null, detail: null },
+          ...{ startedAtMs: at, endedAtMs: at },
+        };
+        publishRuns.set(version, run);
+        return run;
       },
+      publishing: async (version) => publishRuns.get(version) ?? null,
       rollback: async (from) => {
         if (from !== world.published) {
           throw new PublishRefused({ detail: `${from} does not serve.` });

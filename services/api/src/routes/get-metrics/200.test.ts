@@ -26,13 +26,15 @@ describe('GET /metrics 200', () => {
   it('names the model that this process serves, its age, and how swaps ended', async () => {
     const api = await startApi();
     await api.call('POST', '/v1/models/v2/publish');
-    await api.call('POST', '/v1/models/v1/rollback');
+    await api.call('POST', '/v1/models/v2/rollback');
+    await api.call('POST', '/v1/models/v2/rollback');
+    await api.call('POST', '/v1/models/v2/publish');
     const { text } = await api.call('GET', '/metrics', { key: null });
     await api.stop();
     expect(text).toMatch(/^rec_model_info\{version="v2",commit="[^"]+"\} 1$/m);
     expect(text).not.toContain('rec_model_info{version="v1"');
     expect(text).toMatch(/^rec_model_age_seconds \d+/m);
-    expect(text).toContain('rec_model_swaps_total{result="published"} 1');
+    expect(text).toContain('rec_model_swaps_total{result="rolled_back"} 1');
     expect(text).toContain('rec_model_swaps_total{result="refused"} 1');
   });
 

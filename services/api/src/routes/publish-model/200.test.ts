@@ -21,7 +21,13 @@ describe('model versions', () => {
 
   it('publishes a version, and rolls back from it once', async () => {
     const publish = await api.call('POST', '/v1/models/v2/publish');
-    expect([publish.status, publish.json]).toEqual([200, { published: 'v2', previous: 'v1' }]);
+    expect(publish.status).toBe(202);
+    expect(publish.headers.get('location')).toBe('/v1/models/v2');
+    const state = { version: 'v2', state: 'published', phase: 'swap', share: 1, code: null };
+    expect(publish.json).toMatchObject(state);
+    const model = await api.call('GET', '/v1/models/v2');
+    expect(model.json).toMatchObject({ version: 'v2', items: 10, publish: state });
+    expect((await api.call('GET', '/v1/models/v1')).json).toMatchObject({ publish: null });
     const rollback = await api.call('POST', '/v1/models/v2/rollback');
     expect([rollback.status, rollback.json]).toEqual([200, { published: 'v1', previous: null }]);
     const again = await api.call('POST', '/v1/models/v2/rollback');
@@ -30,6 +36,7 @@ describe('model versions', () => {
 
   it('404 for a version that is not there, 422 for a name that no version can have', async () => {
     expect(problemOf(await api.call('POST', '/v1/models/v9/publish')).code).toBe('model_not_found');
+    expect(problemOf(await api.call('GET', '/v1/models/v9')).code).toBe('model_not_found');
     const name = encodeURIComponent('v1"; DROP TABLE items; --');
     const reply = await api.call('POST', `/v1/models/${name}/publish`);
     expect(problemOf(reply)).toMatchObject({ status: 422, code: 'invalid_request' });

@@ -1,8 +1,8 @@
-/** POST /v1/models/{version}/publish: makes a version answer, after publishing's own checks. */
-import { publishAnswerSchema } from '@nestrec/contracts';
-import { InvalidArtifact, ModelNotFound, PublishRefused } from '@nestrec/errors';
+/** POST /v1/models/{version}/publish: begins to make a version answer, after publishing's own checks. */
+import { publishRunAnswerSchema } from '@nestrec/contracts';
+import { ModelNotFound } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
-import { countSwap } from '../count-swap.js';
+import { presentPublishRun } from '../present-model.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
 export const publishModel = defineRoute({
@@ -10,16 +10,26 @@ export const publishModel = defineRoute({
   path: '/v1/models/{version}/publish',
   summary: 'Publish a model version',
   description:
-    'Answers once the version serves; embedding and indexing all items may take minutes.',
+    'Begins it and answers at once: embedding and indexing all items may take minutes. Location names where to look how it stands. Sent again while it runs, it begins nothing.',
   access: scopes('admin'),
   params: versionParams,
-  answers: { 200: { description: 'The version serves.', schema: publishAnswerSchema } },
-  errors: [ModelNotFound, PublishRefused, InvalidArtifact],
-  async handler({ params }, { deps, metrics, client }) {
-    const result = await countSwap(metrics, 'published', () =>
-      deps.publisher.publish(params.version),
+  answers: {
+    202: {
+      description: 'It runs; GET /v1/models/{version} says how it ends.',
+      schema: publishRunAnswerSchema,
+    },
+  },
+  errors: [ModelNotFound],
+  async handler({ params }, { deps, client }) {
+    const run = await deps.publisher.publish(params.version);
+    deps.logger.info(
+      { version: params.version, key_id: client.publicId },
+      'asked to publish a model version',
     );
-    deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was published');
-    return { status: 200, body: result };
+    return {
+      status: 202,
+      body: presentPublishRun(run),
+      headers: { Location: `/v1/models/${params.version}` },
+    };
   },
 });
