@@ -44,7 +44,7 @@ export async function rollBack(
   ];
   const before = new Map([[versionOf(1), await answersOf(apis[0]!, users)]]);
   await publishPath(scene.db, paths[1]!);
-  const load = startVersionLoad(context, apis, PER_SECOND);
+  const load = startVersionLoad(context, apis, context.scaled(PER_SECOND));
   await eventually('the second', () => allServe(load, 2, versionOf(2), 0), 60_000);
   before.set(versionOf(2), await answersOf(apis[0]!, users));
 

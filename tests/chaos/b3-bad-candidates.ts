@@ -25,6 +25,7 @@ import {
 } from './harness/versions.js';
 
 const PER_SECOND = 100;
+const CI_PER_SECOND = 50;
 const STEADY_MS = 5_000;
 const CI_STEADY_MS = 2_000;
 /** After the first answer of a version; what the first requests of it are. */
@@ -43,7 +44,7 @@ export async function refuseBadCandidates(
   await publishPath(scene.db, await saveNumbered(scene.folder, GOOD, ITEMS, 0.05));
   const program = build === 'broken' ? broken('hasty-swap-api') : API;
   const api = await startApi(context, scene, 'api', program);
-  const load = startVersionLoad(context, [api], PER_SECOND);
+  const load = startVersionLoad(context, [api], context.scaled(short ? CI_PER_SECOND : PER_SECOND));
   await eventually('an answer', () => allServe(load, 1, versionOf(GOOD), 0), 30_000);
 
   const taken: string[] = [];

@@ -11,7 +11,7 @@ import type { Logger } from '@nestrec/runtime';
 import { getPublished, listItemVectorTables, listVersions, setIndexDims } from '@nestrec/storage';
 import { dropVectorTable, lockPublishing } from './vector-table.js';
 
-/** Versions besides the published one that can be gone back to. */
+/** Versions besides the published one that can be gone back to, where nobody asks for another number. */
 export const KEPT_PREVIOUS = 2;
 
 /** Drops what is not kept and not in `alsoKeep`; returns the versions whose tables went. */
@@ -19,9 +19,10 @@ export async function cleanUpVectorTables(
   db: Database,
   logger: Logger,
   alsoKeep: readonly string[] = [],
+  keepPrevious: number = KEPT_PREVIOUS,
 ): Promise<string[]> {
   const tables = await listItemVectorTables(db);
-  const kept = new Set([...(await versionsToKeep(db)), ...alsoKeep]);
+  const kept = new Set([...(await versionsToKeep(db, keepPrevious)), ...alsoKeep]);
   const dropped: string[] = [];
   for (const version of tables.filter((candidate) => !kept.has(candidate))) {
     if (await dropUnserved(db, version)) dropped.push(version);
@@ -42,12 +43,22 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
   });
 }
 
-async function versionsToKeep(db: Queryable): Promise<string[]> {
+/**
+ * The published version and those that can be gone back to: the one before it, always, and the newest
+ * retired ones up to `keepPrevious` in all. Empty where nothing is published.
+ */
+export async function versionsToKeep(
+  db: Queryable,
+  keepPrevious: number = KEPT_PREVIOUS,
+): Promise<string[]> {
   const pointer = await getPublished(db);
   if (pointer === null) return [];
   const previous = pointer.previousVersion === null ? [] : [pointer.previousVersion];
   const retired = (await listVersions(db))
     .filter(({ version, status }) => status === 'retired' && !previous.includes(version))
     .map(({ version }) => version);
-  return [pointer.version, ...[...previous, ...retired].slice(0, KEPT_PREVIOUS)];
+  return [
+    pointer.version,
+    ...[...previous, ...retired].slice(0, Math.max(previous.length, keepPrevious)),
+  ];
 }

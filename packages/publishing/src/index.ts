@@ -8,6 +8,7 @@ export {
 export type { DimReport } from './checked-indexes.js';
 export { rollback, type RollbackOptions, type RollbackResult } from './pointer.js';
 export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';
+export { pruneVersions, type PruneOptions, type PruneResult } from './prune.js';
 export {
   createEmbedderSource,
   embedItemInLiveVersions,

@@ -56,6 +56,8 @@ export interface PublishOptions {
   readonly force?: boolean;
   /** Relative loss of NDCG@10 that is accepted. Default 0.1. */
   readonly qualityTolerance?: number;
+  /** Versions besides the published one whose vectors stay. Default 2. */
+  readonly keepPrevious?: number;
   readonly onProgress?: (progress: PublishProgress) => void;
 }
 
@@ -93,7 +95,7 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     await assertGoodEnough(options, before);
   }
   // What killed publishes left goes first: their space may be needed.
-  const leftOver = await cleanUpVectorTables(db, logger, [version]);
+  const leftOver = await cleanUpVectorTables(db, logger, [version], options.keepPrevious);
   await registerVersion(db, { version, manifest, path: options.path });
   const embedder = createItemEmbedder(artifact);
   const table = await openTable(options, known);
@@ -131,9 +133,9 @@ function droppedMeanwhile(version: string, cause: unknown): Error {
 }
 
 /** The model is served by now: a table that is in use for longer than the lock waits goes next time. */
-async function tidyUp({ db, logger }: PublishOptions): Promise<string[]> {
+async function tidyUp({ db, logger, keepPrevious }: PublishOptions): Promise<string[]> {
   try {
-    return await cleanUpVectorTables(db, logger);
+    return await cleanUpVectorTables(db, logger, [], keepPrevious);
   } catch (error) {
     logger.warn(
       { err: error },

@@ -64,11 +64,13 @@ export function send(
       settle({ reason: error.code ?? error.message });
     call.on('error', failed);
     call.on('response', (response) => {
+      // At its end the socket is the agent's again.
+      const connection = connectionOf(response.socket);
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (text += chunk));
       response.on('error', failed);
-      response.on('end', () => settle(toReply(response, text)));
+      response.on('end', () => settle({ ...toReply(response, text), connection }));
     });
     call.end(payload);
   });
@@ -87,7 +89,6 @@ function toReply(response: IncomingMessage, text: string): Partial<Reply> {
   try {
     return {
       status: response.statusCode ?? 0,
-      connection: connectionOf(response.socket),
       retryAfter: response.headers['retry-after'] ?? null,
       body: text === '' ? null : (JSON.parse(text) as unknown),
     };

@@ -126,6 +126,7 @@ export function startVersionLoad(
   const mixed: string[] = [];
   const newest = new Map<number, number>();
   let backwards = 0;
+  let told = 0;
   const load = openLoop(perSecond, async (index) => {
     const api = index % apis.length;
     const reply = await send(apis[api]!, 'GET', pathOf(context.random.int(USERS)));
@@ -133,6 +134,9 @@ export function startVersionLoad(
     const body = status === 200 ? (reply.body as AnswerBody) : null;
     const version = body?.served_by.model_version ?? null;
     served.push({ status, atMs, tookMs, api, version });
+    if (status !== 200 && (told += 1) <= 5) {
+      context.note(`not 200: ${status} ${reply.reason ?? JSON.stringify(reply.body)}`);
+    }
     if (body !== null && version !== null) {
       const n = numberOf(version);
       const wrong = body.items.find(({ score }) => !belongsTo(n, score));
