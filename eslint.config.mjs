@@ -7,6 +7,20 @@ import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 const SOURCES = ['packages/*/src/**/*.ts', 'services/*/src/**/*.ts'];
+/**
+ * What may stand in the text of a statement: constants, and table names and expressions that these make of
+ * checked versions and numbers. Everything else is data and travels in parameters.
+ */
+const SQL_CONSTANT = 'Identifier[name=/^[A-Z][A-Z0-9_]*$/]';
+const SQL_MADE = 'CallExpression[callee.name=/^(itemVectorsTable|itemVectorsPrefix)$/]';
+const SQL_NUMBER =
+  'CallExpression[callee.object.name="Math"], BinaryExpression[left.property.name="length"]';
+const SQL_TABLE = 'Identifier[name="table"], MemberExpression[property.name="table"]';
+const DATA_IN_SQL = {
+  selector: `CallExpression[callee.property.name=/^(query|execute)$/] > TemplateLiteral.arguments:first-child > .expressions:not(${SQL_CONSTANT}, ${SQL_MADE}, ${SQL_NUMBER}, ${SQL_TABLE})`,
+  message:
+    'Only constants and checked table names may be part of a statement; pass everything else as a parameter.',
+};
 const TESTS = ['**/*.test.ts', 'tests/**/*.ts', 'vitest.config.ts'];
 
 export default tseslint.config(
@@ -43,6 +57,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 100, skipBlankLines: true, skipComments: true }],
+      'no-restricted-syntax': ['error', DATA_IN_SQL],
       'no-restricted-properties': [
         'error',
         {
@@ -65,6 +80,7 @@ export default tseslint.config(
       'max-lines': ['error', { max: 600 }],
       'max-lines-per-function': 'off',
       'no-restricted-properties': 'off',
+      'no-restricted-syntax': 'off',
     },
   },
   {

@@ -15,6 +15,7 @@ CREATE TABLE api_keys (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
   CONSTRAINT api_keys_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256))),
   CONSTRAINT api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   CONSTRAINT api_keys_pkey PRIMARY KEY (public_id),
@@ -150,8 +151,11 @@ CREATE TABLE model_versions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
+  vectors_version text,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
+  CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),
+  CONSTRAINT model_versions_vectors_version_fkey FOREIGN KEY (vectors_version) REFERENCES model_versions(version),
   CONSTRAINT model_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9_]{0,47}$'::text))
 );
 
@@ -191,6 +195,13 @@ CREATE TABLE published_model (
   CONSTRAINT published_model_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version)
 );
 
+CREATE UNLOGGED TABLE rate_limits (
+  key text NOT NULL,
+  points integer DEFAULT 0 NOT NULL,
+  expire bigint,
+  CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
+);
+
 CREATE TABLE rejects (
   topic text NOT NULL,
   partition integer NOT NULL,
@@ -221,6 +232,7 @@ CREATE TABLE tiers (
   plan text DEFAULT 'auto'::text NOT NULL,
   overload text DEFAULT 'step_down'::text NOT NULL,
   CONSTRAINT tiers_burst_check CHECK ((burst >= 1)),
+  CONSTRAINT tiers_burst_of_a_second CHECK ((burst >= requests_per_second)),
   CONSTRAINT tiers_max_concurrency_check CHECK ((max_concurrency >= 1)),
   CONSTRAINT tiers_max_dim_check CHECK ((max_dim >= 1)),
   CONSTRAINT tiers_max_k_check CHECK ((max_k >= 1)),
@@ -283,6 +295,8 @@ CREATE TABLE user_states (
   CONSTRAINT user_states_unknown_events_check CHECK ((unknown_events >= 0))
 ) WITH (toast_tuple_target=8160, fillfactor=50);
 
+CREATE INDEX api_keys_by_client ON api_keys USING btree (client);
+
 CREATE INDEX erasures_by_id ON erasures USING btree (erasure_hash);
 
 CREATE INDEX event_log_by_key ON event_log USING hash (record_key);
@@ -292,6 +306,14 @@ CREATE INDEX interactions_by_user ON interactions USING btree (user_id, ts, even
 CREATE INDEX item_popularity_by_rank ON item_popularity USING btree (interactions DESC, item_id);
 
 CREATE INDEX item_vector_changes_by_revision ON item_vector_changes USING btree (version, revision);
+
+CREATE INDEX items_by_brand ON items USING btree (brand);
+
+CREATE INDEX items_by_categories ON items USING gin (categories);
+
+CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
+
+CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 

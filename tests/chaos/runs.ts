@@ -13,6 +13,8 @@ import { refuseBadCandidates } from './b3-bad-candidates.js';
 import { fillDisk } from './b9-disk-full.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
+import { changeKeysUnderLoad } from './d3-keys.js';
+import { limitRates } from './d5-limits.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
 import type { Ground } from './harness/ground.js';
 
@@ -111,5 +113,16 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
     pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
     twin: "kafkajs' own patience",
+  },
+  {
+    ...{ id: 'D3', title: 'keys change under load', ci: false, execute: changeKeysUnderLoad },
+    pass: '0 accepted later than 2 s after a key was revoked or downgraded, at 200 rps on 50 sockets and 2 processes',
+    twin: 'an API that believes keys for 10 s',
+    twinShows: measured('accepted later than 2 s'),
+  },
+  {
+    ...{ id: 'D5', title: 'limits over two processes', ci: false, execute: limitRates },
+    pass: 'admitted at most 1.05 of burst + rate in any stretch, Retry-After right within 1 s and at least 1, at most 50 MB at 10^6 keys',
+    twin: 'an API whose processes count alone',
   },
 ];

@@ -1,9 +1,10 @@
 /** Catalogue, user states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
 import { DEFAULT_TIERS, type Item, type Manifest, type Tier } from '@nestrec/contracts';
-import { InvalidParameter } from '@nestrec/errors';
+import { ClientNotFound, InvalidParameter, TierInUse, TooManyKeys } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import * as storage from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { createSharedClaims } from '../../services/api/src/limits/claim-store.js';
 import { describeDatabases } from '../helpers/databases.js';
 
 const manifest = (version: string) => ({ version, sizes: [8, 16] }) as unknown as Manifest;
@@ -365,6 +366,99 @@ describeDatabases('tiers and keys', (database) => {
       storage.createApiKey(database(), { ...newKey, tier: 'nope' }),
     ).rejects.toMatchObject({ code: InvalidParameter.code });
     expect(await storage.listApiKeys(database())).toEqual([]);
+  });
+
+  it('lets a client have two keys that work, and says how to get a third', async () => {
+    const db = database();
+    const made = await Promise.allSettled([1, 2, 3].map(() => storage.createApiKey(db, newKey)));
+    const refused = made.find((one) => one.status === 'rejected');
+    expect(made.filter((one) => one.status === 'fulfilled')).toHaveLength(2);
+    expect(refused?.reason).toMatchObject({
+      code: TooManyKeys.code,
+      detail: expect.stringContaining('revoke one') as string,
+    });
+    const [first] = await storage.listApiKeys(db);
+    await storage.revokeApiKey(db, first!.publicId);
+    await storage.createApiKey(db, newKey);
+    await storage.createApiKey(db, { ...newKey, client: 'other' });
+  });
+
+  it('keeps the keys of a client in one tier', async () => {
+    const db = database();
+    await storage.createApiKey(db, newKey);
+    await expect(storage.createApiKey(db, { ...newKey, tier: 'basic' })).rejects.toMatchObject({
+      code: InvalidParameter.code,
+    });
+    const changed = await storage.changeClient(db, 'shop', {
+      tier: 'basic',
+      scopes: ['recommend'],
+    });
+    expect(changed).toMatchObject([{ tier: tier('basic'), scopes: ['recommend'] }]);
+    await expect(storage.changeClient(db, 'shop', { tier: 'nope' })).rejects.toMatchObject({
+      code: InvalidParameter.code,
+    });
+    await expect(storage.changeClient(db, 'nobody', { tier: 'full' })).rejects.toMatchObject({
+      code: ClientNotFound.code,
+    });
+  });
+
+  it('rotates a key: the new one is like it, and it ends after the overlap', async () => {
+    const db = database();
+    const old = await storage.createApiKey(db, newKey);
+    const fresh = await storage.rotateApiKey(db, { client: 'shop', overlapMs: 3_600_000 });
+    expect(fresh.replaced).toBe(old.publicId);
+    const nowMs = Date.now();
+    const outcome = async (key: string, atMs: number) =>
+      (await storage.findApiKey(db, key, atMs)).outcome;
+    expect(await outcome(old.key, nowMs)).toBe('valid');
+    expect(await outcome(old.key, nowMs + 3_660_000)).toBe('expired');
+    expect(await storage.findApiKey(db, fresh.key, nowMs)).toMatchObject({
+      key: { client: 'shop', tier: tier('full'), scopes: newKey.scopes, expiresAtMs: null },
+    });
+    await expect(storage.rotateApiKey(db, { client: 'shop', overlapMs: 0 })).rejects.toMatchObject({
+      code: TooManyKeys.code,
+    });
+    await expect(
+      storage.rotateApiKey(db, { client: 'nobody', overlapMs: 0 }),
+    ).rejects.toMatchObject({ code: ClientNotFound.code });
+  });
+
+  it('removes a tier only when no key that works has it', async () => {
+    const db = database();
+    const { publicId } = await storage.createApiKey(db, newKey);
+    await expect(storage.removeTier(db, 'full')).rejects.toMatchObject({
+      code: TierInUse.code,
+      detail: expect.stringContaining('shop') as string,
+    });
+    await storage.revokeApiKey(db, publicId);
+    expect(await storage.removeTier(db, 'full')).toBe(true);
+    expect(await storage.removeTier(db, 'full')).toBe(false);
+    expect(await storage.listTiers(db)).toHaveLength(2);
+  });
+
+  it('notes when a key was used', async () => {
+    const db = database();
+    const { publicId } = await storage.createApiKey(db, newKey);
+    expect((await storage.listApiKeys(db))[0]!.lastUsedAtMs).toBeNull();
+    await storage.touchApiKey(db, publicId);
+    expect((await storage.listApiKeys(db))[0]!.lastUsedAtMs).toBeGreaterThan(0);
+  });
+
+  it('counts claims of rate by key and window, and forgets them with their windows', async () => {
+    const db = database();
+    const claims = createSharedClaims(db);
+    const other = createSharedClaims(db);
+    const index = Math.floor(Date.now() / 60_000);
+    const window = { key: `client:${index}`, windowMs: 60_000, index };
+    expect(await claims.read(window)).toBe(0);
+    expect(await claims.add(window, 5)).toBe(5);
+    expect(await other.add(window, 7)).toBe(12);
+    expect(await claims.add(window, -2)).toBe(10);
+    expect(await other.read(window)).toBe(10);
+    expect(await other.read({ ...window, index: index - 1 })).toBe(0);
+    // The row of a window that is over is the next one's that uses it.
+    await db.query('UPDATE rate_limits SET expire = 1');
+    expect(await claims.add(window, 3)).toBe(3);
   });
 });
 

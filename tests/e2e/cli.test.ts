@@ -179,6 +179,13 @@ describe('nestrec, from files to answers', () => {
     expect(second, second.output).toMatchObject({ code: 0 });
     const { id } = json<{ id: string }>(second);
     expect(await nestrec(['keys', 'revoke', id])).toMatchObject({ code: 0 });
+    const rotated = await nestrec(['keys', 'rotate', '--client', 'c', '--overlap', '1h', '--json']);
+    expect(rotated, rotated.output).toMatchObject({ code: 0 });
+    const set = ['tiers', 'set', 'tiny', '--max-dim', '8', '--requests-per-second', '5', '--json'];
+    expect(json(await nestrec(set))).toMatchObject({ name: 'tiny', max_dim: 8, max_k: 20 });
+    const moved = await nestrec(['keys', 'set', '--client', 'c', '--tier', 'tiny', '--json']);
+    expect(json(moved)).toMatchObject({ keys: [{ tier: 'tiny' }, { tier: 'tiny' }] });
+    expect(await nestrec(['tiers', 'remove', 'tiny'])).toMatchObject({ code: 1 });
     const refused = await nestrec(['train']);
     expect(refused.code).toBe(75);
     expect(refused.output).toContain(String(server.child.pid));
@@ -228,6 +235,9 @@ describe('nestrec, from files to answers', () => {
     expect(await nestrec(['backup', 'create', backup])).toMatchObject({ code: 0 });
     const restored = { NESTREC_DATA_DIR: join(folder, 'restored') };
     expect(await nestrec(['backup', 'restore', backup], restored)).toMatchObject({ code: 0 });
+    expect(await nestrec(['tiers', 'set', 'tiny', '--burst', '2'], restored)).toMatchObject({
+      code: 2,
+    });
     const { keys } = json<{ keys: { client: string }[] }>(
       await nestrec(['keys', 'list', '--json'], restored),
     );

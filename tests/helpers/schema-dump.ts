@@ -30,7 +30,8 @@ const DOMAINS = `
   WHERE o.typtype = 'd' AND ${OURS} ORDER BY o.typname COLLATE "C"`;
 
 const TABLES = `
-  SELECT format(E'CREATE TABLE %s (\\n%s\\n)%s;', o.relname, string_agg(part, E',\\n' ORDER BY place, part COLLATE "C"),
+  SELECT format(E'CREATE %sTABLE %s (\\n%s\\n)%s;',
+    CASE o.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, o.relname, string_agg(part, E',\\n' ORDER BY place, part COLLATE "C"),
     coalesce(' WITH (' || array_to_string(o.reloptions, ', ') || ')', '')) AS line
   FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
   CROSS JOIN LATERAL (
@@ -49,7 +50,7 @@ const TABLES = `
     SELECT 10000, format('  CONSTRAINT %s %s', quote_ident(k.conname), pg_get_constraintdef(k.oid))
     FROM pg_constraint k WHERE k.conrelid = o.oid AND k.contype IN ('p', 'u', 'f', 'c')
   ) parts
-  WHERE o.relkind = 'r' AND ${OURS} GROUP BY o.relname, o.reloptions ORDER BY o.relname COLLATE "C"`;
+  WHERE o.relkind = 'r' AND ${OURS} GROUP BY o.relname, o.relpersistence, o.reloptions ORDER BY o.relname COLLATE "C"`;
 
 const INDEXES = `
   SELECT replace(pg_get_indexdef(o.oid), current_schema() || '.', '') || ';' AS line

@@ -77,6 +77,8 @@ const FIELDS: ((text: string) => [method: string, path: string, body?: unknown])
   (t) => ['GET', `/v1/users/${encodeURIComponent(t)}/recommendations`],
   (t) => ['GET', `/v1/users/u/recommendations?k=${encodeURIComponent(t)}`],
   (t) => ['GET', `/v1/users/u/recommendations?after=${encodeURIComponent(t)}`],
+  (t) => ['POST', `/v1/users/${encodeURIComponent(t)}/recommendations`, { exclude: [t] }],
+  (t) => ['GET', `/v1/users/u/recommendations?diversity=${encodeURIComponent(t)}`],
   (t) => ['GET', `/v1/items/${encodeURIComponent(t)}/similar`],
   (t) => ['GET', `/v1/items/${encodeURIComponent(t)}`],
   (t) => ['DELETE', `/v1/items/${encodeURIComponent(t)}`],
@@ -93,6 +95,45 @@ const FIELDS: ((text: string) => [method: string, path: string, body?: unknown])
   (t) => ['DELETE', `/v1/admin/keys/${encodeURIComponent(t)}`],
   (t) => ['POST', `/v1/models/${encodeURIComponent(t)}/publish`],
 ];
+
+/** Fields of lists, each with as many texts at once as the API takes. */
+const LIST_FIELDS: Record<string, { atOnce: number; body: (texts: string[]) => object }> = {
+  'values of filters': {
+    atOnce: 100,
+    body: (texts) => ({
+      filter: {
+        or: [
+          ...['brand', 'categories', 'item_id', 'fields.a'].map((field) => ({ field, in: texts })),
+          { not: { field: 'fields.a', gt: texts[0], lte: texts.at(-1) } },
+          { field: 'brand', gte: texts[0], lt: texts.at(-1) },
+        ],
+      },
+    }),
+  },
+  'names of fields': {
+    atOnce: 12,
+    body: (texts) => ({
+      filter: {
+        or: texts.flatMap((text) => {
+          const field = `fields.${text}`;
+          return [
+            { field, eq: 'x' },
+            { field, in: [1, true] },
+            { field, gte: 'a' },
+            { field, lt: 5 },
+          ];
+        }),
+      },
+    }),
+  },
+  'excluded ids': { atOnce: 1_000, body: (texts) => ({ exclude: texts }) },
+  boosts: {
+    atOnce: 10,
+    body: (texts) => ({
+      boosts: texts.map((text) => ({ filter: { field: `fields.${text}`, eq: text }, factor: 2 })),
+    }),
+  },
+};
 
 describeDatabases('hostile text', (database) => {
   let api: ServedApi;
@@ -140,6 +181,46 @@ describeDatabases('hostile text', (database) => {
     expect(logs).not.toMatch(/syntax error|42601|22P02/);
   });
 
+  it.each(Object.entries(LIST_FIELDS))(
+    'over 500 texts of SQL as %s let nothing through and change nothing',
+    async (_name, { atOnce, body }) => {
+      // What a name of a field may be: at most 64 bytes.
+      const texts = corpus().filter((text) => Buffer.byteLength(text) <= 64);
+      expect(texts.length).toBeGreaterThan(500);
+      for (let from = 0; from < texts.length; from += atOnce) {
+        const some = texts.slice(from, from + atOnce);
+        for (const path of ['/v1/users/u/recommendations', '/v1/sessions/recommendations']) {
+          const items = path.includes('sessions') ? { items: ['i0001'] } : {};
+          const startMs = performance.now();
+          const reply = await api.call('POST', path, { ...items, ...body(some) });
+          expect(performance.now() - startMs).toBeLessThan(SLOWEST_MS);
+          expect(reply.status, reply.text.slice(0, 300)).toBe(200);
+          expectHarmless(reply, path);
+        }
+      }
+      await expectCanary();
+      expect(logs).not.toMatch(/syntax error|42601|22P02/);
+    },
+  );
+
+  it.each(['cursor', 'filter'])(
+    'over 500 texts of SQL as the parameter %s are refused, each with its own fault',
+    async (name) => {
+      const texts = corpus();
+      const refuse = async (text: string) => {
+        const path = `/v1/users/u/recommendations?${name}=${encodeURIComponent(text)}`;
+        const reply = await api.call('GET', path);
+        expect(reply.status).toBeGreaterThanOrEqual(400);
+        expectHarmless(reply, path);
+        expect((reply.json as { errors: { path: string }[] }).errors[0]!.path).toBe(name);
+      };
+      for (let from = 0; from < texts.length; from += 20) {
+        await Promise.all(texts.slice(from, from + 20).map(refuse));
+      }
+      await expectCanary();
+    },
+  );
+
   it('keys that reach prototypes are refused in every body and change nothing', async () => {
     const bodies = [
       '{"__proto__":{"polluted":1}}',
@@ -151,6 +232,7 @@ describeDatabases('hostile text', (database) => {
     const targets = [
       ['POST', '/v1/events'],
       ['POST', '/v1/sessions/recommendations'],
+      ['POST', '/v1/users/u/recommendations'],
       ['PUT', '/v1/items/polluted'],
       ['POST', '/v1/admin/keys'],
     ] as const;

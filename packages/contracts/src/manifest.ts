@@ -97,6 +97,11 @@ export const manifestSchema = z.strictObject({
       mode: trainingModeSchema,
       /** The version whose parameters it began with; null for `full`. */
       startedFrom: z.string().nullable(),
+      /**
+       * Erasures that the parameters it began with had behind them, however many warm starts ago these were
+       * trained in full; null where nobody wrote them down. Absent for `full`.
+       */
+      startErasures: erasureProofSchema.nullable().optional(),
     })
     .optional(),
   /** The training settings as given, for the record and for `--resume`. */

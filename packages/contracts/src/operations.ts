@@ -30,6 +30,10 @@ export const tiersAnswerSchema = z.strictObject({
 });
 export type TiersAnswer = z.infer<typeof tiersAnswerSchema>;
 
+/** The tiers as they are set, without what they are worth. */
+export const tierListSchema = z.strictObject({ tiers: z.array(tierSchema) });
+export type TierList = z.infer<typeof tierListSchema>;
+
 export const modelAnswerSchema = z.strictObject({
   version: z.string(),
   status: z.enum(['candidate', 'published', 'retired']),
@@ -96,6 +100,8 @@ export const keyAnswerSchema = z.strictObject({
   created_at: z.string(),
   expires_at: z.string().nullable(),
   revoked_at: z.string().nullable(),
+  /** To the minute; null where the key was never used. */
+  last_used_at: z.string().nullable(),
 });
 export type KeyAnswer = z.infer<typeof keyAnswerSchema>;
 
@@ -105,3 +111,35 @@ export type KeyCreated = z.infer<typeof keyCreatedSchema>;
 
 export const keysAnswerSchema = z.strictObject({ keys: z.array(keyAnswerSchema) });
 export type KeysAnswer = z.infer<typeof keysAnswerSchema>;
+
+const MAX_OVERLAP_SECONDS = 30 * 24 * 3_600;
+
+export const rotationSchema = z.strictObject({
+  /** How long the present key still works. */
+  overlap_seconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(MAX_OVERLAP_SECONDS)
+    .default(24 * 3_600),
+});
+export type Rotation = z.input<typeof rotationSchema>;
+
+export const rotatedKeySchema = z.strictObject({
+  ...keyCreatedSchema.shape,
+  /** Public id of the key that it takes over from, and when that one ends. */
+  replaces: z.string(),
+  replaced_expires_at: z.string(),
+});
+export type RotatedKey = z.infer<typeof rotatedKeySchema>;
+
+/** A change of all working keys of a client. */
+export const clientChangeSchema = z
+  .strictObject({
+    tier: tierSchema.shape.name.optional(),
+    scopes: z.array(scopeSchema).min(1).max(scopeSchema.options.length).optional(),
+  })
+  .refine(({ tier, scopes }) => tier !== undefined || scopes !== undefined, {
+    error: 'tier or scopes',
+  });
+export type ClientChange = z.infer<typeof clientChangeSchema>;

@@ -1,11 +1,59 @@
 /** Requests for and answers of ranked lists. */
 import { z } from 'zod';
+import { filterSchema } from './filters.js';
 import { idSchema } from './ids.js';
 import { planSchema } from './plans.js';
 
 export const DEFAULT_K = 10;
 export const MAX_K = 100;
 export const MAX_SESSION_ITEMS = 200;
+export const MAX_EXCLUDED = 1_000;
+export const MAX_BOOSTS = 10;
+export const MAX_CURSOR_CHARACTERS = 8_192;
+
+export const boostSchema = z.strictObject({
+  filter: filterSchema,
+  factor: z.number().min(0.1).max(10),
+});
+export type Boost = z.infer<typeof boostSchema>;
+
+/** What may be asked of a list in the URL as well as in a body. */
+export const listQueryShape = {
+  diversity: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe(
+      '0 (off) to 1: how much likeness to items already in the list counts against an item.',
+    ),
+  cursor: z
+    .string()
+    .min(1)
+    .max(MAX_CURSOR_CHARACTERS)
+    .optional()
+    .describe('next of an earlier answer: the list goes on without the items of the pages before.'),
+  because: z
+    .boolean()
+    .optional()
+    .describe('true: each item says which recent events brought it, and how much each did.'),
+};
+
+/** What may be asked of a list in a body. */
+export const listOptionsShape = {
+  filter: filterSchema
+    .optional()
+    .describe('What the items have to match: docs/serving.md, Filters.'),
+  exclude: z.array(idSchema).max(MAX_EXCLUDED).optional().describe('Ids of items to leave out.'),
+  boosts: z
+    .array(boostSchema)
+    .max(MAX_BOOSTS)
+    .optional()
+    .describe(
+      'Items that match a filter get factor times the weight exp(score): their score moves by ln(factor).',
+    ),
+  ...listQueryShape,
+};
 
 export const sessionRequestSchema = z.strictObject({
   items: z.array(idSchema).max(MAX_SESSION_ITEMS),
@@ -13,13 +61,31 @@ export const sessionRequestSchema = z.strictObject({
   k: z.number().int().min(1).max(MAX_K).optional(),
   dim: z.number().int().min(1).optional(),
   exclude_seen: z.boolean().default(true),
+  ...listOptionsShape,
 });
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+
+/** Why an item is in a list: one of the user's recent events. */
+export const reasonSchema = z.strictObject({
+  /** The item of the event. */
+  item_id: z.string(),
+  /** null in a session, whose events have no ids. */
+  event_id: z.string().nullable(),
+  /** Time of the event, RFC 3339; null in a session. */
+  at: z.string().nullable(),
+  /** By how much the score would be less had the event not happened. */
+  contribution: z.number(),
+  /** Its part of what all recent events added, 0 to 1. */
+  share: z.number().min(0).max(1),
+});
+export type Reason = z.infer<typeof reasonSchema>;
 
 export const rankedItemSchema = z.strictObject({
   item_id: z.string(),
   score: z.number(),
   rank: z.number().int().min(1),
+  /** Only with because: the greatest reasons first; empty where no recent event speaks for the item. */
+  because: z.array(reasonSchema).optional(),
 });
 export type RankedItem = z.infer<typeof rankedItemSchema>;
 
@@ -41,6 +107,8 @@ export type ServedBy = z.infer<typeof servedBySchema>;
 
 export const recommendationsAnswerSchema = z.strictObject({
   items: z.array(rankedItemSchema),
+  /** For the next page, as cursor; null where the list ends. Absent where a list has no pages. */
+  next: z.string().nullable().optional(),
   served_by: servedBySchema,
 });
 export type RecommendationsAnswer = z.infer<typeof recommendationsAnswerSchema>;

@@ -22,7 +22,10 @@ export const tierSchema = z.strictObject({
   max_k: z.number().int().min(1),
   /** Sustained rate of one client over all its keys and all processes; null: no limit. */
   requests_per_second: z.number().int().min(1).max(MAX_REQUESTS_PER_SECOND).nullable(),
-  /** Requests that a client may send at once after a pause; null: those of one second. */
+  /**
+   * Requests that a client may send at once: its quota in a sliding window of burst / requests_per_second
+   * seconds. Null: those of one second.
+   */
   burst: z.number().int().min(1).max(MAX_BURST).nullable(),
   /** Requests of one client in flight at once, in each process; null: no limit. */
   max_concurrency: z.number().int().min(1).max(MAX_CONCURRENCY).nullable(),
@@ -31,6 +34,23 @@ export const tierSchema = z.strictObject({
   overload: overloadPolicySchema,
 });
 export type Tier = z.infer<typeof tierSchema>;
+
+const limits = tierSchema.omit({ name: true }).shape;
+
+/** What a tier of a given name is to be. Limits must be said, or be said not to be (null). */
+export const tierRequestSchema = z
+  .strictObject({
+    ...limits,
+    burst: limits.burst.default(null),
+    max_concurrency: limits.max_concurrency.default(null),
+    plan: limits.plan.default('auto'),
+    overload: limits.overload.default('step_down'),
+  })
+  .refine(({ burst, requests_per_second: rate }) => burst === null || burst >= (rate ?? Infinity), {
+    path: ['burst'],
+    error: 'at least requests_per_second, and null without one',
+  });
+export type TierRequest = z.input<typeof tierRequestSchema>;
 
 /** Scopes of an API key. */
 export const scopeSchema = z.enum([

@@ -112,6 +112,14 @@ export const KeyNotFound = defineError('key_not_found', {
   status: 404,
   publicMessage: 'There is no such API key.',
 });
+export const ClientNotFound = defineError('client_not_found', {
+  status: 404,
+  publicMessage: 'There is no client of this name with a key that works.',
+});
+export const TierNotFound = defineError('tier_not_found', {
+  status: 404,
+  publicMessage: 'There is no such tier.',
+});
 export const ErasureNotFound = defineError('erasure_not_found', {
   status: 404,
   publicMessage: 'There is no such erasure.',
@@ -129,7 +137,15 @@ export const EventConflict = defineError('event_id_conflict', {
   status: 409,
   publicMessage: 'One event_id stands for two different events.',
 });
-export const TooManyRequests = defineError('too_many_requests', {
+export const TooManyKeys = defineError('too_many_keys', {
+  status: 409,
+  publicMessage: 'The client has as many keys as it may have.',
+});
+export const TierInUse = defineError('tier_in_use', {
+  status: 409,
+  publicMessage: 'The tier is in use.',
+});
+export const RateLimited = defineError('rate_limited', {
   status: 429,
   exitCode: 75,
   retryable: true,
@@ -238,7 +254,7 @@ export const TrainingLeaseLost = defineError('training_lease_lost', {
   status: 500,
   exitCode: 75,
   retryable: true,
-  publicMessage: 'The training run is not this trainer\'s any more.',
+  publicMessage: "The training run is not this trainer's any more.",
 });
 export const TrainingFailed = defineError('training_failed', {
   status: 500,
@@ -288,6 +304,13 @@ export const NotReady = defineError('not_ready', {
   retryable: true,
   detailIsPublic: true,
   publicMessage: 'The server is not ready.',
+});
+export const Overloaded = defineError('overloaded', {
+  status: 503,
+  exitCode: 75,
+  retryable: true,
+  detailIsPublic: true,
+  publicMessage: 'The server has more requests than it can answer.',
 });
 export const ShuttingDown = defineError('shutting_down', {
   status: 503,

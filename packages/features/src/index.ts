@@ -1,4 +1,5 @@
 /** Item features: text encoder, precomputed vectors, missing modalities. */
+export { keepUntold } from './keep-untold.js';
 export { itemText, type TextFields } from './item-text.js';
 export { checkFeatureSpec, featureWidth } from './feature-spec.js';
 export {

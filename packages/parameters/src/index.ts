@@ -3,6 +3,7 @@ export { segmentsOf, type Segment } from './segments.js';
 export {
   blockPrefix,
   initParameters,
+  ITEM_PARAMETERS,
   ITEM_RESIDUAL,
   LOG_SCORE_SCALE,
   parameterShapes,

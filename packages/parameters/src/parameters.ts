@@ -14,6 +14,9 @@ export const PROJECTOR_BIAS = 'embedding.projector.bias';
 export const ITEM_RESIDUAL = 'embedding.item_residual';
 export const LOG_SCORE_SCALE = 'head.log_score_scale';
 
+/** What item vectors are made of, the padding row's too; every other parameter belongs to the query side. */
+export const ITEM_PARAMETERS: readonly string[] = [PROJECTOR_WEIGHT, PROJECTOR_BIAS, ITEM_RESIDUAL];
+
 /** Standard deviation of the item residual at the start, before division by sqrt(D). */
 const RESIDUAL_START = 0.1;
 /** Keeps u1 away from 0, where nu would be infinite. */

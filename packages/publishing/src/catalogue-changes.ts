@@ -18,9 +18,10 @@ export interface CatalogueChanges {
   readonly skipped: number;
 }
 
-/** Embeds every catalogue item whose vector is absent or older than the item. */
+/** Embeds every catalogue item whose vector is absent from that version's table or older than the item. */
 export async function embedCatalogueChanges(
   db: Database,
+  vectorsVersion: string,
   embedder: ItemEmbedder,
   logger: Logger,
   onProgress: (embedded: number) => void = () => undefined,
@@ -30,7 +31,7 @@ export async function embedCatalogueChanges(
   let after = '';
   for (;;) {
     const readAt = await databaseTime(db);
-    const ids = await staleItems(db, embedder.version, after);
+    const ids = await staleItems(db, vectorsVersion, after);
     if (ids.length > 0) {
       const items = await getItems(db, ids);
       const rows: VectorRow[] = [];
@@ -39,7 +40,7 @@ export async function embedCatalogueChanges(
         if (row === null) skipped++;
         else rows.push(row);
       }
-      await upsertVectors(db, embedder.version, rows, readAt);
+      await upsertVectors(db, vectorsVersion, rows, readAt);
       embedded += rows.length;
       onProgress(embedded);
     }

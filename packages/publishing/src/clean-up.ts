@@ -2,19 +2,26 @@
  * Drops tables of item vectors that nobody will serve: of versions left behind, and of publishes that were
  * killed half-way.
  *
- * Kept are the published version, the one before it, and the newest retired ones up to the number asked
- * for. A publish that runs in another process has a table like a killed one's; it loses it, says so, and
+ * Kept are the tables of the published version, of the one before it, and of the newest retired ones up to
+ * the number asked for; a table that several versions share stays as long as one of them is kept. A publish that runs in another process has a table like a killed one's; it loses it, says so, and
  * can be started again. What is served is never touched.
  */
 import type { Database, Queryable } from '@nestrec/database';
 import type { Logger } from '@nestrec/runtime';
-import { getPublished, listItemVectorTables, listVersions, setIndexDims } from '@nestrec/storage';
+import {
+  getPublished,
+  listItemVectorTables,
+  listVersions,
+  setIndexDims,
+  vectorsVersionOf,
+  type ModelVersion,
+} from '@nestrec/storage';
 import { dropVectorTable, lockPublishing } from './vector-table.js';
 
 /** Versions besides the published one that can be gone back to, where nobody asks for another number. */
 export const KEPT_PREVIOUS = 2;
 
-/** Drops what is not kept and not in `alsoKeep`; returns the versions whose tables went. */
+/** Drops tables that are not kept, nor those of `alsoKeep`; returns the versions whose tables went. */
 export async function cleanUpVectorTables(
   db: Database,
   logger: Logger,
@@ -22,7 +29,7 @@ export async function cleanUpVectorTables(
   keepPrevious: number = KEPT_PREVIOUS,
 ): Promise<string[]> {
   const tables = await listItemVectorTables(db);
-  const kept = new Set([...(await versionsToKeep(db, keepPrevious)), ...alsoKeep]);
+  const kept = new Set([...(await tablesToKeep(db, keepPrevious)), ...alsoKeep]);
   const dropped: string[] = [];
   for (const version of tables.filter((candidate) => !kept.has(candidate))) {
     if (await dropUnserved(db, version)) dropped.push(version);
@@ -31,12 +38,14 @@ export async function cleanUpVectorTables(
   return dropped;
 }
 
-/** Drops a version's table, if there is one, unless the pointer needs it; returns whether it was dropped. */
+/** Drops the table that a version has, if it has one, unless the pointer needs it; returns whether it was dropped. */
 export async function dropUnserved(db: Database, version: string): Promise<boolean> {
   return db.transaction(async (tx) => {
     await lockPublishing(tx);
     const pointer = await getPublished(tx);
-    if (version === pointer?.version || version === pointer?.previousVersion) return false;
+    for (const needed of [pointer?.version, pointer?.previousVersion]) {
+      if (needed && (await vectorsVersionOf(tx, needed)) === version) return false;
+    }
     await setIndexDims(tx, version, []);
     await dropVectorTable(tx, version);
     return true;
@@ -50,15 +59,23 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
 export async function versionsToKeep(
   db: Queryable,
   keepPrevious: number = KEPT_PREVIOUS,
-): Promise<string[]> {
+): Promise<ModelVersion[]> {
   const pointer = await getPublished(db);
   if (pointer === null) return [];
+  const versions = await listVersions(db);
+  const known = new Map(versions.map((one) => [one.version, one]));
   const previous = pointer.previousVersion === null ? [] : [pointer.previousVersion];
-  const retired = (await listVersions(db))
+  const retired = versions
     .filter(({ version, status }) => status === 'retired' && !previous.includes(version))
     .map(({ version }) => version);
-  return [
+  const kept = [
     pointer.version,
     ...[...previous, ...retired].slice(0, Math.max(previous.length, keepPrevious)),
   ];
+  return kept.map((version) => known.get(version)!);
+}
+
+/** Those that have the tables of versions that can be served. */
+async function tablesToKeep(db: Queryable, keepPrevious: number): Promise<string[]> {
+  return (await versionsToKeep(db, keepPrevious)).map(({ vectorsVersion }) => vectorsVersion);
 }

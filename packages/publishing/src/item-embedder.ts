@@ -5,9 +5,9 @@
  * vector: an item that the model does not know where the model has no item features, and (at no size)
  * anything whose vector is zero or not finite.
  */
-import type { FeatureSpec, Item } from '@nestrec/contracts';
+import type { Item } from '@nestrec/contracts';
 import { excerpt, PublishRefused } from '@nestrec/errors';
-import { createFeaturizer, itemText } from '@nestrec/features';
+import { createFeaturizer, keepUntold } from '@nestrec/features';
 import { embedItem, ITEM_RESIDUAL, itemVectors } from '@nestrec/parameters';
 import type { Artifact } from '@nestrec/registry';
 import type { VectorRow } from './vector-table.js';
@@ -65,31 +65,6 @@ function residualOf(artifact: Artifact, row: number | undefined): Float32Array |
   const dim = artifact.manifest.config.sizes.at(-1)!;
   const table = artifact.parameters.get(ITEM_RESIDUAL);
   return row === undefined ? undefined : table?.data.subarray(row * dim, (row + 1) * dim);
-}
-
-/**
- * What the catalogue does not say of a known item stays as it was trained: vectors are often imported for
- * training only, and an item without them is not an item that lost them.
- */
-function keepUntold(
-  feature: Float32Array,
-  trained: Float32Array,
-  item: Item,
-  spec: FeatureSpec,
-): void {
-  const blocksWidth = spec.modalities.reduce((sum, modality) => sum + modality.width, 0);
-  let at = 0;
-  spec.modalities.forEach(({ kind, name, width }, index) => {
-    const told =
-      kind === 'text'
-        ? itemText(item) !== ''
-        : item.features !== undefined && Object.hasOwn(item.features, name);
-    if (!told) {
-      feature.set(trained.subarray(at, at + width), at);
-      if (spec.missingIndicators) feature[blocksWidth + index] = trained[blocksWidth + index]!;
-    }
-    at += width;
-  });
 }
 
 /** Rows of one batch, so that a batch of plain arithmetic holds the process up for about 20 ms. */

@@ -47,11 +47,18 @@ export async function embedItemInLiveVersions(
   logger: Logger,
 ): Promise<string[]> {
   const embedded: string[] = [];
-  for (const { version, path, published } of await liveVersions(db)) {
+  /** Tables that versions share are written once. */
+  const written = new Set<string>();
+  for (const { version, path, published, vectorsVersion } of await liveVersions(db)) {
+    if (written.has(vectorsVersion)) {
+      embedded.push(version);
+      continue;
+    }
     try {
       const row = (await embedders(version, path)).embedCatalogue(item);
       if (row === null) continue;
-      await upsertVectors(db, version, [row], await databaseTime(db));
+      await upsertVectors(db, vectorsVersion, [row], await databaseTime(db));
+      written.add(vectorsVersion);
       embedded.push(version);
     } catch (error) {
       // A version that was dropped meanwhile is not live any more.
@@ -68,9 +75,11 @@ export async function embedItemInLiveVersions(
 /** Takes an item out of every live version; returns the versions that showed it until now. */
 export async function removeItemFromLiveVersions(db: Database, itemId: string): Promise<string[]> {
   const removed: string[] = [];
-  for (const { version } of await liveVersions(db)) {
+  const marked = new Set<string>();
+  for (const { version, vectorsVersion } of await liveVersions(db)) {
     try {
-      if (await markRemoved(db, version, itemId)) removed.push(version);
+      if (await markRemoved(db, vectorsVersion, itemId)) marked.add(vectorsVersion);
+      if (marked.has(vectorsVersion)) removed.push(version);
     } catch (error) {
       if (sqlState(error) !== UNDEFINED_TABLE) throw error;
     }
@@ -84,6 +93,8 @@ interface LiveVersion {
   readonly version: string;
   readonly path: string;
   readonly published: boolean;
+  /** Whose table holds its vectors. */
+  readonly vectorsVersion: string;
 }
 
 /** Versions with vectors that are served or were, the published one first. */
@@ -92,8 +103,10 @@ async function liveVersions(db: Database): Promise<LiveVersion[]> {
   if (pointer === null) return [];
   const tables = new Set(await listItemVectorTables(db));
   return (await listVersions(db))
-    .filter(({ version, status }) => status !== 'candidate' && tables.has(version))
-    .map(({ version, path }) => ({ version, path, published: version === pointer.version }))
+    .filter(({ vectorsVersion, status }) => status !== 'candidate' && tables.has(vectorsVersion))
+    .map(({ version, path, vectorsVersion }) => {
+      return { version, path, published: version === pointer.version, vectorsVersion };
+    })
     .sort((a, b) => Number(b.published) - Number(a.published));
 }
 

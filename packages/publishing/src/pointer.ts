@@ -10,13 +10,16 @@ import {
   getPublished,
   getVersion,
   listItemVectorTables,
+  listVersions,
   swapPublished,
+  vectorsVersionOf,
   type PublishedPointer,
 } from '@nestrec/storage';
 import { findVectorTable, lockPublishing } from './vector-table.js';
 
 /**
- * Points to `version`, whose checked table has the given identity, if `expected` is still published.
+ * Points to `version`, whose checked table (its own or a shared one) has the given identity, if `expected` is
+ * still published.
  * @throws PublishRefused when another publisher was faster, with the pointer or with the table
  */
 export async function movePointer(
@@ -27,7 +30,8 @@ export async function movePointer(
 ): Promise<PublishedPointer> {
   return db.transaction(async (tx) => {
     await lockPublishing(tx);
-    if ((await findVectorTable(tx, version))?.identity !== identity) {
+    const vectorsVersion = await vectorsVersionOf(tx, version);
+    if ((await findVectorTable(tx, vectorsVersion))?.identity !== identity) {
       throw new PublishRefused({
         detail: `the vectors of ${version} were dropped or made anew by another publisher meanwhile; publish again`,
       });
@@ -69,7 +73,12 @@ export async function rollback(
     throw new NoPublishedModel({ detail: 'there is nothing to roll back; publish a model first' });
   }
   const served = pointer.version;
-  const kept = (await listItemVectorTables(db)).filter((version) => version !== served);
+  const tables = new Set(await listItemVectorTables(db));
+  const kept = (await listVersions(db))
+    .filter(({ version, vectorsVersion, status }) => {
+      return version !== served && status !== 'candidate' && tables.has(vectorsVersion);
+    })
+    .map(({ version }) => version);
   const choice = kept.length > 0 ? `kept are ${kept.join(', ')}` : 'no other version is kept';
   const refuse = (fault: string) => new PublishRefused({ detail: `${fault}; ${choice}` });
   if (options.from !== undefined && options.from !== served) {
@@ -80,10 +89,11 @@ export async function rollback(
     throw refuse(`${served} is the first version published here, there is none before it`);
   }
   if (target === served) throw refuse(`${served} is the published version already`);
-  if ((await getVersion(db, target)) === null) {
+  const known = await getVersion(db, target);
+  if (known === null) {
     throw new ModelNotFound({ detail: `version ${target} is not known here; ${choice}` });
   }
-  const table = await findVectorTable(db, target);
+  const table = await findVectorTable(db, known.vectorsVersion);
   if (table === null || !table.whole) {
     throw refuse(`version ${target} has no finished vectors here: publish it instead`);
   }

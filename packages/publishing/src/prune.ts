@@ -38,14 +38,17 @@ export async function pruneVersions(options: PruneOptions): Promise<PruneResult>
   const pointer = await getPublished(db);
   // Without a published version nobody can say what is old.
   if (pointer === null) return { kept: [], artifacts: [], tables: [] };
-  const kept = await versionsToKeep(db, keepPrevious);
+  const keptVersions = await versionsToKeep(db, keepPrevious);
+  const kept = keptVersions.map(({ version }) => version);
+  // Those whose vectors a kept version shares are read for new items.
+  const needed = new Set([...kept, ...keptVersions.map(({ vectorsVersion }) => vectorsVersion)]);
   const versions = await listVersions(db);
   const publishedAtMs = versions.find((one) => one.version === pointer.version)!.createdAtMs;
   const retired = new Set(
     versions
       .filter(({ status, createdAtMs }) => status === 'retired' && createdAtMs <= publishedAtMs)
       .map(({ version }) => version)
-      .filter((version) => !kept.includes(version)),
+      .filter((version) => !needed.has(version)),
   );
   const doomed = (await listArtifacts(modelsDir)).filter(
     ({ folder, problem }) => problem === null && retired.has(folder),

@@ -7,7 +7,7 @@
  */
 import { sqlState, type Database } from '@nestrec/database';
 import { PublishRefused } from '@nestrec/errors';
-import type { Artifact } from '@nestrec/registry';
+import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
   getPublished,
@@ -16,6 +16,7 @@ import {
   refreshPopularity,
   registerVersion,
   setIndexDims,
+  vectorsVersionOf,
   type ModelVersion,
 } from '@nestrec/storage';
 import { embedCatalogueChanges } from './catalogue-changes.js';
@@ -27,13 +28,18 @@ import { indexedDims } from './prefix-indexes.js';
 import { DEFAULT_QUALITY_TOLERANCE, judgeCandidate } from './quality-gate.js';
 import { sampleQueries } from './sample-queries.js';
 import {
+  openSharedTable,
+  sameFiles,
+  sharedVectorsVersion,
+  type SharedTable,
+} from './shared-vectors.js';
+import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
   insertVectors,
   markWhole,
   readTableFacts,
-  type VectorTable,
 } from './vector-table.js';
 
 const DEFAULT_MIN_RECALL = 0.95;
@@ -59,6 +65,8 @@ export interface PublishOptions {
   /** Versions besides the published one whose vectors stay. Default 2. */
   readonly keepPrevious?: number;
   readonly onProgress?: (progress: PublishProgress) => void;
+  /** Reads the artifact of the version whose vectors may be shared. Default: the registry's. */
+  readonly loadArtifact?: (path: string) => Promise<Artifact>;
 }
 
 export interface PublishProgress {
@@ -71,7 +79,9 @@ export interface PublishResult {
   readonly version: string;
   readonly outcome: 'published' | 'already_published';
   readonly previousVersion: string | null;
-  /** Rows of the version's table. */
+  /** The version whose vectors and indexes it uses: itself, or the one that it was trained from (query-only). */
+  readonly vectorsVersion: string;
+  /** Rows of the table. */
   readonly items: number;
   /** Of these, items that came with the catalogue and not with the training data. */
   readonly newItems: number;
@@ -95,7 +105,9 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     await assertGoodEnough(options, before);
   }
   // What killed publishes left goes first: their space may be needed.
-  const leftOver = await cleanUpVectorTables(db, logger, [version], options.keepPrevious);
+  const shared = await sharedVectorsVersion(options, artifact, known);
+  const alsoKeep = [version, shared ?? version];
+  const leftOver = await cleanUpVectorTables(db, logger, alsoKeep, options.keepPrevious);
   await registerVersion(db, { version, manifest, path: options.path });
   const embedder = createItemEmbedder(artifact);
   const table = await openTable(options, known);
@@ -105,13 +117,14 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     const moved =
       before === version ? pointer : await movePointer(db, version, before, table.identity);
     // What was written between the last look at the catalogue and the swap.
-    await catchUp(options, embedder, before);
-    const facts = await readTableFacts(db, version);
+    await catchUp(options, embedder, table, before);
+    const facts = await readTableFacts(db, table.vectorsVersion);
     options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
     return {
       version,
       outcome: before === version ? 'already_published' : 'published',
       previousVersion: moved?.previousVersion ?? null,
+      vectorsVersion: table.vectorsVersion,
       items: facts.rows,
       newItems: facts.rows - facts.trained,
       dims,
@@ -164,21 +177,13 @@ function assertSameArtifact(
   published: string | null,
 ): void {
   const { version } = artifact.manifest;
-  if (known === null || known.status === 'candidate' || sameFiles(artifact, known)) return;
+  if (known === null || known.status === 'candidate') return;
+  if (sameFiles(artifact.manifest, known.manifest)) return;
   throw new PublishRefused({
     detail:
       `version ${version} was ${published === version ? 'published' : 'served before'} with other files ` +
       'than this artifact has; give the new model a version of its own',
   });
-}
-
-function sameFiles(artifact: Artifact, known: ModelVersion): boolean {
-  const hashes = (files: Artifact['manifest']['files']) =>
-    files
-      .map((file) => `${file.name} ${file.sha256}`)
-      .sort()
-      .join('\n');
-  return hashes(artifact.manifest.files) === hashes(known.manifest.files);
 }
 
 async function assertGoodEnough(options: PublishOptions, published: string): Promise<void> {
@@ -189,55 +194,62 @@ async function assertGoodEnough(options: PublishOptions, published: string): Pro
 }
 
 /**
- * The version's table: the one that stands, where it was finished from the same files (it was served
- * before, or the publish died just before the swap), otherwise a new one.
+ * The version's table: one that it shares, or the one that stands, where it was finished from the same files
+ * (it was served before, or the publish died just before the swap), otherwise a new one.
  */
 async function openTable(
-  { db, artifact }: PublishOptions,
+  options: PublishOptions,
   known: ModelVersion | null,
-): Promise<VectorTable> {
+): Promise<SharedTable> {
+  const { db, artifact, logger } = options;
   const { config, version } = artifact.manifest;
+  const sharing = { db, logger, loadArtifact: options.loadArtifact ?? loadArtifact };
+  const shared = await openSharedTable(sharing, artifact, known);
+  if (shared !== null) return shared;
   const standing = await findVectorTable(db, version);
   if (standing !== null) {
-    if (standing.whole && known !== null && sameFiles(artifact, known)) return standing;
+    if (standing.whole && known !== null && sameFiles(artifact.manifest, known.manifest)) {
+      return { ...standing, vectorsVersion: version };
+    }
     await dropUnserved(db, version);
   }
-  return { identity: await createVectorTable(db, version, config.sizes.at(-1)!), whole: false };
+  const identity = await createVectorTable(db, version, config.sizes.at(-1)!);
+  return { identity, whole: false, vectorsVersion: version };
 }
 
 async function fillAndIndex(
   options: PublishOptions,
   embedder: ItemEmbedder,
-  table: VectorTable,
+  table: SharedTable,
   before: string | null,
 ): Promise<DimReport[]> {
   const { db } = options;
-  const { version } = options.artifact.manifest;
   if (!table.whole) await insertTrained(options, embedder);
-  await catchUp(options, embedder, before);
-  await assertComplete(options, embedder);
-  const dims = await indexAndTry(options, before);
+  await catchUp(options, embedder, table, before);
+  await assertComplete(options, embedder, table);
+  const dims = await indexAndTry(options, table, before);
   // What was written while the indexes were built.
-  await catchUp(options, embedder, before);
+  await catchUp(options, embedder, table, before);
   await setIndexDims(
     db,
-    version,
+    table.vectorsVersion,
     dims.map(({ dim }) => dim),
   );
   // A table that is served already keeps its mark, and the states made from it.
-  if (!table.whole) await markWhole(db, version);
+  if (!table.whole) await markWhole(db, table.vectorsVersion);
   return dims;
 }
 
 /** Makes the table agree with the catalogue: items new, changed and removed. */
 async function catchUp(
-  { db, artifact, logger }: PublishOptions,
+  { db, logger }: PublishOptions,
   embedder: ItemEmbedder,
+  { vectorsVersion }: SharedTable,
   before: string | null,
 ): Promise<void> {
-  const { version } = artifact.manifest;
-  await embedCatalogueChanges(db, embedder, logger);
-  if (before !== null && before !== version) await carryRemovals(db, before, version);
+  await embedCatalogueChanges(db, vectorsVersion, embedder, logger);
+  const served = before === null ? vectorsVersion : await vectorsVersionOf(db, before);
+  if (served !== vectorsVersion) await carryRemovals(db, served, vectorsVersion);
 }
 
 async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): Promise<void> {
@@ -256,9 +268,10 @@ async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): P
 async function assertComplete(
   { db, artifact }: PublishOptions,
   embedder: ItemEmbedder,
+  { vectorsVersion }: SharedTable,
 ): Promise<void> {
   const { config, version } = artifact.manifest;
-  const facts = await readTableFacts(db, version);
+  const facts = await readTableFacts(db, vectorsVersion);
   if (facts.trained === embedder.trainedItems && facts.dim === config.sizes.at(-1)) return;
   throw new PublishRefused({
     detail:
@@ -267,19 +280,40 @@ async function assertComplete(
   });
 }
 
-async function indexAndTry(options: PublishOptions, before: string | null): Promise<DimReport[]> {
+async function indexAndTry(
+  options: PublishOptions,
+  { vectorsVersion }: SharedTable,
+  before: string | null,
+): Promise<DimReport[]> {
   const { db, artifact, logger } = options;
   const { config, version } = artifact.manifest;
+  const minRecall = options.minRecall ?? DEFAULT_MIN_RECALL;
+  const shared = vectorsVersion !== version;
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
-  await db.query(`ANALYZE ${itemVectorsTable(version)}`);
+  await db.query(`ANALYZE ${itemVectorsTable(vectorsVersion)}`);
   const dims = indexedDims(config.sizes, options.tierDims);
   const gate: RecallGate = {
     // What is served already is measured, not judged: its indexes are not replaced under its readers.
-    minRecall: before === version ? 0 : (options.minRecall ?? DEFAULT_MIN_RECALL),
-    queries: await sampleQueries(db, artifact, options.recallQueries ?? DEFAULT_RECALL_QUERIES),
+    minRecall: before === version || shared ? 0 : minRecall,
+    queries: await sampleQueries(
+      db,
+      artifact,
+      options.recallQueries ?? DEFAULT_RECALL_QUERIES,
+      vectorsVersion,
+    ),
   };
-  return buildCheckedIndexes(db, version, config.sizes, dims, gate, {
+  const reports = await buildCheckedIndexes(db, vectorsVersion, config.sizes, dims, gate, {
     logger,
     onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: dims.length }),
   });
+  const weak = before === version ? undefined : reports.find(({ recall }) => recall < minRecall);
+  if (shared && weak !== undefined) {
+    throw new PublishRefused({
+      detail:
+        `the index of ${vectorsVersion}, which ${version} shares, finds ${weak.recall.toFixed(3)} of the exact ` +
+        `top 20 at ${weak.dim} dimensions, wanted ${minRecall}; train with --warm-start instead, which gets ` +
+        'indexes of its own, or ask for less recall (--min-recall)',
+    });
+  }
+  return reports;
 }

@@ -16,13 +16,14 @@ const HISTORY_EVENTS = 20;
 /** Interactions read for each user wanted: users with long histories come up more than once. */
 const EVENTS_PER_USER = 50;
 
-/** Up to `count` query vectors of D coordinates. */
+/** Up to `count` query vectors of D coordinates, made of the vectors in the table that `vectorsVersion` has. */
 export async function sampleQueries(
   db: Database,
   artifact: Artifact,
   count: number,
+  vectorsVersion: string,
 ): Promise<Float32Array[]> {
-  const { config, version } = artifact.manifest;
+  const { config } = artifact.manifest;
   const cell = createCell(config, artifact.parameters);
   const users = await sampleUsers(db, count);
   const histories = await recentInteractionsOfMany(db, users, HISTORY_EVENTS);
@@ -32,7 +33,9 @@ export async function sampleQueries(
     () => artifact.itemIds[random.int(artifact.itemIds.length)]!,
   );
   const lists = [...histories.values()].map((events) => events.map((event) => event.itemId));
-  const vectors = await readVectors(db, version, [...new Set([...lists.flat(), ...singles])]);
+  const vectors = await readVectors(db, vectorsVersion, [
+    ...new Set([...lists.flat(), ...singles]),
+  ]);
   const queries: Float32Array[] = [];
   for (const list of [...lists, ...singles.map((itemId) => [itemId])]) {
     if (queries.length === count) break;

@@ -1,5 +1,6 @@
 /**
- * The table of one version's item vectors: made, filled, read for its checks, dropped.
+ * A table of item vectors: made, filled, read for its checks, dropped. It has the name of one version, here
+ * always the one that has it (`vectorsVersion`); others may share it.
  *
  * One row per item that the version can score. `trained` tells the model's own items from those that
  * came with the catalogue only; `removed` marks items deleted from the catalogue, whose vectors the
@@ -144,6 +145,7 @@ async function writeVectors(
   onConflict: string,
 ): Promise<void> {
   if (rows.length === 0) return;
+  /* eslint-disable no-restricted-syntax -- onConflict is one of two constants of this file */
   await db.query(
     `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
      SELECT item_id, embedding::vector, trained, $4::timestamptz
@@ -156,6 +158,7 @@ async function writeVectors(
       readAt,
     ],
   );
+  /* eslint-enable no-restricted-syntax */
 }
 
 /** Marks an item as removed; returns whether the version held it and had not yet marked it. */

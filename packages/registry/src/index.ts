@@ -11,6 +11,7 @@ export {
   type ManifestDraft,
 } from './artifact.js';
 export { hashItemIds } from './artifact-files.js';
+export { hashItemSide } from './item-side.js';
 export { listArtifacts, type ArtifactListing } from './list-artifacts.js';
 export { loadArtifact, verifyArtifact, type VerifyReport } from './read-artifact.js';
 export { saveArtifact } from './save-artifact.js';

@@ -16,7 +16,12 @@ export {
   type PublishedModelsOptions,
 } from './published-models.js';
 export { createWarmUp, type WarmUpOptions } from './warm-up.js';
+export { smallerSize, withStepDown } from './with-step-down.js';
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';
 export { EXACT_MAX_ROWS } from './search.js';
 export { MAX_SEEN_EVENTS } from './restriction.js';
+export { filterMatcher, matchesFilter, type FilterableItem } from './filter-match.js';
+export { EXPLAINED_EVENTS } from './because.js';
+export { MAX_PAGED_ITEMS } from './cursor.js';
+export type { ListOptions } from './list-options.js';

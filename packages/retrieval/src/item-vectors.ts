@@ -24,13 +24,13 @@ export function readItemVectors(
   model: PublishedModel,
   itemIds: readonly string[],
 ): Promise<Map<string, Float32Array>> {
-  return cacheOf(model).load(db, model.version, itemIds);
+  return cacheOf(model).load(db, model.vectorsVersion, itemIds);
 }
 
 /** From now on `readItemVectors` gives the vectors as they stand in the database now, or newer. */
 export async function refreshItemVectors(db: Queryable, model: PublishedModel): Promise<void> {
-  const revision = await getVectorsRevision(db, model.version);
-  await cacheOf(model).catchUp(db, model.version, revision);
+  const revision = await getVectorsRevision(db, model.vectorsVersion);
+  await cacheOf(model).catchUp(db, model.vectorsVersion, revision);
 }
 
 /** The vector, length D, of an item that may be shown or asked about; null where there is none. */

@@ -39,7 +39,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
           manifest: { files: [] },
           path: `/${String(params[0])}`,
         },
-        ...{ index_dims: [4], created_at: new Date(0) },
+        ...{ index_dims: [4], vectors_version: params[0], created_at: new Date(0) },
       },
     ];
   };

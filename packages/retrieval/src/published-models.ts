@@ -26,6 +26,8 @@ export interface PublishedModel {
   readonly version: string;
   readonly manifest: Manifest;
   readonly cell: Cell;
+  /** The version that has the item vectors: this one, or one with a bit-equal item side. */
+  readonly vectorsVersion: string;
   /** Quoted name of the table of item vectors. */
   readonly table: string;
   /** Items in it when the model was loaded. */
@@ -209,10 +211,12 @@ function createLoader(
       throw new ModelNotFound({ detail: `version ${version} is published but not registered` });
     }
     const loaded = kept.find((one) => one.version === version) ?? (await read(options, row));
-    const table = itemVectorsTable(version);
+    const { vectorsVersion } = row;
+    const table = itemVectorsTable(vectorsVersion);
     const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
     const model: PublishedModel = {
       ...loaded,
+      vectorsVersion,
       table,
       rows: Number(rows[0]!.rows),
       indexedDims: new Set(row.indexDims),

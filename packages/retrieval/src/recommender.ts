@@ -4,31 +4,38 @@
  * Each call takes one model and keeps it: state, query, item vectors and the version in the answer belong
  * together. Lists are full (k items) whenever the catalogue has k items that may be shown.
  */
-import type { RecommendationsAnswer, TierPlan } from '@nestrec/contracts';
+import type { RankedItem, RecommendationsAnswer, TierPlan } from '@nestrec/contracts';
 import { sqlState, type Queryable } from '@nestrec/database';
 import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
+import { findCandidates } from './candidates.js';
+import { createCatalogueSample, type CatalogueSample } from './catalogue-sample.js';
+import { decodeCursor, NOTHING_SHOWN, type ShownItems } from './cursor.js';
 import { resolveDim, type DimRequest } from './dimensions.js';
 import { readItemVectors, readServedVector } from './item-vectors.js';
+import type { ListOptions } from './list-options.js';
+import { pageOf } from './page.js';
 import type { PublishedModel, PublishedModels } from './published-models.js';
-import { fuseRanks, rankCandidates } from './ranking.js';
-import type { Restriction } from './restriction.js';
-import { mostPopular, searchByScore, searchBySimilarity, type Found } from './search.js';
+import { rankCandidates } from './ranking.js';
+import type { Exclusion, Restriction } from './restriction.js';
+import { searchBySimilarity, type Found } from './search.js';
 import { loadUserContext, type UserContext } from './user-context.js';
 
 export interface ListRequest extends DimRequest {
   readonly k: number;
   /** How the list is found; undefined: the planner's choice. */
   readonly plan?: TierPlan;
+  /** Sizes less than would be served, because of overload (`with-step-down.ts`). */
+  readonly stepsDown?: number;
 }
 
-export interface UserRequest extends ListRequest {
+export interface UserRequest extends ListRequest, ListOptions {
   readonly userId: string;
   /** Leave out what the user interacted with. Default true. */
   readonly excludeSeen?: boolean;
 }
 
-export interface SessionRequest extends ListRequest {
+export interface SessionRequest extends ListRequest, ListOptions {
   /** Oldest first. */
   readonly items: readonly string[];
   /** Leave the session's own items out. Default true. */
@@ -56,13 +63,11 @@ export interface RecommenderOptions {
   readonly logger: Logger;
 }
 
-/** Depth of the two lists that an unknown user's answer is fused from: beyond k, for its later ranks. */
-const FUSION_DEPTH = 100;
-
 const UNDEFINED_TABLE = '42P01';
 
-/** All calls throw NoPublishedModel, DimensionNotAllowed, InvalidRequest (dim), DatabaseUnavailable. */
+/** All calls throw NoPublishedModel, DimensionNotAllowed, InvalidRequest (dim, cursor), DatabaseUnavailable. */
 export function createRecommender({ db, models, logger }: RecommenderOptions): Recommender {
+  const sample = createCatalogueSample(db, logger);
   /** Once more with the newest model where this one's vectors were dropped under the request. */
   const withModel = async <T>(act: (model: PublishedModel) => Promise<T>): Promise<T> => {
     const model = await models.current();
@@ -79,26 +84,25 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
     recommendForUser: (request) =>
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
-        const context = await loadUserContext(db, model, request.userId, logger);
-        const restriction: Restriction = {
-          exclusion:
-            (request.excludeSeen ?? true) && context.fallback !== 'unknown_user'
-              ? { kind: 'seen', userId: request.userId }
-              : { kind: 'none' },
-        };
-        return answer(db, model, context, dim, request.k, restriction);
+        const shown = shownBefore(request);
+        const { userId, excludeSeen = true, because } = request;
+        const context = await loadUserContext(db, model, userId, logger, because);
+        const exclusion: Exclusion =
+          excludeSeen && context.fallback !== 'unknown_user'
+            ? { kind: 'seen', userId }
+            : { kind: 'none' };
+        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
       }),
     recommendForSession: (request) =>
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
+        const shown = shownBefore(request);
         const context = await foldSession(db, model, request.items);
-        const restriction: Restriction = {
-          exclusion:
-            (request.excludeSeen ?? true) && request.items.length > 0
-              ? { kind: 'items', itemIds: [...new Set(request.items)] }
-              : { kind: 'none' },
-        };
-        return answer(db, model, context, dim, request.k, restriction);
+        const exclusion: Exclusion =
+          (request.excludeSeen ?? true) && request.items.length > 0
+            ? { kind: 'items', itemIds: [...new Set(request.items)] }
+            : { kind: 'none' };
+        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
       }),
     similarItems: (request) =>
       withModel(async (model) => {
@@ -114,7 +118,8 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         const prefix = vector.subarray(0, dim);
         const found = await searchBySimilarity(db, model, { vector: prefix, k, restriction });
         const context = { fallback: null, eventsInState: 0, stateAtMs: null };
-        return toAnswer(model, found, dim, k, context, false);
+        const items = rankCandidates(found.candidates, k);
+        return toAnswer(model, { items }, found, dim, context, false);
       }),
   };
 }
@@ -127,51 +132,50 @@ async function foldSession(
 ): Promise<UserContext> {
   const vectors = await readItemVectors(db, model, [...new Set(items)]);
   const known = items.filter((itemId) => vectors.has(itemId)).slice(-model.manifest.replayEvents);
-  const state = model.cell.fold(known.map((itemId) => vectors.get(itemId)!));
+  const history = known.map((itemId) => ({
+    ...{ itemId, eventId: null, timestampMs: null, vector: vectors.get(itemId)! },
+  }));
+  const state = model.cell.fold(history.map(({ vector }) => vector));
   const fallback = known.length > 0 ? null : items.length > 0 ? 'no_known_items' : 'unknown_user';
-  return { state, fallback, eventsInState: known.length, stateAtMs: null };
+  return { state, fallback, eventsInState: known.length, stateAtMs: null, history };
 }
 
-/**
- * The best items for a state. Where the state is empty, the model's query for an empty history knows what
- * people begin with, and popularity what they want now: their two lists are fused by rank.
- */
+interface AnswerContext {
+  readonly db: Queryable;
+  readonly model: PublishedModel;
+  readonly sample: CatalogueSample;
+  readonly context: UserContext;
+  readonly dim: number;
+  readonly exclusion: Exclusion;
+  readonly shown: ShownItems;
+}
+
+const shownBefore = ({ cursor }: ListOptions): ShownItems =>
+  cursor === undefined ? NOTHING_SHOWN : decodeCursor(cursor);
+
+/** context -> candidates (found, boosted) -> page (diverse, paged, explained) -> answer. */
 async function answer(
-  db: Queryable,
-  model: PublishedModel,
-  context: UserContext,
-  dim: number,
-  k: number,
-  restriction: Restriction,
+  about: AnswerContext,
+  request: ListRequest & ListOptions,
 ): Promise<RecommendationsAnswer> {
-  const vector = model.cell.query(context.state, dim);
-  if (context.fallback === null) {
-    const found = await searchByScore(db, model, { vector, k, restriction });
-    return toAnswer(model, found, dim, k, context, true);
-  }
-  const depth = Math.max(k, FUSION_DEPTH);
-  const [byModel, popular] = await Promise.all([
-    searchByScore(db, model, { vector, k: depth, restriction }),
-    mostPopular(db, model, depth, restriction),
-  ]);
-  const ordered = rankCandidates(byModel.candidates, depth).map(({ item_id, score }) => ({
-    itemId: item_id,
-    score,
-  }));
-  const fused: Found = { candidates: fuseRanks([ordered, popular]), plan: byModel.plan };
-  return toAnswer(model, fused, dim, k, context, false);
+  const { model, context, dim, shown } = about;
+  const { k } = request;
+  const found = await findCandidates({ ...about, k, shown: shown.count, options: request });
+  const { history } = context;
+  const page = await pageOf(found.candidates, { ...about, k, options: request, history });
+  return toAnswer(model, page, found, dim, context, context.fallback === null);
 }
 
 function toAnswer(
   model: PublishedModel,
+  page: { readonly items: RankedItem[]; readonly next?: string | null },
   found: Found,
   dim: number,
-  k: number,
   context: Pick<UserContext, 'fallback' | 'eventsInState' | 'stateAtMs'>,
   personalised: boolean,
 ): RecommendationsAnswer {
   return {
-    items: rankCandidates(found.candidates, k),
+    ...page,
     served_by: {
       model_version: model.version,
       dim,

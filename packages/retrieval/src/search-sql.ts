@@ -9,7 +9,7 @@
  * behind a fence that no index can pass, and reads the table once.
  */
 import { itemVectorsPrefix } from '@nestrec/storage';
-import { servable, type Restriction } from './restriction.js';
+import { indexCanFill, servable, type Restriction } from './restriction.js';
 import { sqlParameters, type SqlParameters, type Statement } from './sql-parameters.js';
 
 export interface SearchTarget {
@@ -78,10 +78,11 @@ export function exactSimilar(target: SearchTarget, search: Search): Statement {
 /** The `limit` items with most interactions, as last counted, that the version can score. */
 export function popularItems(table: string, limit: number, restriction: Restriction): Statement {
   const parameters = sqlParameters();
+  const access = indexCanFill(restriction, limit) ? 'point' : 'scan';
   return {
     text: `SELECT p.item_id, p.interactions AS score FROM item_popularity p
       JOIN ${table} v ON v.item_id = p.item_id
-      WHERE ${servable(restriction, 'point', parameters)}
+      WHERE ${servable(restriction, access, parameters)}
       ORDER BY p.interactions DESC, p.item_id LIMIT ${parameters.add(limit)}`,
     params: parameters.values,
   };

@@ -6,7 +6,7 @@ import type { ServedBy } from '@nestrec/contracts';
 import { vectorText, type Queryable } from '@nestrec/database';
 import type { PublishedModel } from './published-models.js';
 import type { Candidate } from './ranking.js';
-import type { Restriction } from './restriction.js';
+import { indexCanFill, type Restriction } from './restriction.js';
 import {
   exactSearch,
   exactSimilar,
@@ -84,10 +84,11 @@ export async function mostPopular(
 async function find(
   db: Queryable,
   model: PublishedModel,
-  { vector, k }: Wanted,
+  { vector, k, restriction }: Wanted,
   forms: { prefix: () => Statement; exact: () => Statement },
 ): Promise<Found> {
-  if (model.rows > EXACT_MAX_ROWS && model.indexedDims.has(vector.length)) {
+  const hasIndex = model.rows > EXACT_MAX_ROWS && model.indexedDims.has(vector.length);
+  if (hasIndex && indexCanFill(restriction, k, model.rows)) {
     const candidates = await run(db, forms.prefix());
     if (candidates.length >= k) return { candidates, plan: 'prefix' };
   }

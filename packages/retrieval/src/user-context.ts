@@ -11,7 +11,8 @@ import {
   recentInteractions,
   type StoredUserState as StoredState,
 } from '@nestrec/storage';
-import { decodeState, rebuildState, type UserState } from '@nestrec/streaming';
+import { decodeState, readReplay, type UserState } from '@nestrec/streaming';
+import type { PastEvent } from './because.js';
 import { readItemVectors, refreshItemVectors } from './item-vectors.js';
 import type { PublishedModel } from './published-models.js';
 
@@ -22,14 +23,19 @@ export interface UserContext {
   readonly eventsInState: number;
   /** Time of the newest event in the state, epoch ms; null where it is empty. */
   readonly stateAtMs: number | null;
+  /** The events that the state is the fold of, oldest first; null where nobody asked for them. */
+  readonly history: readonly PastEvent[] | null;
 }
 
+/** @param withHistory makes the state from the events and gives these too; the stored one does not know them */
 export async function loadUserContext(
   db: Queryable,
   model: PublishedModel,
   userId: string,
   logger: Logger,
+  withHistory = false,
 ): Promise<UserContext> {
+  if (withHistory) return rebuild(db, model, userId);
   const stored = await getUserState(db, userId);
   return (stored && useStored(model, stored, logger)) ?? rebuild(db, model, userId);
 }
@@ -45,6 +51,7 @@ function useStored(model: PublishedModel, stored: StoredState, logger: Logger): 
       fallback: null,
       eventsInState: stored.eventsInState,
       stateAtMs: stored.newestTimestampMs,
+      history: null,
     };
   } catch (error) {
     if (!isError(error, InvalidState)) throw error;
@@ -58,19 +65,16 @@ function useStored(model: PublishedModel, stored: StoredState, logger: Logger): 
 
 async function rebuild(db: Queryable, model: PublishedModel, userId: string): Promise<UserContext> {
   await refreshItemVectors(db, model);
-  const rebuilt = await rebuildState(model.cell, model.manifest.replayEvents, {
+  const replay = await readReplay(model.manifest.replayEvents, {
     loadNewest: (limit) => recentInteractions(db, userId, limit),
     loadVectors: (itemIds) => readItemVectors(db, model, itemIds),
   });
+  const { items, events, newest, lastKnown } = replay;
   return {
-    state: rebuilt.state,
-    fallback:
-      rebuilt.newest === null
-        ? 'unknown_user'
-        : rebuilt.lastKnown === null
-          ? 'no_known_items'
-          : null,
-    eventsInState: rebuilt.state.events,
-    stateAtMs: rebuilt.lastKnown?.timestampMs ?? null,
+    state: model.cell.fold(items),
+    fallback: newest === null ? 'unknown_user' : lastKnown === null ? 'no_known_items' : null,
+    eventsInState: items.length,
+    stateAtMs: lastKnown?.timestampMs ?? null,
+    history: events.map((event, i) => ({ ...event, vector: items[i]! })),
   };
 }

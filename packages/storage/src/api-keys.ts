@@ -1,4 +1,7 @@
-/** API keys: made, found, listed, revoked. Only hashes are stored; a key is shown when it is made. */
+/**
+ * API keys: stored, found, listed, revoked. Only hashes are stored; a key is shown when it is made.
+ * What concerns all keys of a client is in `clients.ts`.
+ */
 import { timingSafeEqual } from 'node:crypto';
 import type { Scope, Tier } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
@@ -14,6 +17,8 @@ export interface ApiKey {
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
+  /** To the minute; null where it was never used, or before that was noted. */
+  readonly lastUsedAtMs: number | null;
 }
 
 interface KeyRow extends Record<string, unknown> {
@@ -25,11 +30,12 @@ interface KeyRow extends Record<string, unknown> {
   created_at: Date;
   expires_at: Date | null;
   revoked_at: Date | null;
+  last_used_at: Date | null;
 }
 
 const SELECT_KEYS = `
   SELECT k.public_id, k.client, k.hash, ${TIER_AS_JSON} AS tier, k.scopes, k.created_at,
-         k.expires_at, k.revoked_at
+         k.expires_at, k.revoked_at, k.last_used_at
   FROM api_keys k JOIN tiers t ON t.name = k.tier`;
 
 const toApiKey = (row: KeyRow): ApiKey => ({
@@ -40,6 +46,7 @@ const toApiKey = (row: KeyRow): ApiKey => ({
   createdAtMs: row.created_at.getTime(),
   expiresAtMs: row.expires_at?.getTime() ?? null,
   revokedAtMs: row.revoked_at?.getTime() ?? null,
+  lastUsedAtMs: row.last_used_at?.getTime() ?? null,
 });
 
 export interface NewApiKey {
@@ -51,10 +58,10 @@ export interface NewApiKey {
 }
 
 /**
- * Makes a key; `key` is the only copy there will ever be.
+ * Stores a new key, however many its client has: for `clients.ts`, which asks first.
  * @throws InvalidParameter when the tier does not exist
  */
-export async function createApiKey(
+export async function insertApiKey(
   db: Queryable,
   request: NewApiKey,
 ): Promise<{ key: string; publicId: string }> {
@@ -100,10 +107,18 @@ export async function findApiKey(
   return { outcome: 'valid', key };
 }
 
-/** All keys, oldest first, revoked ones included. */
-export async function listApiKeys(db: Queryable): Promise<ApiKey[]> {
-  const { rows } = await db.query<KeyRow>(`${SELECT_KEYS} ORDER BY k.created_at, k.public_id`);
+/** All keys, or those of one client, oldest first, revoked ones included. */
+export async function listApiKeys(db: Queryable, client?: string): Promise<ApiKey[]> {
+  const { rows } = await db.query<KeyRow>(
+    `${SELECT_KEYS} WHERE $1::text IS NULL OR k.client = $1 ORDER BY k.created_at, k.public_id`,
+    [client ?? null],
+  );
   return rows.map(toApiKey);
+}
+
+/** Notes that a key was used; who calls it does so at most once a minute for a key. */
+export async function touchApiKey(db: Queryable, publicId: string): Promise<void> {
+  await db.query('UPDATE api_keys SET last_used_at = now() WHERE public_id = $1', [publicId]);
 }
 
 /** Revokes a key for good; false when there is no such key. Revoking twice keeps the first time. */

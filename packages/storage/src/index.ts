@@ -6,7 +6,9 @@ export {
   readInteractions,
   recentInteractions,
   recentInteractionsOfMany,
+  newestEventMs,
   seenItems,
+  untracedItems,
   streamInteractions,
   type InsertOutcome,
   type Interaction,
@@ -88,13 +90,21 @@ export {
 } from './erasure-receipts.js';
 export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
 export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
-export { ensureDefaultTiers, listTiers, upsertTier } from './tiers.js';
+export { ensureDefaultTiers, listTiers, removeTier, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';
 export {
+  changeClient,
   createApiKey,
+  MAX_LIVE_KEYS,
+  rotateApiKey,
+  type ClientChange,
+  type Rotation,
+} from './clients.js';
+export {
   findApiKey,
   listApiKeys,
   revokeApiKey,
+  touchApiKey,
   type ApiKey,
   type KeyLookup,
   type NewApiKey,
@@ -106,6 +116,8 @@ export {
   PUBLISHED_CHANNEL,
   registerVersion,
   removeVersion,
+  shareVectors,
+  unshareVectors,
   setIndexDims,
   swapPublished,
   type ModelVersion,
@@ -127,7 +139,14 @@ export {
   itemVectorsPrefix,
   itemVectorsTable,
   listItemVectorTables,
+  vectorsVersionOf,
 } from './item-vectors.js';
+export {
+  erasuresAfter,
+  readErasureProof,
+  weightsErasures,
+  type LaterErasures,
+} from './erasure-proof.js';
 export {
   cancelTrainingRun,
   getTrainingRun,

@@ -199,6 +199,40 @@ export async function* streamInteractions(
   }
 }
 
+/** Time of the newest event, epoch milliseconds; null where there is none. Reads the whole table. */
+export async function newestEventMs(db: Queryable): Promise<number | null> {
+  const { rows } = await db.query<{ newest: Date | null }>(
+    'SELECT max(ts) AS newest FROM interactions',
+  );
+  return rows[0]?.newest?.getTime() ?? null;
+}
+
+/**
+ * Those of `itemIds` that nothing speaks of any more: not in the catalogue, not in the counts of popularity,
+ * and without an event at or after `sinceMs`.
+ */
+export async function untracedItems(
+  db: Queryable,
+  itemIds: readonly string[],
+  sinceMs: number | null,
+): Promise<Set<string>> {
+  const { rows: candidates } = await db.query<{ item_id: string }>(
+    `SELECT a.item_id FROM unnest($1::text[]) AS a (item_id)
+     WHERE NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = a.item_id)
+       AND NOT EXISTS (SELECT 1 FROM item_popularity p WHERE p.item_id = a.item_id)`,
+    [itemIds],
+  );
+  const untraced = new Set(candidates.map((row) => row.item_id));
+  if (untraced.size === 0) return untraced;
+  const { rows } = await db.query<{ item_id: string }>(
+    `SELECT DISTINCT item_id FROM interactions
+     WHERE item_id = ANY($1) AND ($2::timestamptz IS NULL OR ts >= $2)`,
+    [[...untraced], sinceMs === null ? null : new Date(sinceMs)],
+  );
+  for (const { item_id: itemId } of rows) untraced.delete(itemId);
+  return untraced;
+}
+
 export interface InteractionCounts {
   readonly interactions: bigint;
   readonly users: bigint;

@@ -1,5 +1,5 @@
 /**
- * Item vectors of a model version, through a cache bounded in bytes.
+ * Item vectors of a version that has a table of them, through a cache bounded in bytes.
  *
  * Unknown items are not remembered: they may become known at any time. A re-embedded item is seen after
  * `catchUp` to a revision that has it, or when its entry ages out.
@@ -20,11 +20,11 @@ export interface ItemVectorCache {
   /** Vectors (length D) of those items that the version knows. The same object while it is cached: do not write to it. */
   load(
     db: Queryable,
-    version: string,
+    vectorsVersion: string,
     itemIds: readonly string[],
   ): Promise<Map<string, Float32Array>>;
   /** From now on `load` gives nothing that was replaced up to `revision`. */
-  catchUp(db: Queryable, version: string, revision: bigint): Promise<void>;
+  catchUp(db: Queryable, vectorsVersion: string, revision: bigint): Promise<void>;
 }
 
 interface VersionCache {

@@ -1,6 +1,10 @@
 /**
- * Names of the tables of item vectors, one per model version. A table's name cannot be a SQL parameter, so
- * it is made here only, from a version that has been checked.
+ * Names of the tables of item vectors. A table's name cannot be a SQL parameter, so it is made here only,
+ * from a version that has been checked.
+ *
+ * Versions with a bit-equal item side share a table (decision 0029). Wherever a table, an index or a revision
+ * of vectors is named, the version is the one that has them: `vectorsVersion` of a model version, or what
+ * `vectorsVersionOf` says.
  */
 import type { Queryable } from '@nestrec/database';
 import { excerpt, InvalidParameter } from '@nestrec/errors';
@@ -17,19 +21,30 @@ export function assertVersion(version: string): void {
   }
 }
 
-/** The quoted name of a version's table, safe to put into SQL text. */
-export function itemVectorsTable(version: string): string {
+/** The quoted name of the table that a version has, safe to put into SQL text. */
+export function itemVectorsTable(vectorsVersion: string): string {
+  assertVersion(vectorsVersion);
+  return `"${PREFIX}${vectorsVersion}"`;
+}
+
+/** Whose table holds the vectors of `version`: its own, or the one that it shares. */
+export async function vectorsVersionOf(db: Queryable, version: string): Promise<string> {
   assertVersion(version);
-  return `"${PREFIX}${version}"`;
+  const { rows } = await db.query<{ vectors_version: string }>(
+    `SELECT coalesce(vectors_version, version) AS vectors_version
+     FROM model_versions WHERE version = $1`,
+    [version],
+  );
+  return rows[0]?.vectors_version ?? version;
 }
 
 /** The quoted name of the index on the first `dim` coordinates. */
-export function itemVectorsIndex(version: string, dim: number): string {
-  assertVersion(version);
+export function itemVectorsIndex(vectorsVersion: string, dim: number): string {
+  assertVersion(vectorsVersion);
   if (!Number.isInteger(dim) || dim < 1) {
     throw new InvalidParameter({ detail: `dim: got ${excerpt(dim)}, wanted a positive integer` });
   }
-  return `"iv_${version}_${dim}"`;
+  return `"iv_${vectorsVersion}_${dim}"`;
 }
 
 /**

@@ -14,7 +14,9 @@ export interface ModelVersion {
   readonly manifest: Manifest;
   /** Folder of the artifact. */
   readonly path: string;
-  /** Dimensions that have an index in the version's vector table. */
+  /** The version whose table holds the item vectors: this one, or one with a bit-equal item side. */
+  readonly vectorsVersion: string;
+  /** Dimensions that have an index in that table. */
   readonly indexDims: readonly number[];
   readonly createdAtMs: number;
 }
@@ -30,6 +32,7 @@ interface VersionRow extends Record<string, unknown> {
   status: VersionStatus;
   manifest: Manifest;
   path: string;
+  vectors_version: string;
   index_dims: number[];
   created_at: Date;
 }
@@ -45,6 +48,7 @@ const toVersion = (row: VersionRow): ModelVersion => ({
   status: row.status,
   manifest: row.manifest,
   path: row.path,
+  vectorsVersion: row.vectors_version,
   indexDims: row.index_dims,
   createdAtMs: row.created_at.getTime(),
 });
@@ -55,7 +59,9 @@ const toPointer = (row: PointerRow): PublishedPointer => ({
   publishedAtMs: row.published_at.getTime(),
 });
 
-const COLUMNS = 'version, status, manifest, path, index_dims, created_at';
+const SELECT_VERSIONS = `SELECT v.version, v.status, v.manifest, v.path, v.created_at,
+    o.version AS vectors_version, o.index_dims
+  FROM model_versions v JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)`;
 
 /** Registers a candidate. A version that is known keeps its status; its manifest and path are renewed. */
 export async function registerVersion(
@@ -70,26 +76,53 @@ export async function registerVersion(
   );
 }
 
+/** Notes the indexes of the table that a version has; they are those of whoever shares it. */
 export async function setIndexDims(
   db: Queryable,
-  version: string,
+  vectorsVersion: string,
   dims: readonly number[],
 ): Promise<void> {
-  await db.query('UPDATE model_versions SET index_dims = $2 WHERE version = $1', [version, dims]);
+  await db.query('UPDATE model_versions SET index_dims = $2 WHERE version = $1', [
+    vectorsVersion,
+    dims,
+  ]);
+}
+
+/** Lets a version that was never served use the vectors of another one, which has a table of its own. */
+export async function shareVectors(
+  db: Queryable,
+  version: string,
+  vectorsVersion: string,
+): Promise<void> {
+  await db.query('UPDATE model_versions SET vectors_version = $2 WHERE version = $1', [
+    version,
+    vectorsVersion,
+  ]);
+}
+
+/**
+ * Gives a version vectors of its own again, where those that it shared are gone. Its states counted the
+ * other's revisions: all of them are out of date from now on.
+ */
+export async function unshareVectors(db: Queryable, version: string): Promise<void> {
+  await db.query(
+    `UPDATE model_versions v SET vectors_version = NULL,
+       vectors_revision = greatest(v.vectors_revision, o.vectors_revision) + 1,
+       vectors_floor = greatest(v.vectors_revision, o.vectors_revision) + 1
+     FROM model_versions o WHERE v.version = $1 AND o.version = v.vectors_version`,
+    [version],
+  );
 }
 
 export async function getVersion(db: Queryable, version: string): Promise<ModelVersion | null> {
-  const { rows } = await db.query<VersionRow>(
-    `SELECT ${COLUMNS} FROM model_versions WHERE version = $1`,
-    [version],
-  );
+  const { rows } = await db.query<VersionRow>(`${SELECT_VERSIONS} WHERE v.version = $1`, [version]);
   return rows[0] ? toVersion(rows[0]) : null;
 }
 
 /** Newest first. */
 export async function listVersions(db: Queryable): Promise<ModelVersion[]> {
   const { rows } = await db.query<VersionRow>(
-    `SELECT ${COLUMNS} FROM model_versions ORDER BY created_at DESC, version DESC`,
+    `${SELECT_VERSIONS} ORDER BY v.created_at DESC, v.version DESC`,
   );
   return rows.map(toVersion);
 }
@@ -137,7 +170,8 @@ export async function swapPublished(
 }
 
 /**
- * Forgets a version and drops its vectors, unless the pointer or its predecessor still needs it.
+ * Forgets a version and drops its vectors, unless the pointer or its predecessor still needs it, or another
+ * version shares them.
  * Run it in a transaction: both or neither.
  * @returns whether it was removed
  */
@@ -145,7 +179,8 @@ export async function removeVersion(tx: Queryable, version: string): Promise<boo
   const table = itemVectorsTable(version);
   const { rowCount } = await tx.query(
     `DELETE FROM model_versions v WHERE v.version = $1 AND NOT EXISTS (
-       SELECT 1 FROM published_model p WHERE $1 IN (p.version, p.previous_version))`,
+       SELECT 1 FROM published_model p WHERE $1 IN (p.version, p.previous_version))
+       AND NOT EXISTS (SELECT 1 FROM model_versions s WHERE s.vectors_version = $1)`,
     [version],
   );
   if (rowCount === 0) return false;

@@ -183,6 +183,7 @@ async function readPage(
   values: readonly unknown[],
   limits: PageLimits,
 ): Promise<StoredReject[]> {
+  /* eslint-disable no-restricted-syntax -- conditions are constants of this file, with places for values */
   const { rows } = await db.query<RejectRow>(
     `SELECT * FROM (
        SELECT chosen.*, row_number() OVER (ORDER BY seq) AS place,
@@ -193,6 +194,7 @@ async function readPage(
      WHERE place = 1 OR bytes_so_far <= $${values.length + 2} ORDER BY seq`,
     [...values, limits.rows, limits.bytes],
   );
+  /* eslint-enable no-restricted-syntax */
   return rows.map(toReject);
 }
 

@@ -1,6 +1,7 @@
 /** Tiers as stored; what they mean is in `contracts`. */
 import { DEFAULT_TIERS, type Tier } from '@nestrec/contracts';
-import type { Queryable } from '@nestrec/database';
+import type { Database, Queryable } from '@nestrec/database';
+import { TierInUse } from '@nestrec/errors';
 
 /** Columns of a tier, in the order of `valuesOf`; names and order are those of the record. */
 export const TIER_COLUMNS = [
@@ -49,4 +50,30 @@ export async function ensureDefaultTiers(db: Queryable): Promise<void> {
      ON CONFLICT (name) DO NOTHING`,
     TIER_COLUMNS.map((column) => DEFAULT_TIERS.map((tier) => tier[column])),
   );
+}
+
+/**
+ * Removes a tier, and with it what is left of keys that ended; false where there is no such tier.
+ * @throws TierInUse while a key that works has it
+ */
+export function removeTier(db: Database, name: string): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const found = await tx.query('SELECT 1 FROM tiers WHERE name = $1 FOR UPDATE', [name]);
+    if (found.rows.length === 0) return false;
+    const { rows } = await tx.query<{ client: string }>(
+      `SELECT DISTINCT client FROM api_keys
+       WHERE tier = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+       ORDER BY client LIMIT 5`,
+      [name],
+    );
+    if (rows.length > 0) {
+      const clients = rows.map((row) => row.client).join(', ');
+      throw new TierInUse({
+        detail: `${name} is the tier of ${clients}; give them another one first (nestrec keys set --client NAME --tier TIER)`,
+      });
+    }
+    await tx.query('DELETE FROM api_keys WHERE tier = $1', [name]);
+    await tx.query('DELETE FROM tiers WHERE name = $1', [name]);
+    return true;
+  });
 }

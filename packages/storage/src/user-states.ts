@@ -46,20 +46,21 @@ const COLUMNS = `user_id, model_version, state, last_item_id, events_in_state, u
 
 /**
  * Rows with the judgement of their item vectors. Where none was replaced since the row was written, that
- * is a comparison of two numbers; otherwise the newest events are looked through. A version that does not
+ * is a comparison of two numbers (of the version that has the vectors); otherwise the newest events are looked through. A version that does not
  * say how many events make a state has all of them looked through.
  */
 const SELECT_STATES = `SELECT s.*,
-    CASE WHEN v.version IS NULL OR s.vectors_revision >= v.vectors_revision THEN false
-      WHEN s.vectors_revision < v.vectors_floor THEN true
+    CASE WHEN v.version IS NULL OR s.vectors_revision >= o.vectors_revision THEN false
+      WHEN s.vectors_revision < o.vectors_floor THEN true
       ELSE EXISTS (
         SELECT 1 FROM item_vector_changes c
-        WHERE c.version = s.model_version AND c.revision > s.vectors_revision
+        WHERE c.version = o.version AND c.revision > s.vectors_revision
           AND c.item_id = ANY (ARRAY(
             SELECT i.item_id FROM interactions i WHERE i.user_id = s.user_id
             ORDER BY i.ts DESC, i.event_id DESC LIMIT (v.manifest->>'replayEvents')::int)))
     END AS vectors_stale
-  FROM user_states s LEFT JOIN model_versions v ON v.version = s.model_version`;
+  FROM user_states s LEFT JOIN model_versions v ON v.version = s.model_version
+    LEFT JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)`;
 
 const toState = (row: StateRow): StoredUserState => ({
   userId: row.user_id,

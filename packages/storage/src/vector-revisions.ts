@@ -1,5 +1,6 @@
 /**
  * Which vectors of a version were replaced, and when, so that states that took in the old ones are known.
+ * The version is the one that has the table: those that share it share its revisions too.
  *
  * A version's revision rises in the transaction that replaces vectors, under the lock of the version's row:
  * whoever reads revision r sees every replacement up to r. Read the revision first and vectors after it,
@@ -9,16 +10,22 @@ import type { Queryable } from '@nestrec/database';
 
 export interface PublishedVectors {
   readonly version: string;
+  /** The version whose table holds the vectors. */
+  readonly vectorsVersion: string;
   readonly revision: bigint;
 }
 
 /** The published version and the revision of its vectors; null where none is published. */
 export async function getPublishedVectors(db: Queryable): Promise<PublishedVectors | null> {
-  const { rows } = await db.query<{ version: string; revision: bigint }>(
-    `SELECT version, v.vectors_revision AS revision
-     FROM published_model JOIN model_versions v USING (version)`,
+  const { rows } = await db.query<{ version: string; vectors: string; revision: bigint }>(
+    `SELECT v.version, o.version AS vectors, o.vectors_revision AS revision
+     FROM published_model JOIN model_versions v USING (version)
+     JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)`,
   );
-  return rows[0] ?? null;
+  const row = rows[0];
+  return row === undefined
+    ? null
+    : { version: row.version, vectorsVersion: row.vectors, revision: row.revision };
 }
 
 /** The revision of a version's vectors; 0 for a version that is not known. */

@@ -39,6 +39,8 @@ const SECOND_LOOK = 8;
 export interface Replay extends Omit<RebuiltState, 'state'> {
   /** Vectors of the newest known events, oldest first: the state is their fold. */
   readonly items: readonly Vector[];
+  /** Those events, one for each of `items`. */
+  readonly events: readonly HistoryEvent[];
 }
 
 /**
@@ -50,8 +52,8 @@ export async function rebuildState(
   replayEvents: number,
   sources: RebuildSources,
 ): Promise<RebuiltState> {
-  const { items, ...about } = await readReplay(replayEvents, sources);
-  return { ...about, state: cell.fold(items) };
+  const { items, lastKnown, newest, unknownEvents } = await readReplay(replayEvents, sources);
+  return { state: cell.fold(items), lastKnown, newest, unknownEvents };
 }
 
 /** What `rebuildState` folds, for whoever steps many users at once. */
@@ -64,8 +66,10 @@ export async function readReplay(replayEvents: number, sources: RebuildSources):
     vectors = await vectorsOf(events, sources);
   }
   const known = events.filter((event) => vectors.has(event.itemId));
+  const replayed = known.slice(-replayEvents);
   return {
-    items: known.slice(-replayEvents).map((event) => vectors.get(event.itemId)!),
+    items: replayed.map((event) => vectors.get(event.itemId)!),
+    events: replayed,
     lastKnown: known.at(-1) ?? null,
     newest: events.at(-1) ?? null,
     unknownEvents: events.length - known.length,

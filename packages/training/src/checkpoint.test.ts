@@ -6,11 +6,11 @@ import type { NamedArrays } from '@nestrec/contracts';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
-  hashArrays,
   loadCheckpoint,
   removeCheckpoint,
   saveCheckpoint,
 } from './checkpoint.js';
+import { hashArrays } from './hash-bytes.js';
 import type { RunState } from './run-state.js';
 
 function arrays(...values: number[]): NamedArrays {

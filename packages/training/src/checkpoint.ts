@@ -5,14 +5,13 @@
  * The file carries a fingerprint of everything that decides the result (settings, model, seed, data):
  * a checkpoint of another run is never continued by mistake.
  */
-import { createHash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InvalidInput } from '@nestrec/errors';
 import { writeFileAtomic } from '@nestrec/runtime';
 import { readSafetensors, safetensorsParts, type ByteSource } from '@nestrec/tensor-files';
-import { hashBytes } from './hash-bytes.js';
+import { hashArrays } from './hash-bytes.js';
 import type { RunState } from './run-state.js';
 
 const FORMAT = 'nestrec-training-checkpoint-1';
@@ -41,17 +40,6 @@ const headSchema = z.strictObject({
 });
 
 const GROUPS = ['parameters', 'best', 'optimizer'] as const;
-
-/** SHA-256 over names, shapes and float32 bytes, names sorted: equal only for equal weights. */
-export function hashArrays(arrays: NamedArrays): string {
-  const hash = createHash('sha256');
-  for (const name of [...arrays.keys()].sort()) {
-    const { shape, data } = arrays.get(name)!;
-    hash.update(`${name}\n${shape.join('x')}\n`);
-    hashBytes(hash, data);
-  }
-  return hash.digest('hex');
-}
 
 /** The state as bytes, part by part; `fingerprint` names the run that it belongs to. */
 export function encodeCheckpoint(state: RunState, fingerprint: string): Iterable<Uint8Array> {

@@ -5,8 +5,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { ModelConfig } from '@nestrec/contracts';
 import type { EvaluationCases, Histories } from '@nestrec/dataset';
-import { hashBytes } from './hash-bytes.js';
+import { hashArrays, hashBytes } from './hash-bytes.js';
 import type { TrainingSettings } from './settings.js';
+import type { WarmStart } from './warm-start.js';
 
 export interface RunIdentity {
   readonly config: ModelConfig;
@@ -15,6 +16,8 @@ export interface RunIdentity {
   readonly train: Histories;
   readonly validation: EvaluationCases;
   readonly features: Float32Array;
+  /** Parameters that it begins with, and what it trains of them; absent: its own start. */
+  readonly start?: WarmStart | undefined;
 }
 
 export function fingerprintOf(run: RunIdentity): string {
@@ -30,6 +33,9 @@ export function fingerprintOf(run: RunIdentity): string {
   for (const array of arrays) {
     hash.update(`|${array.length}|`);
     hashBytes(hash, array);
+  }
+  if (run.start !== undefined) {
+    hash.update(`|${run.start.trains}|${hashArrays(run.start.parameters)}`);
   }
   return hash.digest('hex');
 }

@@ -25,7 +25,9 @@ export {
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
-export { hashArrays, removeCheckpoint } from './checkpoint.js';
+export { removeCheckpoint } from './checkpoint.js';
+export { hashArrays } from './hash-bytes.js';
+export { transferParameters, type WarmStart } from './warm-start.js';
 export { describeTraining } from './steps/describe-training.js';
 export { PRIMARY_METRIC } from './early-stopping.js';
 export type { EpochProgress, NoteProgress, StepProgress, TrainingProgress } from './progress.js';

@@ -30,7 +30,13 @@ import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
 import { createSteps, planSteps } from './steps/plan-steps.js';
 import type { TrainingSteps } from './steps/training-steps.js';
-import { fitWhitening, foldProjector, type Whitening } from './whitening.js';
+import { checkWarmSettings, startingParameters, type WarmStart } from './warm-start.js';
+import {
+  fitInvertibleWhitening,
+  fitWhitening,
+  foldProjector,
+  type Whitening,
+} from './whitening.js';
 
 export interface TrainModelInput {
   readonly config: ModelConfig;
@@ -40,6 +46,8 @@ export interface TrainModelInput {
   readonly features: Float32Array;
   readonly seed: number;
   readonly checkpoint?: CheckpointOptions | undefined;
+  /** Parameters to begin with. Default: drawn by the seed. */
+  readonly start?: WarmStart | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   /** Aborted: the run writes its checkpoint and ends with `Interrupted`. */
   readonly signal?: AbortSignal | undefined;
@@ -107,12 +115,14 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const settings = checkSettings(input.settings, config.sizes);
   const validation = split.cases('validation');
   checkData(config, split.train, validation, features);
-  const plan = planSteps(config, settings, split.train, input.workers ?? null);
+  const { start } = input;
+  if (start !== undefined) checkWarmSettings(start, settings);
+  const plan = planSteps(config, settings, split.train, input.workers ?? null, start?.trains);
   if (plan.note !== null) input.onProgress?.({ kind: 'note', text: plan.note });
   const clock = input.clock ?? systemClock;
   const startedMs = clock.now();
   const fingerprint = fingerprintOf({
-    ...{ config, settings, seed, features, validation },
+    ...{ config, settings, seed, features, validation, start },
     train: split.train,
   });
   const random = createRandom(seed);
@@ -121,13 +131,14 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const trained = { ...config, featureWidth: whitening?.components ?? config.featureWidth };
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
-  const state = resumed ?? startState(trained, settings, random);
+  const state = resumed ?? startState(trained, settings, random, start, whitening);
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const steps = await createSteps(
     {
       ...{ config: trained, settings, totalSteps, features, whitening, train: split.train },
       ...{ parameters: state.parameters, optimizer: state.optimizer, stepsDone: resumedAtStep },
       random: random.state(),
+      trains: start?.trains,
     },
     plan,
   );
@@ -163,6 +174,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
 function whiteningFor(input: TrainModelInput, settings: TrainingSettings): Whitening | null {
   const { featureWidth } = input.config;
   if (!settings.whitenFeatures || featureWidth === 0) return null;
+  if (input.start !== undefined) return fitInvertibleWhitening(input.features, featureWidth);
   const components = settings.featureComponents < featureWidth ? settings.featureComponents : 0;
   const whitening = fitWhitening(input.features, featureWidth, components);
   if (components > 0) {
@@ -187,7 +199,29 @@ async function resume(input: TrainModelInput, fingerprint: string): Promise<RunS
   }
 }
 
-function startState(config: ModelConfig, settings: TrainingSettings, random: Random): RunState {
+function startState(
+  config: ModelConfig,
+  settings: TrainingSettings,
+  random: Random,
+  start: WarmStart | undefined,
+  whitening: Whitening | null,
+): RunState {
+  return {
+    ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
+    ...{ stopping: EARLY_STOPPING_START, epochs: [], best: null },
+    parameters:
+      start === undefined
+        ? drawParameters(config, settings, random)
+        : startingParameters(config, start, whitening),
+    optimizer: new Map(),
+  };
+}
+
+function drawParameters(
+  config: ModelConfig,
+  settings: TrainingSettings,
+  random: Random,
+): NamedArrays {
   // The residual starts from a stream and a scale of its own.
   const others = { ...config, itemResidual: false };
   const parameters = new Map(initParameters(others, random.fork('parameters')));
@@ -199,12 +233,7 @@ function startState(config: ModelConfig, settings: TrainingSettings, random: Ran
     for (let i = 0; i < data.length; i++) data[i] = draw.normal() * deviation;
     parameters.set(ITEM_RESIDUAL, { shape: [config.numItems, width], data });
   }
-  return {
-    ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
-    ...{ stopping: EARLY_STOPPING_START, epochs: [], best: null },
-    parameters,
-    optimizer: new Map(),
-  };
+  return parameters;
 }
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {

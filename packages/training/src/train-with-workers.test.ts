@@ -8,7 +8,7 @@ import { splitLeaveOneOut, type SequenceDataset } from '@nestrec/dataset';
 import { InsufficientMemory, Interrupted, isError } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import { selectBackend } from '@nestrec/tensor';
-import { hashArrays } from './checkpoint.js';
+import { hashArrays } from './hash-bytes.js';
 import type { TrainingProgress } from './progress.js';
 import { createSettings } from './settings.js';
 import { trainModel, type TrainModelInput } from './train-model.js';

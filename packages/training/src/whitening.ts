@@ -141,6 +141,35 @@ function cutWhitening(
   return { width, components, matrix, explained: trace > 0 ? Math.min(1, held / trace) : 1 };
 }
 
+/**
+ * W without loss, for a projector that is there already: every direction is kept, also those that no feature
+ * has now, so that what the projector knows of them survives. W is lower triangular; F rows.
+ */
+export function fitInvertibleWhitening(features: Float32Array, width: number): Whitening {
+  const moment = secondMoment(features, width);
+  let trace = 0;
+  for (let i = 0; i < width; i++) trace += moment[i * width + i]!;
+  const all = Array.from({ length: width }, (_, i) => i);
+  // Features that are all zero: any ridge will do.
+  return wholeWhitening(moment, width, all, trace > 0 ? (RIDGE * trace) / width : 1);
+}
+
+/** P' with P' W = P, for a lower triangular W (`fitInvertibleWhitening`): the inverse of `foldProjector`. */
+export function unfoldProjector(projector: Float32Array, whitening: Whitening): Float32Array {
+  const { width, matrix } = whitening;
+  const out = new Float32Array(projector.length);
+  const row = new Float64Array(width);
+  for (let at = 0; at < projector.length; at += width) {
+    for (let j = width - 1; j >= 0; j--) {
+      let sum = projector[at + j]!;
+      for (let i = j + 1; i < width; i++) sum -= row[i]! * matrix[i * width + j]!;
+      row[j] = sum / matrix[j * width + j]!;
+    }
+    out.set(row, at);
+  }
+  return out;
+}
+
 /** f' = W f for every row of N x F. Zeros of W are multiplied too: what is not finite must stay in sight. */
 export function whiten(features: Float32Array, whitening: Whitening): Float32Array {
   const { width, components, matrix } = whitening;

@@ -19,6 +19,9 @@ import { securityHeaders } from './http/security-headers.js';
 import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
 import { createAuthenticator } from './keys/authenticator.js';
+import { createAdmission } from './limits/admission.js';
+import { createLoopDelay } from './limits/loop-delay.js';
+import { createOverload } from './limits/overload.js';
 import { createOpenApiJson } from './openapi/document.js';
 import { routes } from './routes/index.js';
 import { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
@@ -37,7 +40,9 @@ export function createApi(deps: ApiDeps): Api {
   const settings: ApiSettings = { ...DEFAULT_API_SETTINGS, ...deps.settings };
   const gate = deps.gate ?? createReadinessGate();
   const metrics = createApiMetrics(deps.metrics);
-  const pipeline = createPipeline(deps, settings, metrics, gate);
+  const loopDelay = createLoopDelay();
+  const readLoopDelayMs = deps.readLoopDelayMs ?? loopDelay.read;
+  const pipeline = createPipeline(deps, settings, metrics, gate, readLoopDelayMs);
   let stopping: Promise<void> | null = null;
 
   const handler = createApp(pipeline, deps, () => stopping !== null);
@@ -48,6 +53,7 @@ export function createApi(deps: ApiDeps): Api {
       await new Promise((resolve) => setTimeout(resolve, settings.drainDelayMs));
     }
     await closeServer(server, settings.stopTimeoutMs);
+    loopDelay.stop();
   };
   return {
     handler,
@@ -66,6 +72,7 @@ function createPipeline(
   settings: ApiSettings,
   metrics: ApiMetrics,
   gate: ReturnType<typeof createReadinessGate>,
+  readLoopDelayMs: () => number,
 ): Pipeline {
   const { clock } = deps;
   const authenticator = createAuthenticator({
@@ -84,7 +91,7 @@ function createPipeline(
   });
   let openApiJson: string | null = null;
   return {
-    authenticator,
+    admission: createAdmission({ deps, settings, metrics, authenticator }),
     hashUser: createUserHash(settings.logHashKey),
     context: {
       deps,
@@ -92,7 +99,9 @@ function createPipeline(
       metrics,
       gate,
       readiness,
+      overload: createOverload(settings.overload, clock, readLoopDelayMs),
       forgetKey: (publicId) => authenticator.forget(publicId),
+      forgetKeys: () => authenticator.forgetAll(),
       openApiJson: () => (openApiJson ??= createOpenApiJson(routes)),
     },
   };
@@ -103,7 +112,9 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.disable('trust proxy');
+  const { trustedProxies } = pipeline.context.settings;
+  if (trustedProxies.length === 0) app.disable('trust proxy');
+  else app.set('trust proxy', trustedProxies);
   app.set('query parser', false);
   app.enable('case sensitive routing');
   app.enable('strict routing');
@@ -113,7 +124,7 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   app.use(securityHeaders());
   app.use(guard);
   mount(app, pipeline);
-  app.use(notFound);
+  app.use(notFound(pipeline));
   app.use(answerError(createErrorLog(deps.logger, deps.clock)));
   return app;
 }
@@ -162,9 +173,12 @@ function mount(app: Express, pipeline: Pipeline): void {
   }
 }
 
-const notFound: RequestHandler = () => {
-  throw new RouteNotFound({ detail: 'See /openapi.json for the routes that exist.' });
-};
+function notFound({ admission }: Pipeline): RequestHandler {
+  return (req) => {
+    admission.countStray(req);
+    throw new RouteNotFound({ detail: 'See /openapi.json for the routes that exist.' });
+  };
+}
 
 function answerError(errorLog: ErrorLog): ErrorRequestHandler {
   return (thrown: unknown, _req, res, _next) => {

@@ -9,6 +9,9 @@ import {
   textSetting,
   type Config,
 } from '@nestrec/runtime';
+import { DEFAULT_OVERLOAD_SETTINGS } from './limits/overload.js';
+import { trustedProxiesSetting } from './limits/trusted-proxies.js';
+import type { ApiSettings } from './settings.js';
 
 export const apiConfig = {
   ...databaseSettings,
@@ -44,6 +47,35 @@ export const apiConfig = {
     description:
       'How long /readyz says 503 before the port closes, for the load balancer to notice',
   }),
+  trustedProxies: trustedProxiesSetting('NESTREC_TRUSTED_PROXIES'),
+  maxInFlight: integerSetting({
+    env: 'NESTREC_MAX_IN_FLIGHT',
+    default: DEFAULT_OVERLOAD_SETTINGS.maxInFlight,
+    min: 1,
+    max: 10_000,
+    description:
+      'Ranked lists in work at once from which a process counts as overloaded: it serves smaller sizes, then refuses',
+    unit: 'requests',
+  }),
+  maxLoopDelayMs: durationSetting({
+    env: 'NESTREC_MAX_LOOP_DELAY',
+    defaultMs: DEFAULT_OVERLOAD_SETTINGS.maxLoopDelayMs,
+    minMs: 10,
+    maxMs: 10_000,
+    description:
+      'Mean delay of the event loop from which a process with requests waiting counts as overloaded',
+  }),
 };
 
 export type ApiConfig = Config<typeof apiConfig>;
+
+/** The settings of limits that operators may change, as the API takes them. */
+export function limitSettings(
+  config: Pick<ApiConfig, 'trustedProxies' | 'maxInFlight' | 'maxLoopDelayMs'>,
+): Pick<ApiSettings, 'trustedProxies' | 'overload'> {
+  const { trustedProxies, maxInFlight, maxLoopDelayMs } = config;
+  return {
+    trustedProxies,
+    overload: { ...DEFAULT_OVERLOAD_SETTINGS, maxInFlight, maxLoopDelayMs },
+  };
+}

@@ -2,7 +2,15 @@
  * Everything the API needs from outside, as narrow interfaces: what it reads, what it writes, and who
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
-import type { Item, Manifest, RecommendationsAnswer, Tier, TierPlan } from '@nestrec/contracts';
+import type {
+  Boost,
+  Filter,
+  Item,
+  Manifest,
+  RecommendationsAnswer,
+  Tier,
+  TierPlan,
+} from '@nestrec/contracts';
 import type {
   Clock,
   Logger,
@@ -10,8 +18,17 @@ import type {
   ReadinessCheck,
   ReadinessGate,
 } from '@nestrec/runtime';
-import type { ApiKey, ErasureStatus, KeyLookup, NewApiKey, PublishRun } from '@nestrec/storage';
+import type {
+  ApiKey,
+  ClientChange,
+  ErasureStatus,
+  KeyLookup,
+  NewApiKey,
+  PublishRun,
+  Rotation,
+} from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
+import type { ClaimStore } from './limits/claim-store.js';
 import type { ApiSettings } from './settings.js';
 
 /** API keys, as `@nestrec/storage` keeps them: the key itself is never stored. */
@@ -20,14 +37,22 @@ export interface KeyStore {
   find(presented: string, nowMs: number): Promise<KeyLookup>;
   /** Oldest first, revoked ones included. */
   list(): Promise<ApiKey[]>;
-  /** Makes a key; `key` is the only copy there will ever be. */
+  /** Makes a key; `key` is the only copy there will ever be. @throws InvalidParameter, TooManyKeys */
   create(request: NewApiKey): Promise<{ key: string; publicId: string }>;
   /** Revokes for good; false where there is no such key. Twice keeps the first time. */
   revoke(publicId: string): Promise<boolean>;
+  /** Makes a key like the client's present one, which then expires. @throws ClientNotFound, TooManyKeys */
+  rotate(rotation: Rotation): Promise<{ key: string; publicId: string; replaced: string }>;
+  /** Changes the keys of a client that work. @throws ClientNotFound, InvalidParameter for the tier */
+  changeClient(client: string, change: ClientChange): Promise<ApiKey[]>;
 }
 
 export interface TierStore {
   list(): Promise<Tier[]>;
+  /** Adds a tier or replaces the one of that name; true where it was added. */
+  put(tier: Tier): Promise<boolean>;
+  /** False where there is no such tier. @throws TierInUse while a key that works has it */
+  remove(name: string): Promise<boolean>;
 }
 
 export interface CatalogueStore {
@@ -80,15 +105,28 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Sizes less than allowed, because of overload. */
+  readonly stepsDown: number;
+}
+
+/** What a list may be asked for beside its length. */
+export interface ListOptions {
+  readonly filter?: Filter | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly boosts?: readonly Boost[] | undefined;
+  readonly diversity?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly because?: boolean | undefined;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */
 export interface Recommender {
   recommendForUser(
-    query: Ranking & { readonly userId: string; readonly excludeSeen: boolean },
+    query: Ranking & ListOptions & { readonly userId: string; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   recommendForSession(
-    query: Ranking & { readonly items: readonly string[]; readonly excludeSeen: boolean },
+    query: Ranking &
+      ListOptions & { readonly items: readonly string[]; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
   similarItems(query: Ranking & { readonly itemId: string }): Promise<RecommendationsAnswer>;
 }
@@ -116,6 +154,8 @@ export type WaitForEvents = (
 export interface ApiDeps {
   readonly keys: KeyStore;
   readonly tiers: TierStore;
+  /** Where limits of rate are counted; absent: in this process alone. */
+  readonly claims?: ClaimStore;
   readonly catalogue: CatalogueStore;
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
@@ -130,6 +170,8 @@ export interface ApiDeps {
   /** Holds `/readyz` at 503 until the process says that it is ready; open where absent. */
   readonly gate?: ReadinessGate;
   readonly clock: Clock;
+  /** Mean delay of the event loop since the last call, ms; absent: as Node measures it. */
+  readonly readLoopDelayMs?: () => number;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly settings?: Partial<ApiSettings>;

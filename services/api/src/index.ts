@@ -31,5 +31,5 @@ export {
   type LiveVersions,
 } from './stores.js';
 export { createPublisher } from './publisher.js';
-export { apiConfig, type ApiConfig } from './config.js';
+export { apiConfig, limitSettings, type ApiConfig } from './config.js';
 export { composeDeps, runApi, type RunningApi } from './run.js';

@@ -11,14 +11,20 @@ import {
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { createPublishedModels, createRecommender, createWarmUp } from '@nestrec/retrieval';
+import {
+  createPublishedModels,
+  createRecommender,
+  createWarmUp,
+  withStepDown,
+} from '@nestrec/retrieval';
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
 import { ensureDefaultTiers, getNextOffsets, PUBLISHED_CHANNEL } from '@nestrec/storage';
 import { createApi } from './api.js';
-import type { ApiConfig } from './config.js';
+import { limitSettings, type ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
 import { createEventWaiter } from './events/wait-for-events.js';
 import { createApiMetrics } from './http/api-metrics.js';
+import { createMemoryClaims, createSharedClaims } from './limits/claim-store.js';
 import { createPublisher } from './publisher.js';
 import {
   createCatalogueStore,
@@ -64,6 +70,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
         openOperations: config.openOperations,
         logHashKey: config.logHashKey,
         drainDelayMs: config.drainDelayMs,
+        ...limitSettings(config),
       },
     });
     close.unshift(() => api.stop());
@@ -105,8 +112,9 @@ export function composeDeps(
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger, (result) => modelSwaps.inc({ result })),
-    recommender: createRecommender({ db, models, logger }),
+    recommender: withStepDown(createRecommender({ db, models, logger }), models),
     serving: models,
+    claims: db.kind === 'postgres' ? createSharedClaims(db) : createMemoryClaims(),
     checks: createStoreChecks(db, models),
     clock: systemClock,
     logger,

@@ -1,4 +1,5 @@
 /** Limits of the HTTP edge, with the values we promise. Tests shorten times; operators need not. */
+import { DEFAULT_OVERLOAD_SETTINGS, type OverloadSettings } from './limits/overload.js';
 
 export interface ApiSettings {
   /** How long a request may take to send its headers, and all of itself. */
@@ -15,6 +16,14 @@ export interface ApiSettings {
   readonly eventsBodyLimitBytes: number;
   /** How long a found key is believed without asking the store: a revocation is late by at most this. */
   readonly keyCacheMs: number;
+  /** Requests without a valid key that one address may send in a window, and how long that is. */
+  readonly addressLimit: number;
+  readonly addressWindowMs: number;
+  /** A store of rate limits that has not answered by then is away. */
+  readonly limitStoreTimeoutMs: number;
+  /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly overload: OverloadSettings;
   /** Longest wait for `after=TOKEN`. */
   readonly afterTimeoutMs: number;
   /** Readiness checks: how long one may take, and how long its verdict is kept. */
@@ -39,6 +48,11 @@ export const DEFAULT_API_SETTINGS: ApiSettings = {
   bodyLimitBytes: 100_000,
   eventsBodyLimitBytes: 1_000_000,
   keyCacheMs: 1_000,
+  addressLimit: 1_000,
+  addressWindowMs: 10_000,
+  limitStoreTimeoutMs: 500,
+  trustedProxies: [],
+  overload: DEFAULT_OVERLOAD_SETTINGS,
   afterTimeoutMs: 2_000,
   checkTimeoutMs: 200,
   checkCacheMs: 1_000,

@@ -18,17 +18,35 @@ export interface LiveVersions {
   remove(itemId: string): Promise<boolean>;
 }
 
-export function createKeyStore(db: Queryable): KeyStore {
+export function createKeyStore(db: Database): KeyStore {
   return {
-    find: (presented, nowMs) => storage.findApiKey(db, presented, nowMs),
+    find: async (presented, nowMs) => {
+      const found = await storage.findApiKey(db, presented, nowMs);
+      if (found.outcome === 'valid') await noteUse(db, found.key, nowMs);
+      return found;
+    },
     list: () => storage.listApiKeys(db),
     create: (request) => storage.createApiKey(db, request),
     revoke: (publicId) => storage.revokeApiKey(db, publicId),
+    rotate: (rotation) => storage.rotateApiKey(db, rotation),
+    changeClient: (client, change) => storage.changeClient(db, client, change),
   };
 }
 
-export function createTierStore(db: Queryable): TierStore {
-  return { list: () => storage.listTiers(db) };
+const NOTE_USE_EVERY_MS = 60_000;
+
+/** A key that cannot be noted as used, as on a read replica, is a valid key all the same. */
+async function noteUse(db: Queryable, key: storage.ApiKey, nowMs: number): Promise<void> {
+  if (nowMs - (key.lastUsedAtMs ?? 0) < NOTE_USE_EVERY_MS) return;
+  await storage.touchApiKey(db, key.publicId).catch(() => undefined);
+}
+
+export function createTierStore(db: Database): TierStore {
+  return {
+    list: () => storage.listTiers(db),
+    put: (tier) => storage.upsertTier(db, tier),
+    remove: (name) => storage.removeTier(db, name),
+  };
 }
 
 export function createErasureStore(db: Queryable): ErasureStore {

@@ -2,11 +2,23 @@
  * The all-in-one process: api and ingest over one database and one event log. It only composes;
  * every part stands in its own service or package.
  */
-import { composeDeps, createApi, createEventWaiter, type WaitForEvents } from '@nestrec/api';
+import {
+  composeDeps,
+  createApi,
+  createEventWaiter,
+  limitSettings,
+  type WaitForEvents,
+} from '@nestrec/api';
 import { openEventLog } from '@nestrec/event-log';
 import { createIngest, type Ingest } from '@nestrec/ingest';
 import { createMetrics, createReadinessGate, createUserHash, systemClock } from '@nestrec/runtime';
-import { ensureDefaultTiers, getNextOffsets, listApiKeys, revokeApiKey } from '@nestrec/storage';
+import {
+  ensureDefaultTiers,
+  getNextOffsets,
+  listApiKeys,
+  listTiers,
+  revokeApiKey,
+} from '@nestrec/storage';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -47,6 +59,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
       openOperations: config.openOperations,
       logHashKey: config.logHashKey,
       drainDelayMs: config.drainDelayMs,
+      ...limitSettings(config),
     },
   });
   const ends = [() => api.stop(), () => ingest.stop(), () => log.close()];
@@ -83,7 +96,8 @@ async function announce({ db, folders }: Platform, url: string): Promise<() => P
   }
   const admin = await createKey(db, {
     client: COMMAND_LINE_CLIENT,
-    tier: 'full',
+    // An operator may have removed the tier full.
+    tier: (await listTiers(db)).at(-1)!.name,
     scopes: ['admin'],
   });
   await announceServer(folders.root, { url, adminKey: admin.key });

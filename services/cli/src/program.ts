@@ -13,6 +13,7 @@ import { addModel } from './commands/model.js';
 import { addPublish, addRollback } from './commands/publish.js';
 import { addServe } from './commands/serve.js';
 import { addStates } from './commands/states.js';
+import { addTiers } from './commands/tiers.js';
 import { addTrain } from './commands/train.js';
 import type { Invocation } from './command-context.js';
 import { refuseSecrets } from './command-line-secrets.js';
@@ -40,6 +41,7 @@ function buildProgram(invocation: Invocation): Command {
     addRollback,
     addServe,
     addKeys,
+    addTiers,
     addDlq,
     addModel,
     addStates,

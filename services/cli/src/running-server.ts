@@ -57,7 +57,7 @@ export function refuseRemotely(options: Record<string, unknown>): void {
 
 /** Sends a request with the administration key and gives the parsed answer. */
 export type AdminRequest = <T>(
-  method: 'GET' | 'POST' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   answer: z.ZodType<T>,
   body?: unknown,

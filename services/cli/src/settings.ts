@@ -45,6 +45,14 @@ export const cliSettings = {
     description:
       'Threads that share each training step on native, wasm and cpu; unset takes one per core, on wasm and cpu where the step is large enough',
   }),
+  trainNice: integerSetting({
+    env: 'NESTREC_TRAIN_NICE',
+    default: 10,
+    min: 0,
+    max: 19,
+    description:
+      'How far training steps back behind other processes of the machine (nice); 0 not at all',
+  }),
   // Commands speak for themselves: their logs are for what went wrong.
   logLevel: choiceSetting({
     env: 'NESTREC_LOG_LEVEL',

@@ -44,9 +44,9 @@ export async function carryIntoStates(
     await deleteUserStates(tx, [...new Set(stored.map((event) => event.userId))]);
     return NO_UPDATE;
   }
-  const vectorsRevision = published!.revision;
-  await context.vectors.catchUp(tx, model.version, vectorsRevision);
-  const vectors = (itemIds: readonly string[]) => context.vectors.load(tx, model.version, itemIds);
+  const { vectorsVersion, revision: vectorsRevision } = published!;
+  await context.vectors.catchUp(tx, vectorsVersion, vectorsRevision);
+  const vectors = (itemIds: readonly string[]) => context.vectors.load(tx, vectorsVersion, itemIds);
   return updateStates({ tx, model, vectorsRevision, vectors }, stored);
 }
 

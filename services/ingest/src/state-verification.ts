@@ -16,6 +16,7 @@ import {
   lockUserStates,
   readInSnapshot,
   recentInteractionsOfMany,
+  vectorsVersionOf,
   type Interaction,
   type StoredUserState,
 } from '@nestrec/storage';
@@ -86,7 +87,8 @@ async function collectEvidence(
       : await recentInteractionsOfMany(tx, compared, model.replayEvents);
   const items = [...histories.values()].flat().map((event) => event.itemId);
   // A cache of its own, so that nothing older than the snapshot is in it.
-  const vectors = await createItemVectorCache().load(tx, model.version, items);
+  const vectorsVersion = await vectorsVersionOf(tx, model.version);
+  const vectors = await createItemVectorCache().load(tx, vectorsVersion, items);
   return userIds.map((userId) => ({
     ...{ userId, row: rows.get(userId) ?? null, events: histories.get(userId) ?? [], vectors },
   }));

@@ -7,7 +7,7 @@ import type { Artifact } from '@nestrec/registry';
 import { streamInteractions } from '@nestrec/storage';
 import { createTrainedModel, reportQuality, trainingSettingsSchema } from '@nestrec/training';
 import { splitByProtocol } from './split-by-protocol.js';
-import { textBlock } from './training-data.js';
+import { textBlock } from './item-features.js';
 
 const DEFAULT_MAX_LENGTH = 50;
 

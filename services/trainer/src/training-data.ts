@@ -1,23 +1,25 @@
 /**
  * What a training run learns from: interactions and catalogue out of the database, as sequences of
- * internal ids and a feature matrix. Knows nothing of the model.
+ * internal ids and a feature matrix. Knows nothing of the model but the version that it may go on with.
  */
-import type { FeatureSpec, Item, ModalitySpec } from '@nestrec/contracts';
-import type { Queryable } from '@nestrec/database';
+import type { ErasureProof, FeatureSpec, Item } from '@nestrec/contracts';
+import type { Database, Queryable } from '@nestrec/database';
 import { buildDataset, type SequenceDataset, type Spill } from '@nestrec/dataset';
-import { InsufficientData, InvalidInput } from '@nestrec/errors';
+import { InsufficientData } from '@nestrec/errors';
+import { featureWidth, type TextEncoder } from '@nestrec/features';
+import type { Artifact } from '@nestrec/registry';
 import {
-  createFeaturizer,
-  encodeItems,
-  featureWidth,
-  fitTextEncoder,
-  itemText,
-  type FeatureSource,
-  type TextEncoder,
-} from '@nestrec/features';
-import { streamInteractions, streamItems } from '@nestrec/storage';
-
-const TEXT = 'text';
+  newestEventMs,
+  readErasureProof,
+  readInSnapshot,
+  streamInteractions,
+  streamItems,
+  untracedItems,
+  type Interaction,
+} from '@nestrec/storage';
+import { cappedByUser } from './capped-events.js';
+import { featuresOfBase, newFeatures, textBlock, type FeatureOptions } from './item-features.js';
+import { DEFAULT_MAX_EVENTS_PER_USER, type TrainingWindow } from './training-window.js';
 
 export interface TrainingData {
   readonly dataset: SequenceDataset;
@@ -31,68 +33,136 @@ export interface TrainingData {
   /** Epoch milliseconds of the oldest and newest event. */
   readonly fromMs: number;
   readonly toMs: number;
+  /** What was asked for, resolved. */
+  readonly sinceMs: number | null;
+  /** 0 = no cap. */
+  readonly maxEventsPerUser: number;
+  /** Events left out by the cap. */
+  readonly cappedEvents: number;
+  /** Events left out because a frozen item side does not know their item; null where it is not frozen. */
+  readonly unknownItemEvents: number | null;
+  readonly erasures: ErasureProof;
+  /** Modalities of the catalogue that the version to go on with does not have. */
+  readonly ignoredModalities: readonly string[];
 }
 
-export interface TrainingDataOptions {
-  /** Width of the fitted text encoder's vectors. */
-  readonly textWidth: number;
-  readonly seed: number;
+export interface TrainingDataOptions extends FeatureOptions {
   /** Where events go that are too many for memory; open for as long as the data set is read. */
   readonly spill?: Spill;
+  readonly window?: TrainingWindow | undefined;
+  /** The version to go on with: its items come first, its feature specification and encoder are kept. */
+  readonly base?: Artifact | undefined;
+  /** Exactly the items of `base`, with the features that it was trained with. */
+  readonly frozenItems?: boolean | undefined;
 }
 
 /**
- * Reads everything that is stored. Items that nobody interacted with are left to publishing, which embeds
- * them by their features.
- * @throws InsufficientData when there are no interactions
+ * Reads what the window holds, from one snapshot of the database: what is stored or erased meanwhile is either
+ * wholly in it or not at all. Items that nobody interacted with are left to publishing, which embeds them by
+ * their features.
+ * @throws InsufficientData when there are no interactions; InvalidInput for vectors that do not fit together
  */
 export async function readTrainingData(
-  db: Queryable,
+  db: Database,
   options: TrainingDataOptions,
 ): Promise<TrainingData> {
-  const span = { fromMs: Infinity, toMs: -Infinity };
-  const dataset = await buildDataset(
-    watched(streamInteractions(db), span),
-    options.spill === undefined ? {} : { spill: options.spill },
-  );
-  const catalogue = await readItems(db, new Set(dataset.itemIds));
-  const sources: FeatureSource[] = dataset.itemIds.map((id) => catalogue.get(id) ?? {});
-  const widths = vectorWidths(sources);
-  // Imported text vectors take the place of the built-in encoder: there is one text modality.
-  const encoder = widths.has(TEXT) ? null : fitEncoder(sources, options);
-  const spec = featureSpec(widths, encoder);
-  const features = encodeItems(createFeaturizer(spec, encoder), sources);
-  const width = featureWidth(spec);
+  // Nothing is computed in there: an idle transaction would be ended by the server.
+  const { catalogue, ...read } = await readInSnapshot(db, (tx) => readSnapshot(tx, options));
+  const { itemIds } = read.dataset;
+  const sources = itemIds.map((id) => catalogue.get(id) ?? {});
+  const ignored: string[] = [];
+  const { base, frozenItems = false } = options;
+  const made =
+    base === undefined
+      ? newFeatures(sources, options)
+      : frozenItems
+        ? { spec: base.manifest.features, encoder: base.encoder, features: base.features }
+        : featuresOfBase(sources, itemIds, base, (modality) => ignored.push(modality));
+  const width = featureWidth(made.spec);
   return {
-    dataset,
-    spec,
-    encoder,
-    features,
+    ...read,
+    ...made,
     featureWidth: width,
-    text: textBlock(features, width, spec),
-    ...span,
+    text: textBlock(made.features, width, made.spec),
+    ignoredModalities: ignored,
   };
 }
 
-/** Passes batches through and notes the times of the first and last event. */
-async function* watched<T extends { timestampMs: number }>(
-  batches: AsyncIterable<T[]>,
-  span: { fromMs: number; toMs: number },
-): AsyncGenerator<T[]> {
+async function readSnapshot(tx: Queryable, options: TrainingDataOptions) {
+  const { window = {}, base, frozenItems = false } = options;
+  const sinceMs = await firstTime(tx, window);
+  const maxEventsPerUser = window.maxEventsPerUser ?? DEFAULT_MAX_EVENTS_PER_USER;
+  const seen = { fromMs: Infinity, toMs: -Infinity, cappedEvents: 0, unknownItemEvents: 0 };
+  const known = base && frozenItems ? new Set(base.itemIds) : null;
+  const rows = cappedByUser(
+    watched(streamInteractions(tx, sinceMs === null ? {} : { fromMs: sinceMs }), known, seen),
+    maxEventsPerUser,
+    (count) => (seen.cappedEvents += count),
+  );
+  const dataset = await buildDataset(rows, {
+    ...(options.spill === undefined ? {} : { spill: options.spill }),
+    ...(base === undefined ? {} : { catalogue: await keptItems(tx, base, known, sinceMs) }),
+  });
+  const catalogue = known ? new Map<string, Item>() : await readItems(tx, new Set(dataset.itemIds));
+  return {
+    ...{ dataset, catalogue, sinceMs, maxEventsPerUser, ...seen },
+    unknownItemEvents: known === null ? null : seen.unknownItemEvents,
+    erasures: await readErasureProof(tx),
+  };
+}
+
+/** Where the window begins; null: with the first event. */
+async function firstTime(tx: Queryable, window: TrainingWindow): Promise<number | null> {
+  const { sinceMs = -Infinity, durationMs } = window;
+  const newest = durationMs === undefined ? null : await newestEventMs(tx);
+  // With the newest event, not with now: the same data are the same window, whenever it is read.
+  const from = newest === null ? sinceMs : Math.max(sinceMs, newest - durationMs!);
+  return Number.isFinite(from) ? from : null;
+}
+
+/** The items of `base` that stay: all where they are frozen, else those that something still speaks of. */
+async function keptItems(
+  tx: Queryable,
+  base: Artifact,
+  frozen: ReadonlySet<string> | null,
+  sinceMs: number | null,
+): Promise<readonly string[]> {
+  if (frozen !== null) return base.itemIds;
+  const gone = await untracedItems(tx, base.itemIds, sinceMs);
+  return base.itemIds.filter((id) => !gone.has(id));
+}
+
+interface Seen {
+  fromMs: number;
+  toMs: number;
+  unknownItemEvents: number;
+}
+
+/** Passes on what is known (null: everything) and notes the times of the first and last event of it. */
+async function* watched(
+  batches: AsyncIterable<Interaction[]>,
+  known: ReadonlySet<string> | null,
+  seen: Seen,
+): AsyncGenerator<Interaction[]> {
   let rows = 0;
   for await (const batch of batches) {
-    for (const { timestampMs } of batch) {
-      span.fromMs = Math.min(span.fromMs, timestampMs);
-      span.toMs = Math.max(span.toMs, timestampMs);
+    const passed = known === null ? batch : batch.filter((row) => known.has(row.itemId));
+    for (const { timestampMs } of passed) {
+      seen.fromMs = Math.min(seen.fromMs, timestampMs);
+      seen.toMs = Math.max(seen.toMs, timestampMs);
     }
-    rows += batch.length;
-    yield batch;
+    rows += passed.length;
+    seen.unknownItemEvents += batch.length - passed.length;
+    if (passed.length > 0) yield passed;
   }
-  if (rows === 0) {
-    throw new InsufficientData({
-      detail: 'There are no interactions. Import some first: nestrec import events FILE.',
-    });
-  }
+  if (rows > 0) return;
+  const left = seen.unknownItemEvents;
+  throw new InsufficientData({
+    detail:
+      left > 0
+        ? `All ${left} interactions of the window are of items that the model does not know: train with --warm-start.`
+        : 'There are no interactions, or none in the window. Import some first (nestrec import events FILE), or widen it.',
+  });
 }
 
 async function readItems(db: Queryable, wanted: ReadonlySet<string>): Promise<Map<string, Item>> {
@@ -101,62 +171,4 @@ async function readItems(db: Queryable, wanted: ReadonlySet<string>): Promise<Ma
     for (const item of batch) if (wanted.has(item.item_id)) items.set(item.item_id, item);
   }
   return items;
-}
-
-/** Null where no item has a text. */
-function fitEncoder(
-  sources: readonly FeatureSource[],
-  { textWidth, seed }: TrainingDataOptions,
-): TextEncoder | null {
-  const texts = sources.map(itemText);
-  if (texts.every((text) => text === '')) return null;
-  return fitTextEncoder(texts, { width: Math.min(textWidth, sources.length), seed });
-}
-
-/** The modalities that the items have: text first, then imported vectors by name. */
-function featureSpec(
-  widths: ReadonlyMap<string, number>,
-  encoder: TextEncoder | null,
-): FeatureSpec {
-  const vectors = [...widths].map(([name, width]): ModalitySpec => ({
-    name,
-    width,
-    kind: 'vector',
-    normalisation: 'l2',
-  }));
-  const modalities: ModalitySpec[] =
-    encoder === null
-      ? vectors
-      : [{ name: TEXT, width: encoder.width, kind: 'text', normalisation: 'l2' }, ...vectors];
-  const byName = (a: ModalitySpec, b: ModalitySpec) =>
-    Number(b.name === TEXT) - Number(a.name === TEXT) || (a.name < b.name ? -1 : 1);
-  return { modalities: modalities.sort(byName), missingIndicators: true };
-}
-
-function vectorWidths(sources: readonly FeatureSource[]): Map<string, number> {
-  const widths = new Map<string, number>();
-  for (const { features } of sources) {
-    for (const [name, vector] of Object.entries(features ?? {})) {
-      const known = widths.get(name);
-      if (known !== undefined && known !== vector.length) {
-        throw new InvalidInput({
-          detail: `Modality "${name}" has vectors of ${known} and of ${vector.length} numbers; wanted one width. Import its vectors anew.`,
-        });
-      }
-      widths.set(name, vector.length);
-    }
-  }
-  return widths;
-}
-
-/** The text block of every row: the first modality, where it is text. */
-export function textBlock(features: Float32Array, rowWidth: number, { modalities }: FeatureSpec) {
-  const first = modalities[0];
-  if (first?.name !== TEXT) return null;
-  const rows = features.length / rowWidth;
-  const vectors = new Float32Array(rows * first.width);
-  for (let r = 0; r < rows; r++) {
-    vectors.set(features.subarray(r * rowWidth, r * rowWidth + first.width), r * first.width);
-  }
-  return { vectors, width: first.width };
 }

@@ -16,16 +16,18 @@ import { Spill } from '@nestrec/dataset';
 import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
-import { registerVersion } from '@nestrec/storage';
+import { registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
   removeCheckpoint,
   reportQuality,
   trainModel,
+  transferParameters,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
 import { splitByProtocol } from './split-by-protocol.js';
+import { assertSameShape, loadStartingPoint } from './starting-point.js';
 import { readTrainingData, type TrainingData } from './training-data.js';
 import type { TrainingWindow } from './training-window.js';
 
@@ -83,12 +85,23 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
   const stage = options.onStage ?? (() => {});
   const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
   stage('Reading interactions and items');
-  const data = await readTrainingData(db, { textWidth, seed, spill });
+  const { mode = 'full', window, startFrom } = options;
+  const base =
+    mode === 'full'
+      ? undefined
+      : await loadStartingPoint({ db, modelsDir: options.modelsDir, startFrom });
+  const frozenItems = mode === 'query_only';
+  const data = await readTrainingData(db, { textWidth, seed, spill, window, base, frozenItems });
+  for (const name of data.ignoredModalities) {
+    const text = `vectors of modality "${name}" are not used: ${base?.manifest.version} does not have it; a full training takes it in`;
+    options.onProgress?.({ kind: 'note', text });
+  }
   const config = modelConfigSchema.parse({
     ...options.config,
     featureWidth: data.featureWidth,
     numItems: data.dataset.itemIds.length,
   });
+  if (base !== undefined) assertSameShape(config, base);
   const split = splitByProtocol(options.protocol, data.dataset);
   stage('Training');
   const trained = await trainModel({
@@ -97,6 +110,10 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     split,
     features: data.features,
     seed,
+    start: base && {
+      parameters: transferParameters(base.parameters, base.itemIds, data.dataset.itemIds),
+      trains: frozenItems ? 'query' : 'all',
+    },
     checkpoint: {
       path: checkpoint,
       everyMs: CHECKPOINT_EVERY_MS,
@@ -124,6 +141,12 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     config,
     features: data.spec,
     data: describeData(data),
+    origin: base
+      ? {
+          ...{ mode, startedFrom: base.manifest.version },
+          startErasures: weightsErasures(base.manifest),
+        }
+      : { mode, startedFrom: null },
     training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
     quality,
     lambdaMax: trained.lambdaMax,
@@ -172,5 +195,12 @@ function describeData(data: TrainingData): Manifest['data'] {
     interactions: data.dataset.items.length,
     from: time(data.fromMs),
     to: time(data.toMs),
+    window: {
+      since: data.sinceMs === null ? null : time(data.sinceMs),
+      maxEventsPerUser: data.maxEventsPerUser === 0 ? null : data.maxEventsPerUser,
+      cappedEvents: data.cappedEvents,
+    },
+    ...(data.unknownItemEvents === null ? {} : { unknownItemEvents: data.unknownItemEvents }),
+    erasures: data.erasures,
   };
 }

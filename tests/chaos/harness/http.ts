@@ -28,6 +28,8 @@ export interface Reply {
 export interface Target {
   readonly url: string;
   readonly key: string;
+  /** Connections of its own; absent: those that all share. */
+  readonly agent?: Agent;
 }
 
 const GIVE_UP_MS = 20_000;
@@ -37,9 +39,10 @@ const agent = new Agent({ keepAlive: true, maxSockets: 500 });
 /** One request; never throws. */
 export function send(
   target: Target,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply> {
   const atMs = performance.now();
   const payload = body === undefined ? null : JSON.stringify(body);
@@ -51,8 +54,9 @@ export function send(
       resolve({ ...none, ...reply, atMs, tookMs });
     };
     const call = request(target.url + path, {
-      ...{ method, agent },
+      ...{ method, agent: target.agent ?? agent },
       headers: {
+        ...headers,
         authorization: `Bearer ${target.key}`,
         ...(payload === null
           ? {}

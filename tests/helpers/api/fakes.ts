@@ -3,7 +3,15 @@
  * given. The real stores are tested in tests/integration.
  */
 import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
-import { ItemNotFound, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import {
+  ClientNotFound,
+  ItemNotFound,
+  ModelNotFound,
+  NoPublishedModel,
+  PublishRefused,
+  TierInUse,
+} from '@nestrec/errors';
+import { resolveDim } from '@nestrec/retrieval';
 import { createMetrics, manualClock, silentLogger, type ManualClock } from '@nestrec/runtime';
 import {
   generateApiKey,
@@ -54,13 +62,21 @@ export const ALL_SCOPES: readonly Scope[] = [
 export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const clock = manualClock(NOW_MS);
   const keys = new Map<string, { hash: Uint8Array; key: ApiKey }>();
+  const tiers = new Map(DEFAULT_TIERS.map((tier) => [tier.name, tier]));
+  const entriesOf = (client: string) =>
+    [...keys.values()].filter(
+      ({ key }) =>
+        key.client === client &&
+        key.revokedAtMs === null &&
+        (key.expiresAtMs ?? Infinity) > clock.now(),
+    );
   const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
   const models = [model('v1'), model('v2')];
   const publishRuns = new Map<string, PublishRun>();
   const addKey: FakeWorld['key'] = (options = {}) => {
     const { tier = 'full', client = 'tests', scopes = ALL_SCOPES, expiresAtMs } = options;
     const { key, publicId, hash } = generateApiKey();
-    const found = typeof tier === 'string' ? DEFAULT_TIERS.find((one) => one.name === tier)! : tier;
+    const found = typeof tier === 'string' ? tiers.get(tier)! : tier;
     keys.set(publicId, {
       hash,
       key: {
@@ -71,6 +87,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         createdAtMs: clock.now(),
         expiresAtMs: expiresAtMs ?? null,
         revokedAtMs: null,
+        lastUsedAtMs: null,
       },
     });
     return key;
@@ -102,7 +119,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const rank = (query: Ranking & Record<string, unknown>) => {
     const { version, manifest } = requirePublished();
     world.queries.push(query);
-    const dim = query.dim ?? query.maxDim ?? manifest.config.sizes.at(-1)!;
+    const dim = resolveDim(manifest.config.sizes, query);
     return {
       items: Array.from({ length: query.k }, (_, i) => ({
         item_id: `r${i}`,
@@ -143,8 +160,39 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         return { key, publicId: publicIdOf(key)! };
       },
       revoke: async (publicId) => revoke(publicId),
+      rotate: async ({ client, overlapMs }) => {
+        const [held] = entriesOf(client);
+        if (held === undefined) throw new ClientNotFound();
+        const { tier, scopes, publicId: replaced } = held.key;
+        held.key = { ...held.key, expiresAtMs: clock.now() + overlapMs };
+        const key = addKey({ client, tier, scopes });
+        return { key, publicId: publicIdOf(key)!, replaced };
+      },
+      changeClient: async (client, change) => {
+        const held = entriesOf(client);
+        if (held.length === 0) throw new ClientNotFound();
+        for (const entry of held) {
+          const tier = tiers.get(change.tier ?? '') ?? entry.key.tier;
+          entry.key = { ...entry.key, tier, scopes: change.scopes ?? entry.key.scopes };
+        }
+        return held.map(({ key }) => key);
+      },
     },
-    tiers: { list: async () => [...DEFAULT_TIERS] },
+    tiers: {
+      list: async () => [...tiers.values()],
+      put: async (tier) => {
+        const added = !tiers.has(tier.name);
+        tiers.set(tier.name, tier);
+        for (const entry of keys.values()) {
+          if (entry.key.tier.name === tier.name) entry.key = { ...entry.key, tier };
+        }
+        return added;
+      },
+      remove: async (name) => {
+        if ([...keys.values()].some(({ key }) => key.tier.name === name)) throw new TierInUse();
+        return tiers.delete(name);
+      },
+    },
     catalogue: {
       get: async (itemId) => items.get(itemId) ?? null,
       put: async (item) => {

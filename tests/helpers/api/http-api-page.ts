@@ -15,6 +15,8 @@ Generated from the route table of \`services/api\` (renew it by \`npm test -- --
 
 - **Keys.** \`Authorization: Bearer rk_live_...\`, in the header only: a key in a URL is 400 \`key_in_url\`. A missing, malformed, unknown, expired and revoked key get the same 401. A key has scopes and a tier; no scope includes another. A bearer key can be replayed by whoever holds it until it is revoked. A revocation acts at once in the process that answers it, and within ${seconds(LIMITS.keyCacheMs)} (the lifetime of the key cache) in others.
 - **This machine.** \`/metrics\`, \`/openapi.json\` and \`/docs\` need no key from the same machine (a loopback connection without forwarding headers); from elsewhere a key with the scope \`admin\`, unless \`openOperations\` opens them. \`/healthz\` and \`/readyz\` never need a key.
+- **Limits of a tier.** A client (all its keys together) may send \`burst\` requests in a sliding window of \`burst / requests_per_second\` seconds, over all processes, and has at most \`max_concurrency\` in flight. Beyond: 429 \`rate_limited\` with \`Retry-After\`. Answers carry \`RateLimit-Policy: "client";q=QUOTA;w=SECONDS\` and \`RateLimit: "client";r=LEFT;t=SECONDS\` (draft-ietf-httpapi-ratelimit-headers) where the tier has a limit of rate. Requests without a valid key are limited by address: \${bytes(LIMITS.addressLimit)} in \${seconds(LIMITS.addressWindowMs)}.
+- **Overload.** Ranked lists may come at a smaller size (\`served_by.degraded\` says so), or be refused with 503 \`overloaded\`, as the tier's policy has it.
 - **Ids** are opaque strings of 1 to 256 bytes of UTF-8 without control characters and lone surrogates, kept as sent: no case folding, no normalisation.
 - **Times** are RFC 3339 with a zone or epoch milliseconds, from 2000-01-01 to five minutes ahead; answers are RFC 3339.
 - **Bodies** are UTF-8 JSON objects (\`application/json\`) of at most ${bytes(LIMITS.bodyLimitBytes)} bytes (events: ${bytes(LIMITS.eventsBodyLimitBytes)}), counted after decompression (gzip, deflate, br), at most 8 levels deep. A key that stands twice in one object is refused, and so are unknown fields and the keys \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
@@ -68,6 +70,8 @@ interface FieldSchema {
   readonly maximum?: number;
   readonly maxItems?: number;
   readonly anyOf?: readonly FieldSchema[];
+  /** A schema that has a name: that is said instead of its type. */
+  readonly $ref?: string;
 }
 
 function fields(title: string, schema: z.ZodObject | undefined): string[] {
@@ -84,8 +88,12 @@ function fields(title: string, schema: z.ZodObject | undefined): string[] {
   return ['', `| ${title} | required | |`, '|---|---|---|', ...rows];
 }
 
+const nameOf = ({ $ref }: FieldSchema) => $ref?.split('/').at(-1) ?? '';
+
 function describe(field: FieldSchema): string {
-  const parts = [field.anyOf?.map((one) => one.type ?? '').join(' or ') ?? field.type ?? ''];
+  const parts = [
+    field.anyOf?.map((one) => one.type ?? '').join(' or ') ?? field.type ?? nameOf(field),
+  ];
   if (field.enum !== undefined) parts.push(field.enum.map((value) => `\`${value}\``).join(', '));
   const bounded = Math.abs(field.maximum ?? Infinity) < Number.MAX_SAFE_INTEGER;
   if (bounded && field.minimum !== undefined) parts.push(`${field.minimum} to ${field.maximum}`);

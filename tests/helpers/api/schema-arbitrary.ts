@@ -27,23 +27,51 @@ const KNOWN = new Set([
   'default',
   'description',
   'propertyNames',
+  '$ref',
 ]);
+const COMPONENT = '#/components/schemas/';
+/** Levels down to which schemas that hold themselves are filled in. */
+const MAX_DEPTH = 4;
+
+/** Schemas that others refer to by name. */
+export type Components = Readonly<Record<string, JsonSchema>>;
 /** Ids that the stand-ins know, so that many requests get beyond "not found". */
 const FAMILIAR = ['i1', 'u1', 'v1', 'v2', 'full', 'basic', 'view'];
 const MAX_LIST = 6;
+/** What a schema cannot say: values of named ones that are right, so that many requests get in. */
+const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
+  Filter: [
+    { field: 'brand', eq: 'maker 1' },
+    { field: 'fields.price', gte: 1, lt: 10 },
+    { and: [{ field: 'categories', in: ['a', 'b'] }, { not: { field: 'fields.sold', eq: true } }] },
+  ],
+};
 
-export function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
+export function valid(
+  schema: JsonSchema,
+  components: Components = {},
+  depth = MAX_DEPTH,
+): fc.Arbitrary<unknown> {
+  const inner = (part: unknown) => valid(part as JsonSchema, components, depth - 1);
   const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword));
   if (unknown.length > 0) throw new Error(`the fuzz test does not know ${unknown.join(', ')}`);
+  if (schema['$ref'] !== undefined) {
+    const name = (schema['$ref'] as string).slice(COMPONENT.length);
+    if (depth <= 0) return fc.constant({});
+    return fc.oneof(
+      { weight: 2, arbitrary: fc.constantFrom<unknown>(...(EXAMPLES[name] ?? [{}])) },
+      { weight: 1, arbitrary: valid(components[name]!, components, depth - 1) },
+    );
+  }
   if (schema['const'] !== undefined) return fc.constant(schema['const']);
   if (schema['enum'] !== undefined) return fc.constantFrom(...(schema['enum'] as unknown[]));
   if (schema['anyOf'] !== undefined)
-    return fc.oneof(...(schema['anyOf'] as JsonSchema[]).map(valid));
+    return fc.oneof(...(schema['anyOf'] as JsonSchema[]).map(inner));
   switch (schema['type']) {
     case 'object':
-      return object(schema);
+      return object(schema, inner);
     case 'array':
-      return fc.array(valid(schema['items'] as JsonSchema), {
+      return fc.array(inner(schema['items']), {
         minLength: (schema['minItems'] as number | undefined) ?? 0,
         maxLength: Math.min((schema['maxItems'] as number | undefined) ?? MAX_LIST, MAX_LIST),
       });
@@ -63,13 +91,21 @@ export function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
 }
 
 /** A valid value, or one with a part of it replaced, removed or added. */
-export function nearlyValid(schema: JsonSchema): fc.Arbitrary<unknown> {
+export function nearlyValid(
+  schema: JsonSchema,
+  components: Components = {},
+): fc.Arbitrary<unknown> {
   return fc.oneof(
-    { weight: 2, arbitrary: valid(schema) },
+    { weight: 2, arbitrary: valid(schema, components) },
     {
       weight: 3,
       arbitrary: fc
-        .tuple(valid(schema), fc.nat(), anything, fc.constantFrom('replace', 'remove', 'add'))
+        .tuple(
+          valid(schema, components),
+          fc.nat(),
+          anything,
+          fc.constantFrom('replace', 'remove', 'add'),
+        )
         .map(([value, at, other, how]) => mutate(value, at, other, how)),
     },
     { weight: 1, arbitrary: anything },
@@ -102,15 +138,18 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 300 }),
 );
 
-function object(schema: JsonSchema): fc.Arbitrary<unknown> {
+function object(
+  schema: JsonSchema,
+  inner: (part: unknown) => fc.Arbitrary<unknown>,
+): fc.Arbitrary<unknown> {
   const properties = (schema['properties'] ?? {}) as Record<string, JsonSchema>;
   const required = (schema['required'] ?? []) as string[];
   const rest = schema['additionalProperties'];
   if (Object.keys(properties).length === 0 && typeof rest === 'object') {
     const names = text((schema['propertyNames'] as JsonSchema | undefined) ?? {});
-    return fc.dictionary(names, valid(rest as JsonSchema), { maxKeys: 4 });
+    return fc.dictionary(names, inner(rest), { maxKeys: 4 });
   }
-  const fields = Object.fromEntries(Object.entries(properties).map(([k, v]) => [k, valid(v)]));
+  const fields = Object.fromEntries(Object.entries(properties).map(([k, v]) => [k, inner(v)]));
   return fc.record(fields, { requiredKeys: required });
 }
 

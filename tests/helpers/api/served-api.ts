@@ -13,7 +13,7 @@ import {
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
-import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
+import { createPublishedModels, createRecommender, withStepDown } from '@nestrec/retrieval';
 import { createMetrics, silentLogger, systemClock, type Logger } from '@nestrec/runtime';
 import { createApiKey, ensureDefaultTiers, registerVersion, upsertItems } from '@nestrec/storage';
 import {
@@ -85,7 +85,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
-    recommender: createRecommender({ db, models, logger }),
+    recommender: withStepDown(createRecommender({ db, models, logger }), models),
     log,
     waitForEvents: createEventWaiter(() => Promise.resolve(ingest.appliedUpTo())),
     checks: { ...createStoreChecks(db, models), ingest: ingest.check },
@@ -96,8 +96,9 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
   });
   await ingest.start();
   const { url } = await api.listen(0);
+  let clients = 0;
   const makeKey = async (tier: string, scopes: readonly Scope[] = ALL_SCOPES) =>
-    (await createApiKey(db, { client: 'tests', tier, scopes })).key;
+    (await createApiKey(db, { client: `tests ${++clients}`, tier, scopes })).key;
   const fullKey = await makeKey('full');
   return {
     url,

@@ -6,7 +6,7 @@ import { isError, TrainingThreadFailed } from '@nestrec/errors';
 import { initParameters } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { selectBackend } from '@nestrec/tensor';
-import { hashArrays } from '../checkpoint.js';
+import { hashArrays } from '../hash-bytes.js';
 import { seenItems } from '../seen-items.js';
 import { createSettings } from '../settings.js';
 import { splitBatch } from './batch-parts.js';

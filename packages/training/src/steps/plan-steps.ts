@@ -5,10 +5,12 @@ import type { Histories } from '@nestrec/dataset';
 import { activeBackend, setNativeThreads } from '@nestrec/tensor';
 import type { TrainingSettings } from '../settings.js';
 import { createParallelSteps } from './parallel-steps.js';
+import { createQuerySteps } from './query-steps.js';
 import { replicaCount } from './replica-count.js';
 import { createSampledSteps, isSampled, type SampledStepsInput } from './sampled-steps.js';
 import { createLocalSteps, type StepsInput, type TrainingSteps } from './training-steps.js';
 import { fitItemChunk } from './wasm-memory.js';
+import type { WarmStart } from '../warm-start.js';
 import { whiten } from '../whitening.js';
 
 export interface StepsPlan {
@@ -27,6 +29,7 @@ export function planSteps(
   settings: TrainingSettings,
   train: Histories,
   workers: number | null,
+  trains: WarmStart['trains'] = 'all',
 ): StepsPlan {
   const backend = activeBackend();
   if (backend === 'native') {
@@ -34,14 +37,26 @@ export function planSteps(
     return { replicas: 1, itemChunk: settings.itemChunk, note: null };
   }
   if (isSampled(config, settings)) return sampledPlan(settings, workers);
-  const { replicas, note } = replicaCount({
-    ...{ backend, cores: availableParallelism(), asked: workers },
-    ...{ config, usersPerBatch: settings.usersPerBatch },
-  });
+  const { replicas, note } =
+    trains === 'query'
+      ? queryPlan(workers)
+      : replicaCount({
+          ...{ backend, cores: availableParallelism(), asked: workers },
+          ...{ config, usersPerBatch: settings.usersPerBatch },
+        });
   const labels = labelsPerStep(train, settings);
   const { itemChunk } = settings;
   if (backend !== 'wasm') return { replicas, itemChunk, note };
   return { replicas, itemChunk: fitItemChunk({ config, labels, replicas, itemChunk }), note };
+}
+
+/** The items need no sharing out: they are not trained. */
+function queryPlan(workers: number | null): Pick<StepsPlan, 'replicas' | 'note'> {
+  const note =
+    (workers ?? 1) > 1
+      ? `NESTREC_TRAIN_WORKERS is ${workers}, but steps of the query side alone take one worker`
+      : null;
+  return { replicas: 1, note };
 }
 
 /** Such a step is small wherever the catalogue ends: nothing to share, and nothing that would not fit. */
@@ -67,6 +82,7 @@ export async function createSteps(
     features: whitening === null ? features : whiten(features, whitening),
     settings: { ...input.settings, itemChunk },
   };
+  if (input.trains === 'query') return createQuerySteps(planned);
   return replicas === 1 ? createLocalSteps(planned) : createParallelSteps(planned, replicas);
 }
 

@@ -32,7 +32,7 @@ import {
   type AdamW,
   type TensorMap,
 } from '@nestrec/tensor';
-import { hashArrays } from '../checkpoint.js';
+import { hashArrays } from '../hash-bytes.js';
 import { createOptimizer } from '../optimizer.js';
 import type { PartOfBatch } from './batch-parts.js';
 import type { ItemRange, SharedMemory } from './shared-memory.js';

@@ -9,7 +9,7 @@ import { initParameters, ITEM_RESIDUAL } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { selectBackend } from '@nestrec/tensor';
 import { suiteBackends } from '../../../../tests/helpers/backends.js';
-import { hashArrays } from '../checkpoint.js';
+import { hashArrays } from '../hash-bytes.js';
 import type { TrainingProgress } from '../progress.js';
 import { createSettings, type TrainingSettings } from '../settings.js';
 import { trainModel, type TrainModelInput } from '../train-model.js';

@@ -16,12 +16,14 @@ import {
   globalNorm,
   stepTableRows,
   type RowTable,
+  type TensorMap,
 } from '@nestrec/tensor';
 import { rankInChunks } from '../chunked-ranks.js';
 import { createNegativeSampler } from '../negative-sampling.js';
 import { createOptimizer, optimizerOptions } from '../optimizer.js';
 import type { TrainingSettings } from '../settings.js';
 import type { Whitening } from '../whitening.js';
+import { querySide } from './query-steps.js';
 import { lossSettings, type StepsInput, type TrainingSteps } from './training-steps.js';
 
 export interface SampledStepsInput extends StepsInput {
@@ -44,6 +46,7 @@ export function isSampled(
 export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
   const { config, settings, features, whitening, totalSteps } = input;
   const residual = config.itemResidual ? residualTable(input) : null;
+  const frozen = input.trains === 'query';
   const model = createSampledModel(config, {
     ...{ features, featureMap: whitening?.matrix ?? null },
     residual: residual?.values ?? null,
@@ -74,8 +77,10 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
         ...([parameters, batch, sample] as const),
         lossSettings(settings, input.random, index),
       );
-      const { loss, gradients } = result;
-      const rows = result.residual;
+      const { loss } = result;
+      const gradients = frozen ? withoutItems(result.gradients) : result.gradients;
+      const rows = frozen ? null : result.residual;
+      if (frozen) result.residual?.dispose();
       const gradientNorm = globalNorm(
         rows === null ? gradients : new Map([...gradients, [ITEM_RESIDUAL, rows]]),
       );
@@ -108,6 +113,15 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
       model.dispose();
     },
   };
+}
+
+type Gradient = NonNullable<ReturnType<TensorMap['get']>>;
+
+/** Gradients of the query side; the others are disposed. */
+function withoutItems(gradients: TensorMap): Map<string, Gradient> {
+  const kept = querySide(gradients);
+  for (const [name, gradient] of gradients) if (!kept.has(name)) gradient.dispose();
+  return kept;
 }
 
 /** The residual and its moments, as they came: no copies. */

@@ -1,6 +1,6 @@
 /**
- * How a training run takes its steps: on this thread alone (here), on several at once (`parallel-steps.ts`), or against a
- * sample of the items (`sampled-steps.ts`).
+ * How a training run takes its steps: on this thread alone (here), on several at once (`parallel-steps.ts`), against a
+ * sample of the items (`sampled-steps.ts`), or with the items as they are (`query-steps.ts`).
  *
  * Knows nothing about epochs, early stopping or checkpoint files.
  */
@@ -13,6 +13,7 @@ import { rankWithModel } from '../model-ranks.js';
 import { createOptimizer } from '../optimizer.js';
 import type { SeenItems } from '../seen-items.js';
 import type { TrainingSettings } from '../settings.js';
+import type { WarmStart } from '../warm-start.js';
 
 export interface StepsInput {
   readonly config: ModelConfig;
@@ -27,6 +28,8 @@ export interface StepsInput {
   readonly totalSteps: number;
   /** Of the run's random stream; each step draws from a stream forked off it. */
   readonly random: RandomState;
+  /** Default: `all`. */
+  readonly trains?: WarmStart['trains'] | undefined;
 }
 
 export interface StepResult {

@@ -1,6 +1,6 @@
 /**
  * One line per request: ids, route template, status, duration, client. Never headers, bodies or URLs (a URL
- * holds a user id); the user appears as a keyed hash.
+ * holds a user id); the user appears as a keyed hash. An address stands only where no valid key was shown.
  */
 import type { Logger } from '@nestrec/runtime';
 import type { Request, Response } from 'express';
@@ -27,6 +27,8 @@ export function createAccessLog(logger: Logger) {
         code: locals.code,
         client_id: locals.client?.client,
         key_id: locals.client?.publicId,
+        auth_failure: locals.authFailure,
+        address: locals.address,
         user: locals.userHash,
         model_version: locals.modelVersion,
       };

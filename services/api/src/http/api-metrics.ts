@@ -43,6 +43,20 @@ export function createApiMetrics(registry: MetricsRegistry) {
       'rec_model_behind',
       '1 while this process serves an older version since it could not load the published one.',
     ),
+    rateLimited: registry.counter(
+      'rec_rate_limited_total',
+      'Requests refused with 429: by the rate or the concurrency of a client, or by address.',
+      ['tier', 'reason'],
+    ),
+    limitStoreFailures: registry.counter(
+      'rec_rate_limit_store_failures_total',
+      'Claims that the shared store of rate limits did not answer: the process then limited alone.',
+    ),
+    overloaded: registry.counter(
+      'rec_overloaded_total',
+      'Ranked lists refused, or served at a smaller size, because of overload.',
+      ['tier', 'action'],
+    ),
     authFailures: registry.counter('rec_auth_failures_total', 'Requests without a valid key.', [
       'reason',
     ]),

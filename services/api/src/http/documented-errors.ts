@@ -17,7 +17,7 @@ export function documentedErrors(route: Route): ErrorClass[] {
     ...route.errors,
   ];
   if (route.access.kind !== 'public') {
-    all.push(errors.Unauthorized, errors.Forbidden, errors.DatabaseUnavailable);
+    all.push(errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.DatabaseUnavailable);
   }
   if (route.params !== undefined) all.push(errors.InvalidId);
   if (route.params !== undefined || route.query !== undefined) all.push(errors.InvalidRequest);

@@ -1,4 +1,5 @@
 /** What one request gathers on its way through the pipeline (`res.locals`), for the log and the metrics. */
+import type { AuthFailure } from '../keys/authenticator.js';
 import type { Client } from './route.js';
 
 export interface ApiLocals {
@@ -8,6 +9,9 @@ export interface ApiLocals {
   /** Path template; `(none)` until a route is found, so that unknown paths share one label. */
   route: string;
   client?: Client;
+  /** Why there is no client, and where the request came from. */
+  authFailure?: AuthFailure;
+  address?: string;
   /** Keyed hash of the user that the request is about. */
   userHash?: string;
   modelVersion?: string;

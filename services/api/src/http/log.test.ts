@@ -1,6 +1,7 @@
 /** What the logs hold, and what neither logs nor answers may ever hold. */
 import { createLogger } from '@nestrec/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createFakeWorld } from '../../../../tests/helpers/api/fakes.js';
 import { leaksIn } from '../../../../tests/helpers/api/leaks.js';
 import { problemOf, startApi, type ApiHarness } from '../../../../tests/helpers/api/harness.js';
 import type { ApiDeps } from '../deps.js';
@@ -137,7 +138,10 @@ describe('faults of ours', () => {
 
   it('refuse to send an answer that is not what the document says', async () => {
     const { api: one, text } = await startLogged({
-      tiers: { list: async () => [{ name: 'x', max_dim: 1, max_k: 1, secret: 'canary' } as never] },
+      tiers: {
+        ...createFakeWorld().deps.tiers,
+        list: async () => [{ name: 'x', max_dim: 1, max_k: 1, secret: 'canary' } as never],
+      },
     });
     const reply = await one.call('GET', '/v1/tiers');
     expect(problemOf(reply).code).toBe('internal_error');

@@ -1,11 +1,11 @@
 /**
- * What happens to every request of a route, in this order: key and scope, query, path, body, handler,
+ * What happens to every request of a route, in this order: key, limits and scope, query, path, body, handler,
  * answer. Nothing is read of a request that has not shown that it may ask.
  */
 import { BodyTooLarge, Forbidden } from '@nestrec/errors';
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
-import type { Authenticator } from '../keys/authenticator.js';
+import type { Admission } from '../limits/admission.js';
 import { createBodyReader, type BodyReader } from './body.js';
 import type { ApiLocals } from './locals.js';
 import { isOnThisMachine } from './operator-access.js';
@@ -18,7 +18,7 @@ const NO_FIELDS = z.strictObject({});
 
 export interface Pipeline {
   readonly context: Omit<RouteContext, 'requestId'>;
-  readonly authenticator: Authenticator;
+  readonly admission: Admission;
   readonly hashUser: (userId: string) => string;
 }
 
@@ -31,8 +31,7 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
 
   return async (req, res) => {
     const locals = res.locals as ApiLocals;
-    const client = await admit(route, req, pipeline);
-    if (client !== null) locals.client = client;
+    const client = await admit(route, req, res, pipeline);
     const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
     const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
     if (isAboutUser) locals.userHash = pipeline.hashUser((params as { id: string }).id);
@@ -44,8 +43,16 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
   };
 }
 
-/** The client behind the request's key; null where the route needs none. @throws Unauthorized, Forbidden */
-async function admit(route: Route, req: Request, pipeline: Pipeline): Promise<Client | null> {
+/**
+ * The client behind the request's key; null where the route needs none.
+ * @throws Unauthorized, RateLimited, Forbidden
+ */
+async function admit(
+  route: Route,
+  req: Request,
+  res: Response,
+  pipeline: Pipeline,
+): Promise<Client | null> {
   const { access } = route;
   if (access.kind === 'public') return null;
   if (access.kind === 'operator') {
@@ -53,7 +60,7 @@ async function admit(route: Route, req: Request, pipeline: Pipeline): Promise<Cl
     if (open) return null;
   }
   const anyOf = access.kind === 'scopes' ? access.anyOf : (['admin'] as const);
-  const key = await pipeline.authenticator.authenticate(req.headers.authorization);
+  const key = await pipeline.admission.admit(req, res);
   if (!anyOf.some((scope) => key.scopes.includes(scope))) {
     throw new Forbidden({
       detail: `The key has the scopes ${key.scopes.join(', ')}; this needs ${anyOf.join(' or ')}.`,

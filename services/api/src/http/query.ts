@@ -7,9 +7,10 @@ import { z } from 'zod';
 
 export type QueryReader = (search: string) => unknown;
 
-type Kind = 'integer' | 'boolean' | 'text';
+type Kind = 'integer' | 'number' | 'boolean' | 'text';
 
 const INTEGER = /^-?[0-9]{1,15}$/;
+const NUMBER = /^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$/;
 
 /** A reader for one route; what it gives is still to be parsed by `schema`. */
 export function createQueryReader(schema: z.ZodObject): QueryReader {
@@ -57,6 +58,7 @@ function decode(text: string): string {
 
 function convert(text: string, kind: Kind): unknown {
   if (kind === 'integer' && INTEGER.test(text)) return Number(text);
+  if (kind === 'number' && NUMBER.test(text)) return Number(text);
   if (kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
   // Left as text: the schema then refuses it and names what it wanted.
   return text;
@@ -64,6 +66,6 @@ function convert(text: string, kind: Kind): unknown {
 
 function kindOf(field: z.core.$ZodType): Kind {
   const { type } = z.toJSONSchema(field, { unrepresentable: 'any' });
-  if (type === 'integer' || type === 'number') return 'integer';
+  if (type === 'integer' || type === 'number') return type;
   return type === 'boolean' ? 'boolean' : 'text';
 }

@@ -8,6 +8,7 @@ import type { ReadinessGate, Verdict } from '@nestrec/runtime';
 import type { ApiKey } from '@nestrec/storage';
 import type { z } from 'zod';
 import type { ApiDeps } from '../deps.js';
+import type { Overload } from '../limits/overload.js';
 import type { ApiSettings } from '../settings.js';
 import type { ApiMetrics } from './api-metrics.js';
 
@@ -29,6 +30,9 @@ export interface RouteContext {
   readonly readiness: () => Promise<Record<string, Verdict>>;
   /** Forgets what is remembered of a key, so that a revocation acts in this process at once. */
   readonly forgetKey: (publicId: string) => void;
+  /** Forgets what is remembered of all keys. */
+  readonly forgetKeys: () => void;
+  readonly overload: Overload;
   /** The OpenAPI document of the API that is served, as JSON. */
   readonly openApiJson: () => string;
   readonly requestId: string;

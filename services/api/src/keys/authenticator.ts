@@ -16,17 +16,28 @@ const BEARER = /^Bearer +(\S+)$/i;
 export type AuthFailure = 'missing' | 'malformed' | 'unknown' | 'expired' | 'revoked';
 
 export interface Authenticator {
-  /** @throws Unauthorized */
-  authenticate(authorization: string | undefined): Promise<ApiKey>;
+  /** @throws Unauthorized; `noteFailure` is told why, for the log */
+  authenticate(
+    authorization: string | undefined,
+    noteFailure?: (reason: AuthFailure) => void,
+  ): Promise<ApiKey>;
+  /** Whether the header holds a key that was found lately: no look-up, and no judgement. */
+  remembers(authorization: string | undefined): boolean;
   /** Drops what is remembered of one key. */
   forget(publicId: string): void;
+  forgetAll(): void;
 }
 
 interface CacheEntry {
   readonly untilMs: number;
   readonly publicId: string;
   readonly lookup: Promise<KeyLookup>;
+  /** What the look-up found; false until then. */
+  isValid: boolean;
 }
+
+/** Keys are remembered by their hash only. */
+const nameOf = (text: string) => Buffer.from(hashApiKey(text)).toString('base64');
 
 export function createAuthenticator(options: {
   readonly store: Pick<KeyStore, 'find'>;
@@ -37,38 +48,50 @@ export function createAuthenticator(options: {
   const { store, clock, cacheMs, onFailure } = options;
   const cache = new Map<string, CacheEntry>();
 
-  const refuse = (reason: AuthFailure) => {
+  const refuse = (reason: AuthFailure, noteFailure?: (reason: AuthFailure) => void) => {
     onFailure(reason);
+    noteFailure?.(reason);
     return new Unauthorized({ detail: 'Send a valid key as Authorization: Bearer KEY.' });
   };
   const find = (text: string, publicId: string): Promise<KeyLookup> => {
     const nowMs = clock.now();
-    const name = Buffer.from(hashApiKey(text)).toString('base64');
+    const name = nameOf(text);
     const known = cache.get(name);
     if (known !== undefined && nowMs < known.untilMs) return known.lookup;
     const lookup = store.find(text, nowMs);
     cache.delete(name);
     if (cache.size >= MAX_CACHED_KEYS) cache.delete(cache.keys().next().value!);
-    cache.set(name, { untilMs: nowMs + cacheMs, publicId, lookup });
-    // A look-up that failed must not be the answer to the next requests.
-    lookup.catch(() => cache.delete(name));
+    const entry: CacheEntry = { untilMs: nowMs + cacheMs, publicId, lookup, isValid: false };
+    cache.set(name, entry);
+    lookup.then(
+      (found) => {
+        entry.isValid = found.outcome === 'valid';
+      },
+      // A look-up that failed must not be the answer to the next requests.
+      () => cache.delete(name),
+    );
     return lookup;
   };
 
   return {
-    async authenticate(authorization) {
-      if (authorization === undefined) throw refuse('missing');
+    async authenticate(authorization, note) {
+      if (authorization === undefined) throw refuse('missing', note);
       const text = BEARER.exec(authorization)?.[1];
       const publicId = text === undefined ? null : publicIdOf(text);
-      if (text === undefined || publicId === null) throw refuse('malformed');
+      if (text === undefined || publicId === null) throw refuse('malformed', note);
       const found = await find(text, publicId);
-      if (found.outcome !== 'valid') throw refuse(found.outcome);
+      if (found.outcome !== 'valid') throw refuse(found.outcome, note);
       const { expiresAtMs } = found.key;
-      if (expiresAtMs !== null && expiresAtMs <= clock.now()) throw refuse('expired');
+      if (expiresAtMs !== null && expiresAtMs <= clock.now()) throw refuse('expired', note);
       return found.key;
+    },
+    remembers: (authorization) => {
+      const text = BEARER.exec(authorization ?? '')?.[1];
+      return text !== undefined && cache.get(nameOf(text))?.isValid === true;
     },
     forget: (publicId) => {
       for (const [name, entry] of cache) if (entry.publicId === publicId) cache.delete(name);
     },
+    forgetAll: () => cache.clear(),
   };
 }

@@ -22,8 +22,14 @@ const cases = routes.map((route) => ({
 }));
 
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
-  const entries = Object.entries(z.toJSONSchema(schema, { io, unrepresentable: 'any' }));
-  return Object.fromEntries(entries.filter(([keyword]) => keyword !== '$schema'));
+  const json = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const entries = Object.entries(json).filter(([word]) => word !== '$schema' && word !== '$defs');
+  const text = JSON.stringify(Object.fromEntries(entries));
+  // Named schemas stand among the components.
+  return JSON.parse(text.replaceAll('#/$defs/', '#/components/schemas/')) as Record<
+    string,
+    unknown
+  >;
 }
 
 describe('the OpenAPI document', () => {

@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document, generated from the route table: the same zod schemas that parse requests and
  * check answers, and the same list of errors that the fuzz test holds the pipeline to.
  */
-import { problemSchema } from '@nestrec/contracts';
+import { filterSchema, problemSchema } from '@nestrec/contracts';
 import type { ErrorClass } from '@nestrec/errors';
 import { z } from 'zod';
 import { documentedErrors } from '../http/documented-errors.js';
@@ -23,6 +23,7 @@ export function createOpenApiDocument(routes: readonly Route[]): Json {
     const item = (paths[route.path] ??= {});
     item[route.method] = operation(route);
   }
+  const schemas = { Problem: jsonSchema(problemSchema, 'output'), Filter: filterJsonSchema() };
   return {
     openapi: '3.1.0',
     info: {
@@ -43,7 +44,7 @@ export function createOpenApiDocument(routes: readonly Route[]): Json {
           schema: { type: 'string', pattern: '^[0-9a-f]{32}$' },
         },
       },
-      schemas: { Problem: jsonSchema(problemSchema, 'output') },
+      schemas,
     },
   };
 }
@@ -149,8 +150,27 @@ function failure(errors: readonly ErrorClass[]): Json {
   };
 }
 
-/** Without the name of the dialect: OpenAPI 3.1 has it as its default. */
+/**
+ * Without the name of the dialect, which OpenAPI 3.1 has as its default. Schemas with a name (`Filter`) stand
+ * among the components, once.
+ */
 function jsonSchema(schema: z.core.$ZodType, io: 'input' | 'output'): Json {
-  const entries = Object.entries(z.toJSONSchema(schema, { io, unrepresentable: 'any' }));
-  return Object.fromEntries(entries.filter(([keyword]) => keyword !== '$schema'));
+  const entries = Object.entries(z.toJSONSchema(schema, JSON_OPTIONS[io]));
+  return inComponents(
+    Object.fromEntries(entries.filter(([keyword]) => !['$schema', '$defs'].includes(keyword))),
+  );
 }
+
+/** A filter holds filters: the one schema that names itself. */
+function filterJsonSchema(): Json {
+  const { $defs } = z.toJSONSchema(z.strictObject({ filter: filterSchema }), JSON_OPTIONS.input);
+  return inComponents($defs!['Filter']!);
+}
+
+const JSON_OPTIONS = {
+  input: { io: 'input', unrepresentable: 'any' },
+  output: { io: 'output', unrepresentable: 'any' },
+} as const;
+
+const inComponents = (schema: object): Json =>
+  JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;

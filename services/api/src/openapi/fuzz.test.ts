@@ -45,15 +45,21 @@ interface FuzzRequest {
 
 const document = createOpenApiDocument(routes) as {
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: { Problem: JsonSchema } };
+  components: { schemas: { Problem: JsonSchema; Filter: JsonSchema } };
 };
+const { schemas } = document.components;
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
-const problemSchema = z.fromJSONSchema(document.components.schemas.Problem);
+const problemSchema = z.fromJSONSchema(schemas.Problem);
+/** A schema of the document with the components that it names. */
+const standalone = (schema: JsonSchema): JsonSchema =>
+  JSON.parse(
+    JSON.stringify({ ...schema, $defs: schemas }).replaceAll('#/components/schemas/', '#/$defs/'),
+  ) as JsonSchema;
 const compiled = new Map<JsonSchema, z.ZodType>();
 function allows(schema: JsonSchema, value: unknown): boolean {
-  const known = compiled.get(schema) ?? z.fromJSONSchema(schema);
+  const known = compiled.get(schema) ?? z.fromJSONSchema(standalone(schema));
   compiled.set(schema, known);
   return known.safeParse(value).success;
 }
@@ -68,10 +74,10 @@ function requestOf({
   return fc
     .record({
       parameters: fc.record(
-        Object.fromEntries(parameters.map((p) => [p.name, nearlyValid(p.schema)])),
+        Object.fromEntries(parameters.map((p) => [p.name, nearlyValid(p.schema, schemas)])),
         { requiredKeys: parameters.filter((p) => p.in === 'path').map((p) => p.name) },
       ),
-      body: bodySchema === undefined ? fc.constant(undefined) : nearlyValid(bodySchema),
+      body: bodySchema === undefined ? fc.constant(undefined) : nearlyValid(bodySchema, schemas),
     })
     .map((parts) => ({ operation, path, method: method.toUpperCase(), ...parts }));
 }

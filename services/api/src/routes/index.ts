@@ -2,8 +2,10 @@
 import type { Route } from '../http/route.js';
 import { deleteItem } from './delete-item/route.js';
 import { deleteKey } from './delete-key/route.js';
+import { deleteTier } from './delete-tier/route.js';
 import { deleteUser } from './delete-user/route.js';
 import { deleteUserEvent } from './delete-user-event/route.js';
+import { getAdminTiers } from './get-admin-tiers/route.js';
 import { getDocs } from './get-docs/route.js';
 import { getDocsFile } from './get-docs-file/route.js';
 import { getErasure } from './get-erasure/route.js';
@@ -21,13 +23,18 @@ import { getUserRecommendations } from './get-user-recommendations/route.js';
 import { postEvents } from './post-events/route.js';
 import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
+import { postUserRecommendations } from './post-user-recommendations/route.js';
 import { publishModel } from './publish-model/route.js';
+import { putClient } from './put-client/route.js';
 import { putItem } from './put-item/route.js';
+import { putTier } from './put-tier/route.js';
+import { rotateKey } from './rotate-key/route.js';
 import { rollbackModel } from './rollback-model/route.js';
 
 export const routes: readonly Route[] = [
   postEvents,
   getUserRecommendations,
+  postUserRecommendations,
   postSessionRecommendations,
   getSimilarItems,
   deleteUserEvent,
@@ -44,6 +51,11 @@ export const routes: readonly Route[] = [
   postKey,
   getKeys,
   deleteKey,
+  rotateKey,
+  putClient,
+  getAdminTiers,
+  putTier,
+  deleteTier,
   getHealthz,
   getReadyz,
   getMetrics,

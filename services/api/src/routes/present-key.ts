@@ -11,6 +11,7 @@ export function presentKey(key: ApiKey): KeyAnswer {
     created_at: new Date(key.createdAtMs).toISOString(),
     expires_at: timeText(key.expiresAtMs),
     revoked_at: timeText(key.revokedAtMs),
+    last_used_at: timeText(key.lastUsedAtMs),
   };
 }
 

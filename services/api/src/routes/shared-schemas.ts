@@ -6,8 +6,9 @@ import {
   MAX_K,
   recommendationsAnswerSchema,
   scopeSchema,
+  tierSchema,
 } from '@nestrec/contracts';
-import { DimensionNotAllowed, NoPublishedModel } from '@nestrec/errors';
+import { DimensionNotAllowed, NoPublishedModel, Overloaded } from '@nestrec/errors';
 import { z } from 'zod';
 import type { Access, AnswerSpec } from '../http/route.js';
 
@@ -21,6 +22,7 @@ export const scopes = (...anyOf: z.infer<typeof scopeSchema>[]) =>
   ({ kind: 'scopes', anyOf }) as const;
 
 export const idParams = z.strictObject({ id: idSchema });
+export const tierParams = z.strictObject({ name: tierSchema.shape.name });
 export const versionParams = z.strictObject({ version: manifestSchema.shape.version });
 
 const MAX_TOKEN_CHARACTERS = 2_048;
@@ -54,8 +56,18 @@ export const afterQuery = z
   .optional()
   .describe('A token of POST /v1/events: wait until those events are in the state.');
 
+/** Characters of a filter as JSON in the URL; longer ones go by POST. */
+const MAX_FILTER_CHARACTERS = 4_096;
+
+export const filterQuery = z
+  .string()
+  .min(1)
+  .max(MAX_FILTER_CHARACTERS)
+  .optional()
+  .describe('A filter as JSON text, the same as in the body of POST.');
+
 export const rankedAnswer: Record<200, AnswerSpec> = {
   200: { description: 'The ranked list and what served it.', schema: recommendationsAnswerSchema },
 };
 
-export const rankingErrors = [NoPublishedModel, DimensionNotAllowed] as const;
+export const rankingErrors = [NoPublishedModel, DimensionNotAllowed, Overloaded] as const;

@@ -1,4 +1,4 @@
-/** `nestrec keys create|list|revoke`: the API keys of client applications. */
+/** `nestrec keys create|list|rotate|set|revoke`: the API keys of client applications. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { presentKey } from '@nestrec/api';
 import {
@@ -9,13 +9,14 @@ import {
   type KeyRequest,
   type Scope,
 } from '@nestrec/contracts';
-import type { Queryable } from '@nestrec/database';
+import type { Database } from '@nestrec/database';
 import { InvalidParameter } from '@nestrec/errors';
 import { createApiKey, ensureDefaultTiers, listApiKeys, revokeApiKey } from '@nestrec/storage';
 import { z } from 'zod';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { directOrRemote } from '../running-server.js';
+import { addRotate, addSet } from './client-keys.js';
 
 /** What `ask` gives for an answer without a body. */
 const noContent = z.strictObject({});
@@ -24,6 +25,8 @@ export function addKeys(program: Command, invocation: Invocation): void {
   const group = program.command('keys').description('API keys of client applications');
   addCreate(group, invocation);
   addList(group, invocation);
+  addRotate(group, invocation);
+  addSet(group, invocation, parseScopes);
   addRevoke(group, invocation);
 }
 
@@ -40,7 +43,7 @@ function addCreate(group: Command, invocation: Invocation): void {
     .command('create')
     .description('make a key; it is shown once, only its hash is stored')
     .requiredOption('--client <name>', 'name of the client application')
-    .option('--tier <name>', 'tier of the client: basic, standard or full', 'standard')
+    .option('--tier <name>', 'tier of the client, as `nestrec tiers list` shows them', 'standard')
     .option(
       '--scopes <list>',
       `comma separated, of ${scopeSchema.options.join(', ')}`,
@@ -70,7 +73,7 @@ function addCreate(group: Command, invocation: Invocation): void {
 }
 
 /** Makes a key in the database and describes it as the API would. */
-export async function createKey(db: Queryable, request: KeyRequest): Promise<KeyCreated> {
+export async function createKey(db: Database, request: KeyRequest): Promise<KeyCreated> {
   await ensureDefaultTiers(db);
   const { key, publicId } = await createApiKey(db, {
     client: request.client,
@@ -100,10 +103,11 @@ function addList(group: Command, invocation: Invocation): void {
       key.scopes.join(' '),
       key.created_at,
       key.revoked_at !== null ? 'revoked' : (key.expires_at ?? 'never'),
+      key.last_used_at ?? 'never',
     ]);
     output.result(
       { keys },
-      renderTable(['id', 'client', 'tier', 'scopes', 'created', 'expires'], rows),
+      renderTable(['id', 'client', 'tier', 'scopes', 'created', 'expires', 'last used'], rows),
     );
   });
 }

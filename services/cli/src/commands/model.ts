@@ -1,8 +1,10 @@
-/** `nestrec model verify|slice|list|prune`: model artifacts as files. */
+/** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { pruneVersions } from '@nestrec/publishing';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
+import { excerpt, ModelNotFound } from '@nestrec/errors';
+import { erasuresAfter, getVersion, weightsErasures, type LaterErasures } from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { dataFolders, withPlatform } from '../platform.js';
@@ -11,6 +13,7 @@ export function addModel(program: Command, invocation: Invocation): void {
   const group = program.command('model').description('model artifacts: list, verify, slice, prune');
   addList(group, invocation);
   addVerify(group, invocation);
+  addShow(group, invocation);
   addSlice(group, invocation);
   addPrune(group, invocation);
 }
@@ -52,6 +55,50 @@ function addVerify(group: Command, invocation: Invocation): void {
     );
     if (!report.accepted) process.exitCode = 65;
   });
+}
+
+function addShow(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('show')
+    .description('how a version was trained, and which erasures are newer than its data')
+    .argument('<version>', 'a version that was trained or published here')
+    .addHelpText('after', '\nExample:\n  nestrec model show v20261123_142305');
+  defineAction(command, invocation, ({ config, output }, [version]) =>
+    withPlatform(config, async ({ db }) => {
+      const known = await getVersion(db, version!);
+      if (known === null) {
+        throw new ModelNotFound({
+          detail: `version ${excerpt(version)} is not known to the database; \`nestrec model list\` shows the folders`,
+        });
+      }
+      const { data, origin, config: model } = known.manifest;
+      const proof = weightsErasures(known.manifest);
+      const later = proof ? await erasuresAfter(db, proof) : null;
+      const { status, vectorsVersion } = known;
+      output.result(
+        { version, status, vectorsVersion, origin, data, erasedLater: later },
+        [
+          `${version}: ${status}, sizes ${model.sizes.join(' ')}, item vectors of ${vectorsVersion}`,
+          `trained: ${origin?.mode ?? 'full'}${origin?.startedFrom ? `, going on with ${origin.startedFrom}` : ''}`,
+          `events: ${data.interactions} of ${data.users} users, ${data.from ?? '?'} to ${data.to ?? '?'}`,
+          renderErasures(data.erasures?.users, later),
+        ].join('\n'),
+      );
+    }),
+  );
+}
+
+function renderErasures(users: number | undefined, later: LaterErasures | null): string {
+  if (users === undefined || later === null) {
+    return 'erasures: not written down by the nestrec that trained it; train anew to be sure';
+  }
+  const without = `erasures: ${users} erased users are not in its data`;
+  if (later.withEvents === 0) return `${without}, and none that it learned from came later`;
+  const first = new Date(later.firstAtMs!).toISOString();
+  return (
+    `${without}; since ${first} ${later.users} users and ${later.events} single events were erased, ` +
+    `${later.withEvents} of them with events that may be in its weights: train anew (in full) to take them out`
+  );
 }
 
 function addSlice(group: Command, invocation: Invocation): void {

@@ -1,8 +1,15 @@
 /** `nestrec train`: from the stored interactions to a candidate model version. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { Interrupted, isError } from '@nestrec/errors';
-import { createSettings, modelSwitches, PRESET_NAMES, type PresetName } from '@nestrec/training';
-import { runTraining } from '@nestrec/trainer';
+import { PRESET_NAMES, type PresetName } from '@nestrec/training';
+import {
+  DEFAULT_MAX_EVENTS_PER_USER,
+  DEFAULT_SIZES,
+  lowerPriority,
+  planTraining,
+  runTraining,
+  workersBesideServing,
+} from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { listenForInterruption } from '../interruption.js';
@@ -13,17 +20,21 @@ import { gitCommit } from '../git-commit.js';
 import { showTraining } from '../training-progress.js';
 import { findKilledRun, forgetRun, recordRun } from '../unfinished-run.js';
 
-const DEFAULT_SIZES = [8, 16, 32, 64, 128];
 const PROTOCOLS = ['leave-one-out', 'temporal'] as const;
 
 interface TrainOptions {
   preset: PresetName;
-  sizes: number[];
-  blocks: number;
+  sizes?: number[];
+  blocks?: number;
   epochs?: number;
   seed: number;
   protocol: (typeof PROTOCOLS)[number];
   textWidth: number;
+  warmStart?: string | true;
+  queryOnly?: boolean;
+  since?: number;
+  window?: number;
+  maxEventsPerUser?: number;
   modelVersion?: string;
   publish?: boolean;
   json?: boolean;
@@ -43,15 +54,13 @@ export function addTrain(program: Command, invocation: Invocation): void {
     )
     .option(
       '--sizes <list>',
-      'nested sizes, the last is the whole model',
+      `nested sizes, the last is the whole model (default: ${DEFAULT_SIZES.join(',')}, or those of the version to go on with)`,
       parseSizes,
-      DEFAULT_SIZES,
     )
     .option(
       '--blocks <number>',
-      'LRU blocks; 1 allows edits of a state in closed form',
+      'LRU blocks; 1 allows edits of a state in closed form (default: 1, or as the version to go on with)',
       count(1, 16),
-      1,
     )
     .option('--epochs <number>', 'epochs at most; default: the preset says', count(1, 10_000))
     .option('--seed <number>', 'seed of everything random', count(0, 2 ** 31 - 1), 1)
@@ -62,11 +71,28 @@ export function addTrain(program: Command, invocation: Invocation): void {
       'leave-one-out',
     )
     .option('--text-width <number>', 'width of the built-in text vectors', count(1, 1_024), 256)
+    .option(
+      '--warm-start [version]',
+      'go on with the parameters of a version; default: the published one',
+      parseVersion,
+    )
+    .option(
+      '--query-only',
+      'go on as --warm-start does, but leave item vectors and indexes as they are',
+    )
+    .option('--since <time>', 'only events then or later, such as 2026-01-31', parseTime)
+    .option('--window <duration>', 'only events so long before the newest, such as 90d', parseDays)
+    .option(
+      '--max-events-per-user <number>',
+      'of each user only the newest so many; 0 = all',
+      count(0, 2 ** 31 - 1),
+      DEFAULT_MAX_EVENTS_PER_USER,
+    )
     .option('--model-version <name>', 'name of the version; default: from the time', parseVersion)
     .option('--publish', 'publish the candidate when its checks pass')
     .addHelpText(
       'after',
-      '\nExamples:\n  nestrec train --publish\n  nestrec train --sizes 16,32,64,128,256 --protocol temporal --seed 3',
+      '\nExamples:\n  nestrec train --publish\n  nestrec train --sizes 16,32,64,128,256 --protocol temporal --seed 3\n  nestrec train --warm-start --window 180d --publish\n  nestrec train --query-only --publish',
     );
   defineAction<TrainOptions>(command, invocation, (context, _args, options) =>
     withPlatform(context.config, (platform) => train(context, platform, options)),
@@ -78,7 +104,9 @@ async function train(
   platform: Platform,
   options: TrainOptions,
 ): Promise<void> {
-  const { output } = context;
+  const { output, config } = context;
+  // Before the backend makes its threads, which take it over.
+  lowerPriority(config.trainNice);
   await chooseBackend(context);
   const show = showTraining(output);
   const interruption = listenForInterruption();
@@ -97,17 +125,28 @@ async function train(
   await recordRun(checkpoints, version, request);
   let unfinished = false;
   try {
+    const plan = await planTraining(platform.db, {
+      mode: options.queryOnly ? 'query_only' : options.warmStart ? 'incremental' : 'full',
+      startFrom: typeof options.warmStart === 'string' ? options.warmStart : undefined,
+      preset: options.preset,
+      sizes: options.sizes,
+      blocks: options.blocks,
+      overrides: options.epochs === undefined ? {} : { maxEpochs: options.epochs },
+    });
+    if (plan.startFrom !== null) output.note(`Going on with the parameters of ${plan.startFrom}.`);
     const manifest = await runTraining({
       db: platform.db,
       modelsDir: platform.folders.models,
       checkpointsDir: platform.folders.checkpoints,
-      eventsInMemory: context.config.eventsInMemory,
+      eventsInMemory: config.eventsInMemory,
       version,
       continues: killed !== null,
-      config: { ...modelSwitches(options.preset), sizes: options.sizes, blocks: options.blocks },
-      settings: createSettings(options.preset, options.sizes, {
-        ...(options.epochs === undefined ? {} : { maxEpochs: options.epochs }),
-      }),
+      ...plan,
+      window: {
+        sinceMs: options.since,
+        durationMs: options.window,
+        maxEventsPerUser: options.maxEventsPerUser,
+      },
       protocol: options.protocol,
       textWidth: options.textWidth,
       seed: options.seed,
@@ -115,7 +154,7 @@ async function train(
       onStage: show.onStage,
       onProgress: show.onProgress,
       signal: interruption.signal,
-      workers: context.config.trainWorkers,
+      workers: config.trainWorkers ?? (await workersBesideServing(platform.db)),
     });
     const table = renderQuality(manifest.quality, {
       part: 'test',
@@ -155,6 +194,20 @@ function parseSizes(text: string): number[] {
 function parseVersion(text: string): string {
   if (/^[a-z0-9][a-z0-9_]{0,47}$/.test(text)) return text;
   throw new InvalidArgumentError('wanted up to 48 of a-z, 0-9 and _, not beginning with _.');
+}
+
+function parseTime(text: string): number {
+  const ms = Date.parse(text);
+  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError('wanted a time such as 2026-01-31 or 2026-01-31T00:00:00Z.');
+}
+
+const HOUR_MS = 3_600_000;
+
+function parseDays(text: string): number {
+  const match = /^([1-9]\d{0,5})([hd])$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('wanted hours or days, such as 12h or 90d.');
+  return Number(match[1]) * (match[2] === 'd' ? 24 : 1) * HOUR_MS;
 }
 
 function count(least: number, most: number): (text: string) => number {

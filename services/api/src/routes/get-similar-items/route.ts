@@ -15,7 +15,7 @@ export const getSimilarItems = defineRoute({
   answers: rankedAnswer,
   errors: [...rankingErrors, ItemNotFound],
   async handler({ params, query }, context) {
-    const ranking = rankingFor(context.client.tier, query);
+    const ranking = rankingFor(context, query);
     return answerRanking(context, () =>
       context.deps.recommender.similarItems({ ...ranking, itemId: params.id }),
     );

@@ -25,14 +25,22 @@ describe('GET /v1/users/{id}/recommendations 200', () => {
     const key = api.world.key({ tier: 'basic' });
     await api.call('GET', `${PATH}?k=3&dim=8&exclude_seen=false`, { key });
     expect(api.world.queries).toEqual([
-      { userId: 'u1', k: 3, dim: 8, maxDim: 16, plan: 'auto', excludeSeen: false },
+      { userId: 'u1', k: 3, dim: 8, maxDim: 16, plan: 'auto', stepsDown: 0, excludeSeen: false },
     ]);
   });
 
   it('leaves out seen items, and takes the greatest dimension, unless told otherwise', async () => {
     await api.call('GET', PATH);
     expect(api.world.queries).toEqual([
-      { userId: 'u1', k: 10, dim: undefined, maxDim: null, plan: 'auto', excludeSeen: true },
+      {
+        userId: 'u1',
+        k: 10,
+        dim: undefined,
+        maxDim: null,
+        plan: 'auto',
+        stepsDown: 0,
+        excludeSeen: true,
+      },
     ]);
   });
 

@@ -23,6 +23,7 @@ describe('/v1/admin/keys', () => {
       created_at: new Date(NOW_MS).toISOString(),
       expires_at: null,
       revoked_at: null,
+      last_used_at: null,
     });
     expect((await api.call('GET', '/v1/tiers', { key })).status).toBe(200);
     const list = await api.call('GET', PATH);

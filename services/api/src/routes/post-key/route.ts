@@ -1,7 +1,8 @@
 /** POST /v1/admin/keys: makes an API key. The answer is the only place where the key ever stands. */
 import { keyCreatedSchema, keyRequestSchema } from '@nestrec/contracts';
-import { excerpt, InternalError, InvalidRequest, type NestrecError } from '@nestrec/errors';
+import { InternalError, TooManyKeys } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
+import { invalidField, requireTier } from '../invalid-field.js';
 import { presentKey } from '../present-key.js';
 import { scopes } from '../shared-schemas.js';
 
@@ -9,16 +10,17 @@ export const postKey = defineRoute({
   method: 'post',
   path: '/v1/admin/keys',
   summary: 'Make an API key',
+  description:
+    'A client has at most two keys that work, of one tier: one to take over from the other (see rotate).',
   access: scopes('admin'),
   body: keyRequestSchema,
   answers: { 201: { description: 'The key, shown this once.', schema: keyCreatedSchema } },
-  errors: [],
+  errors: [TooManyKeys],
   async handler({ body }, { deps, client }) {
-    const tiers = (await deps.tiers.list()).map((tier) => tier.name);
-    if (!tiers.includes(body.tier)) throw invalid('tier', body.tier, `one of ${tiers.join(', ')}`);
+    await requireTier(deps, body.tier);
     const expiresAtMs = body.expires_at === undefined ? undefined : Date.parse(body.expires_at);
     if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.now()) {
-      throw invalid('expires_at', body.expires_at, 'a time to come');
+      throw invalidField('expires_at', body.expires_at, 'a time to come');
     }
     const { key, publicId } = await deps.keys.create({
       client: body.client,
@@ -32,11 +34,3 @@ export const postKey = defineRoute({
     return { status: 201, body: { key, ...presentKey(stored) } };
   },
 });
-
-function invalid(path: string, value: unknown, want: string): NestrecError {
-  const got = excerpt(value);
-  return new InvalidRequest({
-    fields: [{ path, got, want }],
-    detail: `${path}: got ${got}, wanted ${want}.`,
-  });
-}

@@ -19,7 +19,15 @@ describe('POST /v1/sessions/recommendations 200', () => {
     });
     expect(reply.status).toBe(200);
     expect(api.world.queries).toEqual([
-      { items: ['i7', 'i1', 'i7'], k: 2, dim: 8, maxDim: null, plan: 'auto', excludeSeen: true },
+      {
+        items: ['i7', 'i1', 'i7'],
+        k: 2,
+        dim: 8,
+        maxDim: null,
+        plan: 'auto',
+        stepsDown: 0,
+        excludeSeen: true,
+      },
     ]);
   });
 

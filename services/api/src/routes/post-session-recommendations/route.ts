@@ -1,7 +1,7 @@
 /** POST /v1/sessions/recommendations: top-k for the items of an anonymous session. Nothing is stored. */
 import { sessionRequestSchema } from '@nestrec/contracts';
 import { defineRoute } from '../../http/route.js';
-import { answerRanking, rankingFor } from '../ranking.js';
+import { answerRanking, listOptions, rankingFor } from '../ranking.js';
 import { rankedAnswer, rankingErrors, scopes } from '../shared-schemas.js';
 
 export const postSessionRecommendations = defineRoute({
@@ -14,10 +14,11 @@ export const postSessionRecommendations = defineRoute({
   answers: rankedAnswer,
   errors: rankingErrors,
   async handler({ body }, context) {
-    const ranking = rankingFor(context.client.tier, body);
+    const ranking = rankingFor(context, body);
     return answerRanking(context, () =>
       context.deps.recommender.recommendForSession({
         ...ranking,
+        ...listOptions(body),
         items: body.items,
         excludeSeen: body.exclude_seen,
       }),

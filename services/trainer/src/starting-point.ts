@@ -1,0 +1,51 @@
+/** The version that a run goes on with: its artifact, and whether the run's configuration fits it. */
+import { join } from 'node:path';
+import type { ModelConfig } from '@nestrec/contracts';
+import type { Queryable } from '@nestrec/database';
+import { InvalidConfig, NoPublishedModel } from '@nestrec/errors';
+import { loadArtifact, type Artifact } from '@nestrec/registry';
+import { getPublished, getVersion } from '@nestrec/storage';
+
+export interface StartingPointRequest {
+  readonly db: Queryable;
+  readonly modelsDir: string;
+  /** Default: the published version. */
+  readonly startFrom?: string | null | undefined;
+}
+
+/** @throws NoPublishedModel, InputNotFound, InvalidArtifact */
+export async function loadStartingPoint({
+  db,
+  modelsDir,
+  startFrom,
+}: StartingPointRequest): Promise<Artifact> {
+  const version = startFrom ?? (await getPublished(db))?.version;
+  if (version === undefined) {
+    throw new NoPublishedModel({
+      detail:
+        'there is no published version to begin with; train in full and publish, or name a version',
+    });
+  }
+  const known = await getVersion(db, version);
+  return loadArtifact(known?.path ?? join(modelsDir, version));
+}
+
+/** What decides the shapes and the meaning of parameters; items and features are matched by themselves. */
+const FIXED = ['sizes', 'blocks', 'useBias', 'itemResidual', 'scoreScale'] as const;
+
+/** @throws InvalidConfig where parameters of `base` do not fit `config`, with the cure */
+export function assertSameShape(
+  config: Pick<ModelConfig, (typeof FIXED)[number]>,
+  { manifest }: Artifact,
+): void {
+  const faults = FIXED.filter(
+    (name) => JSON.stringify(config[name]) !== JSON.stringify(manifest.config[name]),
+  ).map(
+    (name) =>
+      `${name}: got ${JSON.stringify(config[name])}, ${manifest.version} has ${JSON.stringify(manifest.config[name])}`,
+  );
+  if (faults.length === 0) return;
+  throw new InvalidConfig({
+    detail: `${faults.join('; ')}: parameters cannot be taken over; give what ${manifest.version} has, or train in full`,
+  });
+}
