@@ -1,7 +1,7 @@
 /**
  * B2: ten rollbacks under load. Each is served within 2 s of the command, nothing fails, and what 1,000
  * users get is to the byte what they got when that version served before. The broken build does not listen
- * and looks at the pointer every five seconds.
+ * and looks at the pointer every 15 seconds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rollback } from '@nestrec/publishing';

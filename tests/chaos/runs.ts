@@ -90,7 +90,7 @@ export const RUNS: readonly ChaosRun[] = [
   {
     ...{ id: 'B2', title: 'versions are rolled back', ci: false, execute: rollBack },
     pass: 'served within 2 s, 0 not 200, 0 of 10 x 1,000 answers differ from those before',
-    twin: 'no listening, a look every 5 s',
+    twin: 'no listening, a look every 15 s',
   },
   {
     ...{ id: 'B3', title: 'bad candidates', ci: true, execute: refuseBadCandidates },
