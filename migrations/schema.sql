@@ -152,6 +152,7 @@ CREATE TABLE model_versions (
   vectors_revision bigint DEFAULT 0 NOT NULL,
   vectors_floor bigint DEFAULT 0 NOT NULL,
   vectors_version text,
+  retrieval jsonb,
   CONSTRAINT model_versions_pkey PRIMARY KEY (version),
   CONSTRAINT model_versions_status_check CHECK ((status = ANY (ARRAY['candidate'::text, 'published'::text, 'retired'::text]))),
   CONSTRAINT model_versions_vectors_version_check CHECK ((vectors_version <> version)),

@@ -10,9 +10,12 @@ import { rebalance } from './a9-rebalances.js';
 import { swapVersions } from './b1-swaps.js';
 import { rollBack } from './b2-rollbacks.js';
 import { refuseBadCandidates } from './b3-bad-candidates.js';
+import { killTrainers } from './b4-killed-trainers.js';
+import { raceTrainers } from './b5-trainers-at-once.js';
 import { fillDisk } from './b9-disk-full.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
+import { loseOneOfThree } from './k3-brokers.js';
 import { changeKeysUnderLoad } from './d3-keys.js';
 import { limitRates } from './d5-limits.js';
 import type { Build, ChaosContext, Verdict } from './harness/context.js';
@@ -99,6 +102,18 @@ export const RUNS: readonly ChaosRun[] = [
     twinShows: measured('not 200'),
   },
   {
+    ...{ id: 'B4', title: 'trainers killed anywhere', ci: true, execute: killTrainers },
+    pass: 'served version unchanged or fully new after 80 of 80 kills (8 in CI), 0 leftovers, next training succeeds unattended',
+    twin: 'a trainer that moves the pointer before the vectors are copied',
+    twinShows: measured('served broken'),
+  },
+  {
+    ...{ id: 'B5', title: 'trainers at once', ci: true, execute: raceTrainers },
+    pass: 'of 5 exactly 1 publishes in each of 20 rounds, 4 leave with 75 naming it; a killed one is succeeded within 5 s; a frozen one publishes 0 times',
+    twin: 'trainers whose fence nobody asks for',
+    twinShows: measured('published by zombies'),
+  },
+  {
     ...{ id: 'B9', title: 'the disk is full during a publish', ci: false, execute: fillDisk },
     pass: 'refused with 53100 and ENOSPC named; served version unchanged, 0 partial tables and files; the next publish is fine once there is space',
     twin: null,
@@ -113,6 +128,12 @@ export const RUNS: readonly ChaosRun[] = [
     ...{ id: 'C4', title: 'Kafka is lost', ci: false, execute: loseKafka },
     pass: 'intake 503 within 2 s, 0 false 202, recommendations 100 % 200, back within 10 s',
     twin: "kafkajs' own patience",
+  },
+  {
+    ...{ id: 'K3', title: 'one of three brokers is lost', ci: false, execute: loseOneOfThree },
+    pass: 'every id with a 202 stored once; intake stands still for at most 15 s after a kill -9',
+    twin: 'an API that answers 202 before the brokers have the events',
+    twinShows: measured('202 but missing'),
   },
   {
     ...{ id: 'D3', title: 'keys change under load', ci: false, execute: changeKeysUnderLoad },

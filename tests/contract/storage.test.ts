@@ -478,13 +478,17 @@ describeDatabases('model versions', (database) => {
 
   it('registers candidates and gives their manifest back', async () => {
     const db = database();
-    await storage.setIndexDims(db, 'a', [8, 16]);
+    const index = { kind: 'vector', metric: 'inner_product', name: 'i', bytes: 1 } as const;
+    const built = { ...index, m: 16, efConstruction: 100, buildMs: 2 };
+    const indexes = [8, 16].map((dim) => ({ ...built, dim }));
+    await storage.setRetrievalFacts(db, 'a', { indexes, plans: [], norms: true });
     expect(await storage.getVersion(db, 'a')).toMatchObject({
       version: 'a',
       status: 'candidate',
       manifest: manifest('a'),
       path: '/models/a',
       indexDims: [8, 16],
+      ...{ indexes, plans: [], norms: true },
     });
     expect(await storage.getVersion(db, 'absent')).toBeNull();
     expect(await storage.getPublished(db)).toBeNull();

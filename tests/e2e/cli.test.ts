@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createClient } from '@nestrec/client';
 import { openPglite } from '@nestrec/database';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, repositoryRoot, startProcess } from '../helpers/started-process.js';
@@ -169,10 +170,9 @@ describe('nestrec, from files to answers', () => {
       { NESTREC_DATA_DIR: join(folder, 'data'), PORT: String(port) },
     );
     const [, url] = await server.waitForLine(/^ready (\S+)$/m, 60_000);
-    const headers = { authorization: `Bearer ${key}` };
-    const answer = await fetch(`${url}/v1/users/u0/recommendations?k=5&dim=8`, { headers });
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toMatchObject({ served_by: { model_version: 'v1', dim: 8 } });
+    const client = createClient({ url: url!, key });
+    const answer = await client.recommend('u0', { k: 5, dim: 8 });
+    expect(answer).toMatchObject({ served_by: { model_version: 'v1', dim: 8 } });
 
     // The server holds the data folder: commands for keys go through it, others are refused politely.
     const second = await nestrec(['keys', 'create', '--client', 'd', '--tier', 'basic', '--json']);
@@ -192,14 +192,9 @@ describe('nestrec, from files to answers', () => {
     const held = await nestrec(['states', 'verify']);
     expect(held.code).toBe(75);
     expect(held.output).toContain('rec_state_mismatch_total');
-    const written = await fetch(`${url}/v1/events`, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify({ events: [{ event_id: 'x', user_id: 'u0', item_id: 'i3' }] }),
-    });
-    expect(written.status).toBe(202);
-    const { token } = (await written.json()) as { token: string };
-    await fetch(`${url}/v1/users/u0/recommendations?after=${token}`, { headers });
+    const events = [{ event_id: 'x', user_id: 'u0', item_id: 'i3' }];
+    const { token } = await client.sendEvents(events);
+    await client.recommend('u0', { after: token });
     server.kill('SIGTERM');
     expect(await server.ended).toBe(0);
   }

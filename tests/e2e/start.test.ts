@@ -7,6 +7,8 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createClient } from '@nestrec/client';
+import type { RecommendationsAnswer } from '@nestrec/contracts';
 import { createRandom } from '@nestrec/random';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, startProcess, type StartedProcess } from '../helpers/started-process.js';
@@ -38,24 +40,21 @@ async function start(dataDir: string): Promise<StartedProcess & { port: number }
   return Object.assign(one, { port });
 }
 
-async function ask(url: string, key: string) {
-  const response = await fetch(url, { headers: { authorization: `Bearer ${key}` } });
-  const body = (await response.json()) as {
-    items: { item_id: string }[];
-    served_by: { dim: number; personalised: boolean };
-  };
-  return { status: response.status, body };
-}
-
-/** Waits until it is ready, then runs the curl line that it printed. */
+/** Waits until it is ready, then runs the curl line that it printed, and asks the same through the client. */
 async function expectServing(one: StartedProcess): Promise<void> {
   const [, base] = await one.waitForLine(READY, START_LIMIT_MS);
   const [, key, url] = CURL.exec(one.output())!;
-  expect((await fetch(`${base}/readyz`)).status).toBe(200);
-  const { status, body } = await ask(url!, key!);
-  expect(status).toBe(200);
-  expect(body.served_by).toMatchObject({ dim: 64, personalised: true });
-  expect(body.items).toHaveLength(5);
+  const response = await fetch(url!, { headers: { authorization: `Bearer ${key}` } });
+  expect(response.status).toBe(200);
+  const answer = (await response.json()) as RecommendationsAnswer;
+  expect(answer.served_by).toMatchObject({ dim: 64, personalised: true });
+  expect(answer.items).toHaveLength(5);
+  const client = createClient({ url: base!, key: key! });
+  expect(await client.readiness()).toMatchObject({ ready: true });
+  const { pathname, searchParams } = new URL(url!);
+  const userId = decodeURIComponent(pathname.split('/')[3]!);
+  const query = { k: Number(searchParams.get('k')), dim: Number(searchParams.get('dim')) };
+  expect(await client.recommend(userId, query)).toEqual(answer);
 }
 
 async function stop(one: StartedProcess): Promise<void> {

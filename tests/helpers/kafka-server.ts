@@ -30,6 +30,12 @@ export interface KafkaOptions {
   readonly proxied?: { readonly port: number; readonly advertisedPort: number };
   /** A second listener, with TLS, SASL or both. */
   readonly secure?: SecureOptions;
+  /** Ports and cluster that others know already; see `kafka-cluster.ts`. */
+  readonly place?: {
+    readonly port: number;
+    readonly controllerPort: number;
+    readonly clusterId: string;
+  };
   /** Options of its Java, such as BRIEF_LIFE; those of the heap are there already. */
   readonly javaOptions?: readonly string[];
   /** Told what takes time. */
@@ -57,7 +63,8 @@ export interface KafkaServer {
   stop(): Promise<void>;
 }
 
-const READY_TIMEOUT_MS = 60_000;
+/** A JVM takes 5 s to start, and minutes where many others want the processor. */
+const READY_TIMEOUT_MS = 180_000;
 const HEAP = ['-Xmx512m', '-XX:+UseSerialGC'];
 
 type Properties = Record<string, string>;
@@ -108,7 +115,7 @@ const toText = (properties: Properties) =>
     .join('');
 
 /** As StorageTool's random-uuid makes them; a leading dash would be taken for an option. */
-function clusterId(): string {
+export function clusterId(): string {
   for (;;) {
     const id = randomBytes(16).toString('base64url');
     if (!id.startsWith('-')) return id;
@@ -206,7 +213,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     recordService(runRecords, name, { pid, container: null, folder, endSignal: 'SIGKILL' });
   // Written down before there is anything to leave behind, and again once there is a process.
   const strikeOut = await record(null);
-  const port = await lastingPort();
+  const port = options.place?.port ?? (await lastingPort());
   const layout = {
     folder,
     config: join(folder, 'server.properties'),
@@ -234,12 +241,19 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
 
   try {
     const secure = options.secure ? await secureListener(options.secure, folder) : null;
-    const own = serverProperties(port, await lastingPort(), join(folder, 'data'));
+    const controllerPort = options.place?.controllerPort ?? (await lastingPort());
+    const own = serverProperties(port, controllerPort, join(folder, 'data'));
     const plain = options.proxied ? addProxied(own, options.proxied) : own;
     const properties = secure === null ? plain : secure.addTo(plain);
     await writeFile(layout.config, toText({ ...properties, ...options.properties }));
     const format = ['-cp', programs.classPath, 'kafka.tools.StorageTool', 'format'];
-    format.push('-t', clusterId(), '-c', layout.config, ...(secure?.formatArguments ?? []));
+    format.push(
+      '-t',
+      options.place?.clusterId ?? clusterId(),
+      '-c',
+      layout.config,
+      ...(secure?.formatArguments ?? []),
+    );
     await run(programs.java, [...BRIEF_LIFE, ...format], { cwd: folder });
     await start();
     return {

@@ -19,9 +19,15 @@ import { waitFor } from './wait-for.js';
 
 export type StopMode = 'fast' | 'immediate';
 
+/** Runs one of PostgreSQL's programs as the user that the server runs as. */
+export type RunProgram = (name: string, args: readonly string[]) => Promise<string>;
+/** Makes the data folder before the first start. */
+export type FillData = (data: string, program: RunProgram) => Promise<unknown>;
+
 export interface PostgresServer {
   /** Of the database `postgres`, as superuser. */
   readonly url: string;
+  readonly program: RunProgram;
   /** Starts it again after `halt` or `kill`. */
   start(): Promise<void>;
   /** Stops the server; data stay. */
@@ -34,9 +40,26 @@ export interface PostgresServer {
 
 export const runRecords = join(servicesCache, 'running');
 
-/** Starts a server. `settings` are added as `-c name=value`. */
+const initialise: FillData = (data, program) =>
+  program('initdb', [
+    ...['-D', data, '--auth=trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
+  ]);
+
+/** A streaming replica of `primary`, which it has caught up with when this resolves. */
+export const startStandby = (
+  primary: PostgresServer,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> =>
+  startPostgres(settings, (data, program) =>
+    program('pg_basebackup', [
+      ...['-D', data, '-d', primary.url, '--write-recovery-conf', '--checkpoint=fast'],
+    ]),
+  );
+
+/** Starts a server. `settings` are added as `-c name=value`; a value with spaces has to be quoted. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  fill: FillData = initialise,
 ): Promise<PostgresServer> {
   const programs = await postgresPrograms();
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-postgres-data-'));
@@ -45,11 +68,9 @@ export async function startPostgres(
   let strikeOut = await recordService(runRecords, name, { pid: null, container: null, folder });
   if (runsAsRoot()) await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
   const data = join(folder, 'data');
-  const program = (name: string, args: string[]) =>
-    run(...withoutRoot(join(programs, name), args), { cwd: folder });
-  await program('initdb', [
-    ...['-D', data, '--auth=trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
-  ]);
+  const program: RunProgram = (name, args) =>
+    run(...withoutRoot(join(programs, name), [...args]), { cwd: folder });
+  await fill(data, program);
   const port = await freePort();
 
   const start = async () => {
@@ -98,6 +119,7 @@ export async function startPostgres(
   };
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    program,
     start,
     halt,
     kill: async () => {

@@ -1,5 +1,5 @@
 /** Retrieval on both databases: answers against plain arithmetic, full lists, one version per request. */
-import type { RecommendationsAnswer } from '@nestrec/contracts';
+import type { RecommendationsAnswer, TierPlan } from '@nestrec/contracts';
 import { recommendationsAnswerSchema } from '@nestrec/contracts';
 import { type Database } from '@nestrec/database';
 import { itemVectors, sliceParameters } from '@nestrec/parameters';
@@ -18,6 +18,7 @@ import {
 } from '@nestrec/retrieval';
 import { manualClock, silentLogger } from '@nestrec/runtime';
 import {
+  getVersion,
   insertInteractions,
   itemVectorsTable,
   listItemVectorTables,
@@ -426,6 +427,40 @@ describeDatabases('retrieval', (database) => {
       }
       const other = await recommender.recommendForUser({ userId: 'u', k: K, dim: 8 });
       expect(other.served_by.plan).toBe('exact');
+    });
+
+    it('is searched by the plan of the tier; `bound` gives what `exact` gives, and explains it', async () => {
+      await publish(makeArtifact({ version: 'v1', items: ITEMS }), {
+        tierPlans: (['exact', 'prefix', 'staged', 'bound'] as const).map((plan) => ({
+          ...{ maxDim: null, plan },
+        })),
+        ...{ recallQueries: 5, minRecall: 0 },
+      });
+      const version = await getVersion(database(), 'v1');
+      expect(version!.plans.map(({ plan }) => plan)).toEqual([
+        ...['bound', 'exact', 'prefix', 'staged'],
+      ]);
+      expect(version!.indexes.map(({ kind, dim }) => `${kind} ${dim}`)).toEqual([
+        ...['halfvec 8', 'vector 16'],
+      ]);
+      await interact('u', ...[5, 9, 30, 2].map(itemIdOf));
+      const { recommender } = open();
+      const ask = (plan: TierPlan) =>
+        recommender.recommendForUser({ userId: 'u', k: K, plan, explain: true });
+      const [exact, bound, staged] = [await ask('exact'), await ask('bound'), await ask('staged')];
+      expect(recommendationsAnswerSchema.parse(bound)).toEqual(bound);
+      expect(bound.items).toEqual(exact.items);
+      expect([exact, bound, staged].map((answer) => answer.served_by.plan)).toEqual([
+        ...['exact', 'bound', 'staged'],
+      ]);
+      expect(exact.explain).toMatchObject({ proven: true, index: null, rows_looked_at: ITEMS });
+      expect(bound.explain).toMatchObject({ proven: true, dims: [8, 16], tried: [] });
+      expect(staged.explain).toMatchObject({
+        ...{ wanted: 'staged', proven: false, dims: [8, 16] },
+        index: { kind: 'halfvec', metric: 'inner_product', dim: 8 },
+      });
+      expect(staged.explain!.stages.map(({ name }) => name)).toEqual(['near', 'answer']);
+      expect((await recommender.recommendForUser({ userId: 'u', k: K })).explain).toBeUndefined();
     });
 
     it('gives by the index what the exact search gives, at least 95 in 100', async () => {

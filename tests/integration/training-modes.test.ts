@@ -64,7 +64,12 @@ describeDatabases('training', (database) => {
       ...(mode === 'full' ? { sizes: [4, 8] } : {}),
     });
     const manifest = await runTraining({
-      ...{ db, modelsDir: folder, checkpointsDir: join(folder, name), version: name },
+      ...{
+        db,
+        modelsDir: folder,
+        checkpointsDir: join(folder, 'checkpoints', name),
+        version: name,
+      },
       ...{ ...plan, ...READ, protocol: 'leave-one-out', commit: null },
     });
     return { name, manifest, artifact: await loadArtifact(join(folder, name)) };
@@ -122,7 +127,7 @@ describeDatabases('training', (database) => {
     );
     await insertInteractions(database(), [event('u1', 9, 'fresh'), event('u2', 9, 'fresh')]);
     const next = await train('next', 'incremental');
-    expect(next.manifest.origin).toEqual({ mode: 'incremental', startedFrom: first.name });
+    expect(next.manifest.origin).toMatchObject({ mode: 'incremental', startedFrom: first.name });
     expect(new Set(next.artifact.itemIds)).toEqual(
       new Set([...first.artifact.itemIds.filter((id) => id !== 'gone'), 'fresh']),
     );

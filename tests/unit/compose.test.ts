@@ -6,6 +6,7 @@ import { apiConfig, routes } from '@nestrec/api';
 import { cliSettings } from '@nestrec/cli';
 import { ingestConfig } from '@nestrec/ingest';
 import { loadConfig, SHUTDOWN_LIMIT_MS, type ConfigSpec } from '@nestrec/runtime';
+import { trainerConfig } from '@nestrec/trainer';
 import { describe, expect, it } from 'vitest';
 import {
   composeVariables,
@@ -25,17 +26,19 @@ const dockerfile = read('deploy/Dockerfile');
 const ours: [string, ComposeService, ConfigSpec][] = [
   ['api', services.api, apiConfig],
   ['ingest', services.ingest, ingestConfig],
-  ['trainer', services.trainer, cliSettings],
+  ['trainer', services.trainer, trainerConfig],
+  ['trainer, for commands,', services.trainer, cliSettings],
 ];
 const all = Object.entries(services);
-const lasting = all.filter(([name]) => name !== 'trainer');
+
 const milliseconds = (text: string) =>
   Number(/^(\d+)(s|m)$/.exec(text)![1]) * (text.endsWith('m') ? 60_000 : 1_000);
 
 describe.each(ours)('%s of docker-compose.yml', (_name, service, spec) => {
   it('sets variables that its process reads, to values that it takes', () => {
     const known = new Set(Object.values(spec).map((setting) => setting.env));
-    const ofNode = ['TMPDIR'];
+    // Of Node; and what only one of service and commands reads, who share the container.
+    const ofNode = ['TMPDIR', 'KAFKA_BROKERS', 'KAFKA_PARTITIONS', 'NESTREC_TRAINER_PORT'];
     const unknown = Object.keys(service.environment).filter((name) => !known.has(name));
     expect(unknown.filter((name) => !ofNode.includes(name))).toEqual([]);
     expect(() => loadConfig(spec, environmentOf(service))).not.toThrow();
@@ -91,14 +94,11 @@ describe('docker-compose.yml', () => {
     expect(names.filter((name) => /PASSWORD|SECRET|HASH_KEY/.test(name))).toEqual([]);
   });
 
-  it.each(lasting)(
-    '%s is probed, started again after a fault, and its logs rotate',
-    (_, service) => {
-      expect(service.healthcheck?.test.length).toBeGreaterThan(1);
-      expect(service.restart).toBe('unless-stopped');
-      expect(Object.keys(service.logging.options).sort()).toEqual(['max-file', 'max-size']);
-    },
-  );
+  it.each(all)('%s is probed, started again after a fault, and its logs rotate', (_, service) => {
+    expect(service.healthcheck?.test.length).toBeGreaterThan(1);
+    expect(service.restart).toBe('unless-stopped');
+    expect(Object.keys(service.logging.options).sort()).toEqual(['max-file', 'max-size']);
+  });
 
   it.each(all)(
     '%s has no rights that it does not need, and a limit of memory and processes',
@@ -137,6 +137,14 @@ describe('docker-compose.yml', () => {
     expect([port, pathname, HOST]).toEqual([NESTREC_INGEST_PORT, '/readyz', '0.0.0.0']);
     expect(services.ingest.expose).toEqual([NESTREC_INGEST_PORT]);
     expect(services.ingest.ports).toEqual([]);
+  });
+
+  it('asks the trainer on the port that it is given, which no more than the containers reach', () => {
+    const { NESTREC_TRAINER_PORT, HOST } = environmentOf(services.trainer);
+    const { port, pathname } = new URL(services.trainer.healthcheck!.test.at(-1)!);
+    expect([port, pathname, HOST]).toEqual([NESTREC_TRAINER_PORT, '/readyz', '0.0.0.0']);
+    expect(services.trainer.expose).toEqual([NESTREC_TRAINER_PORT]);
+    expect(services.trainer.ports).toEqual([]);
   });
 
   it('tells programs on this machine the port under which the broker is published', () => {

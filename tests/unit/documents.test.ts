@@ -12,6 +12,7 @@ import { deadLetterSchema, logEventSchema } from '@nestrec/contracts';
 import { errorCatalogue } from '@nestrec/errors';
 import { REJECT_REASONS } from '@nestrec/ingest';
 import { envExample, loadConfig } from '@nestrec/runtime';
+import { trainerConfig } from '@nestrec/trainer';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
@@ -61,7 +62,12 @@ describe('documents', () => {
     const head =
       '# Settings of nestrec. Copy to .env, or set them in the environment; all are optional.\n\n';
     await expect(
-      head + envExample({ ...cliSettings, operationsPort: ingestConfig.operationsPort }),
+      head +
+        envExample({
+          ...cliSettings,
+          operationsPort: ingestConfig.operationsPort,
+          trainerPort: trainerConfig.trainerPort,
+        }),
     ).toMatchFileSnapshot('../../.env.example');
   });
 
@@ -111,6 +117,7 @@ describe('documents', () => {
     expect(loadConfig(cliSettings, env)).toEqual(loadConfig(cliSettings, {}));
     expect(() => loadConfig(apiConfig, env)).not.toThrow();
     expect(() => loadConfig(ingestConfig, env)).not.toThrow();
+    expect(() => loadConfig(trainerConfig, env)).not.toThrow();
   });
 
   it.each(markdownFiles('.'))('every link of %s leads somewhere', (file) => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const LAYERS = [
   ['errors', 'contracts', 'evaluation', 'random'],
-  ['runtime', 'tensor-files', 'tensor-native', 'parameters'],
+  ['runtime', 'tensor-files', 'tensor-native', 'parameters', 'client'],
   ['tensor', 'database', 'dataset'],
   ['model', 'features', 'storage', 'event-log'],
   ['training', 'registry', 'streaming'],
@@ -39,6 +39,10 @@ describe('layers', () => {
       (d) => layerOf(d) < 0 || layerOf(d) >= layerOf(name),
     );
     expect(tooHigh).toEqual([]);
+  });
+
+  it('the client depends on contracts only: others install it without the platform', () => {
+    expect(dependenciesOf('packages/client')).toEqual(['contracts']);
   });
 
   it.each(list('services').filter((name) => !COMPOSITION_ROOTS.has(name)))(

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { idSchema } from './ids.js';
+import { compareUtf8 } from './utf8.js';
 
 export const EVENT_SCHEMA_VERSION = 1;
 export const MAX_EVENTS_PER_REQUEST = 1_000;
@@ -32,6 +33,8 @@ export const eventInputSchema = z.strictObject({
   value: z.number().finite().optional(),
 });
 export type EventInput = z.infer<typeof eventInputSchema>;
+/** An event as it is sent: what has a default may be left out. */
+export type EventBody = z.input<typeof eventInputSchema>;
 
 export const eventsRequestSchema = z.strictObject({
   events: z.array(eventInputSchema).min(1).max(MAX_EVENTS_PER_REQUEST),
@@ -103,5 +106,5 @@ export function compareEvents(
 ): number {
   if (a.timestampMs !== b.timestampMs) return a.timestampMs - b.timestampMs;
   // Bytewise, as PostgreSQL compares under COLLATE "C".
-  return Buffer.compare(Buffer.from(a.eventId), Buffer.from(b.eventId));
+  return compareUtf8(a.eventId, b.eventId);
 }

@@ -3,6 +3,7 @@
  * and lone surrogates, stored as sent (no case folding, no normalisation).
  */
 import { z } from 'zod';
+import { utf8Length } from './utf8.js';
 
 export const MAX_ID_BYTES = 256;
 
@@ -14,7 +15,7 @@ export function idFault(id: string): string | null {
   if (id.length === 0) return 'is empty';
   if (!id.isWellFormed()) return 'has a lone surrogate';
   if (CONTROL_CHARACTERS.test(id)) return 'has a control character';
-  if (Buffer.byteLength(id) > MAX_ID_BYTES) return `is longer than ${MAX_ID_BYTES} bytes`;
+  if (utf8Length(id) > MAX_ID_BYTES) return `is longer than ${MAX_ID_BYTES} bytes`;
   return null;
 }
 

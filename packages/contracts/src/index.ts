@@ -16,6 +16,7 @@ export {
   MAX_EVENTS_PER_REQUEST,
   MAX_FUTURE_MS,
   timestampSchema,
+  type EventBody,
   type EventInput,
   type EventsAnswer,
   type EventsRequest,
@@ -35,10 +36,19 @@ export {
 } from './erasures.js';
 export {
   itemInputSchema,
+  itemOutcomeSchema,
   itemSchema,
+  itemsRequestSchema,
+  itemsWriteAnswerSchema,
   itemWriteAnswerSchema,
+  MAX_ITEMS_PER_REQUEST,
   type Item,
+  type ItemBody,
   type ItemInput,
+  type ItemsBody,
+  type ItemOutcome,
+  type ItemsRequest,
+  type ItemsWriteAnswer,
   type ItemWriteAnswer,
 } from './items.js';
 export {
@@ -74,9 +84,25 @@ export {
   type Reason,
   type RecommendationsAnswer,
   type ServedBy,
+  type SessionBody,
   type SessionRequest,
 } from './recommendations.js';
+export {
+  healthAnswerSchema,
+  readinessAnswerSchema,
+  readinessChecksSchema,
+  type HealthAnswer,
+  type ReadinessAnswer,
+} from './probes.js';
 export { planSchema, tierPlanSchema, type Plan, type TierPlan } from './plans.js';
+export {
+  explainSchema,
+  indexKindSchema,
+  indexMetricSchema,
+  type Explain,
+  type IndexKind,
+  type IndexMetric,
+} from './plans.js';
 export {
   DEFAULT_TIERS,
   overloadPolicySchema,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { filterSchema } from './filters.js';
 import { idSchema } from './ids.js';
-import { planSchema } from './plans.js';
+import { explainSchema, planSchema } from './plans.js';
 
 export const DEFAULT_K = 10;
 export const MAX_K = 100;
@@ -41,6 +41,7 @@ export const listQueryShape = {
 
 /** What may be asked of a list in a body. */
 export const listOptionsShape = {
+  explain: z.boolean().optional().describe('true: the answer says how the list was found.'),
   filter: filterSchema
     .optional()
     .describe('What the items have to match: docs/serving.md, Filters.'),
@@ -64,6 +65,8 @@ export const sessionRequestSchema = z.strictObject({
   ...listOptionsShape,
 });
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+/** A session as it is sent: what has a default may be left out. */
+export type SessionBody = z.input<typeof sessionRequestSchema>;
 
 /** Why an item is in a list: one of the user's recent events. */
 export const reasonSchema = z.strictObject({
@@ -110,5 +113,7 @@ export const recommendationsAnswerSchema = z.strictObject({
   /** For the next page, as cursor; null where the list ends. Absent where a list has no pages. */
   next: z.string().nullable().optional(),
   served_by: servedBySchema,
+  /** How the items were found, where `explain` was asked for. */
+  explain: explainSchema.optional(),
 });
 export type RecommendationsAnswer = z.infer<typeof recommendationsAnswerSchema>;

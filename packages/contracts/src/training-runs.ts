@@ -41,6 +41,15 @@ export const trainingOptionsSchema = z.strictObject({
     .optional(),
   protocol: z.enum(['leave-one-out', 'temporal']).optional(),
   text_width: z.number().int().min(1).max(1_024).optional(),
+  /** The version that modes other than `full` begin with; default: the published one. */
+  start_from: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_]{0,47}$/)
+    .optional(),
+  /** Only events of so many days before the newest. */
+  window_days: z.number().int().min(1).max(36_500).optional(),
+  /** Of each user only the newest so many; 0 = all. */
+  max_events_per_user: z.number().int().min(0).max(1_000_000).optional(),
 });
 export type TrainingOptions = z.infer<typeof trainingOptionsSchema>;
 

@@ -27,6 +27,8 @@ export interface ServerFacts extends Record<string, unknown> {
 
 export interface CheckOptions {
   readonly allowUnsafeDurability: boolean;
+  /** A standby is wanted: that it is read-only is no fault, and what it loses the primary has. */
+  readonly replica?: boolean;
   /** What this process may open. */
   readonly maxConnections: number;
 }
@@ -68,7 +70,7 @@ export function judgeServer(
     );
   }
   judgePgvector(facts, faults, warnings);
-  if (facts.readOnly) {
+  if (facts.readOnly && options.replica !== true) {
     faults.push(
       'the server is read-only (a standby?), wanted the primary; point DATABASE_URL at it',
     );
@@ -105,6 +107,7 @@ function judgeDurability(
   faults: string[],
   warnings: string[],
 ): void {
+  if (options.replica === true) return;
   const unsafe = [
     ...(facts.fsync === 'on' ? [] : [`fsync: got ${facts.fsync}, wanted on`]),
     ...(facts.synchronousCommit === 'off' ? ['synchronous_commit: got off, wanted on'] : []),

@@ -15,6 +15,7 @@ import type {
   Database,
   Listening,
   Queryable,
+  QueryOptions,
   QueryResult,
   Row,
   TransactionOptions,
@@ -38,9 +39,16 @@ export interface PostgresOptions {
    * ingest's, which are many and alike. A pooler in between has to carry prepared statements (PgBouncer 1.21).
    */
   readonly prepareStatements?: boolean;
+  /**
+   * Whether statements that ask for it (`QueryOptions.prepare`) may be prepared; a pooler as above. Default
+   * true.
+   */
+  readonly prepareQueries?: boolean;
   readonly hnsw?: HnswOptions;
   /** Accept fsync=off or synchronous_commit=off, which lose acknowledged data in a crash. */
   readonly allowUnsafeDurability?: boolean;
+  /** A standby that is only read. */
+  readonly replica?: boolean;
   readonly logger?: Logger;
 }
 
@@ -78,24 +86,37 @@ const isOutdatedPlan = (error: unknown) => sqlState(error) === '0A000';
 /** pg's per-query limit; the published types lack it. */
 type LimitedQuery = pg.QueryConfig & { query_timeout?: number };
 
+/** `all`: every statement is prepared; `asked`: those that ask for it. */
+type Preparing = 'all' | 'asked' | 'none';
+
 function queryableOn(
   client: pg.Pool | pg.PoolClient,
   statementTimeoutMs: number,
-  prepare = false,
+  preparing: Preparing,
 ): Queryable {
   const limit = statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + GRACE_MS } : {};
   const types = { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig;
   return {
-    query: async <R extends Row>(text: string, params?: readonly unknown[]) => {
-      const values = encodeParameters(params).map((value) =>
+    query: async <R extends Row>(
+      text: string,
+      params?: readonly unknown[],
+      options?: QueryOptions,
+    ) => {
+      const values = encodeParameters(params, 'binary').map((value) =>
         value instanceof Uint8Array
           ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
           : value,
       );
-      const name = prepare ? { name: nameOf(text) } : {};
-      const config: LimitedQuery = { text, values, types, ...limit, ...name };
+      const config: LimitedQuery = { text, values, types, ...limit };
+      const asked = preparing === 'asked' && options?.prepare === true;
+      const named = preparing === 'all' || asked ? { ...config, name: nameOf(text) } : config;
       try {
-        return toResult<R>(await client.query(config));
+        const result = await client.query(named).catch((error: unknown) => {
+          // Outside a transaction nothing is lost: the same without the plan that no longer fits.
+          if (asked && isOutdatedPlan(mapDatabaseError(error))) return client.query(config);
+          throw error;
+        });
+        return toResult<R>(result);
       } catch (error) {
         throw mapDatabaseError(error);
       }
@@ -157,7 +178,7 @@ async function runTransaction<T>(
     throw mapDatabaseError(error);
   });
   const timeoutMs = options?.statementTimeoutMs ?? limits.statementTimeoutMs;
-  const inner = queryableOn(client, timeoutMs, prepare);
+  const inner = queryableOn(client, timeoutMs, prepare ? 'all' : 'none');
   let broken = true;
   try {
     await inner.execute(
@@ -199,11 +220,13 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
       options.idleInTransactionTimeoutMs ?? DEFAULTS.idleInTransactionTimeoutMs,
   };
   const pool = createPool(options, limits, logger);
-  const outside = queryableOn(pool, limits.statementTimeoutMs);
+  const preparing = (options.prepareQueries ?? true) ? 'asked' : 'none';
+  const outside = queryableOn(pool, limits.statementTimeoutMs, preparing);
   try {
     const report = await checkPostgres(outside, {
       allowUnsafeDurability: options.allowUnsafeDurability ?? false,
       maxConnections: limits.max,
+      replica: options.replica ?? false,
     });
     for (const warning of report.warnings) logger.warn(warning);
     const prepare = options.prepareStatements ?? false;
@@ -239,9 +262,9 @@ function adapt(
   return {
     kind: 'postgres',
     description,
-    query: async (text, params) => {
+    query: async (text, params, options) => {
       assertOpen();
-      return outside.query(text, params);
+      return outside.query(text, params, options);
     },
     execute: async (script) => {
       assertOpen();

@@ -8,7 +8,7 @@
  * (text, uuid, vector, date, interval ...) -> string. Beware: count(*) and sum(int) are int8.
  *
  * Values that go in: null, string, boolean, number, bigint, Date, Uint8Array (bytea), other typed arrays
- * (SQL arrays), arrays (SQL arrays; pass JSON arrays through `json()`), `json(value)`.
+ * (SQL arrays), arrays (SQL arrays; pass JSON arrays through `json()`), `json(value)`, `vector(value)`.
  */
 export type Row = Record<string, unknown>;
 
@@ -18,13 +18,25 @@ export interface QueryResult<R extends Row = Row> {
   readonly rowCount: number;
 }
 
+export interface QueryOptions {
+  /**
+   * The server may keep this statement's plan, by connection: for texts that come again and again, few in
+   * number. PostgreSQL only, and only where the connection was opened with `prepareStatements`.
+   */
+  readonly prepare?: boolean;
+}
+
 export interface Queryable {
   /**
    * One statement with positional parameters ($1, $2, ...).
    * @throws DatabaseUnavailable (retryable), InvalidParameter (a value that cannot be stored),
    * InternalError (anything else; `sqlState(error)` reads the SQLSTATE from the cause)
    */
-  query<R extends Row = Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<R>>;
+  query<R extends Row = Row>(
+    text: string,
+    params?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<R>>;
   /** Any number of statements, no parameters: for migrations and settings. */
   execute(script: string): Promise<void>;
 }

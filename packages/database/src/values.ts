@@ -3,6 +3,7 @@
  * habits (pg sends typed arrays as bytes, PGlite parses int8 to number when it fits), so neither is used.
  */
 import { excerpt, InternalError, InvalidParameter } from '@nestrec/errors';
+import { vectorBytes, vectorText } from './vectors.js';
 
 class Json {
   constructor(readonly text: string) {}
@@ -11,6 +12,15 @@ class Json {
 /** Marks a value as a json/jsonb parameter. */
 export function json(value: unknown): unknown {
   return new Json(JSON.stringify(value ?? null));
+}
+
+/** Marks a float array as a parameter that is a pgvector `vector`. */
+export function vector(value: Float32Array): unknown {
+  return new Vector(value);
+}
+
+class Vector {
+  constructor(readonly value: Float32Array) {}
 }
 
 const GREATEST_DATE_MS = 8.64e15;
@@ -36,9 +46,17 @@ function encodeDate(date: Date, place: string): string {
   return date.toISOString();
 }
 
-/** A parameter as PostgreSQL's text form, or as bytes for a top-level bytea. */
-export function encodeParameter(value: unknown, place: string): string | Uint8Array | null {
+/** How vectors travel: as text, or in pgvector's binary form where the driver sends bytes as they are. */
+export type VectorCoding = 'text' | 'binary';
+
+/** A parameter as PostgreSQL's text form, or as bytes for a top-level bytea or, if binary, a vector. */
+export function encodeParameter(
+  value: unknown,
+  place: string,
+  vectors: VectorCoding = 'text',
+): string | Uint8Array | null {
   if (value instanceof Uint8Array) return value;
+  if (value instanceof Vector && vectors === 'binary') return vectorBytes(value.value);
   return encodeScalar(value, place);
 }
 
@@ -62,6 +80,7 @@ function encodeScalar(value: unknown, place: string): string | null {
 function encodeObject(value: object, place: string): string {
   if (value instanceof Date) return encodeDate(value, place);
   if (value instanceof Json) return value.text;
+  if (value instanceof Vector) return vectorText(value.value);
   if (value instanceof Uint8Array) return byteaText(value);
   if (Array.isArray(value)) return encodeArray(value, place);
   if (isSqlArray(value)) {
@@ -97,9 +116,10 @@ function encodeArray(values: readonly unknown[], place: string): string {
 
 export function encodeParameters(
   params: readonly unknown[] | undefined,
+  vectors: VectorCoding = 'text',
 ): (string | Uint8Array | null)[] {
   return (params ?? []).map((value, index) =>
-    encodeParameter(value, `SQL parameter $${index + 1}`),
+    encodeParameter(value, `SQL parameter $${index + 1}`, vectors),
   );
 }
 

@@ -1,9 +1,34 @@
-/** Builds the prefix indexes of a version and tries each before it may serve. */
-import type { Database } from '@nestrec/database';
+/**
+ * Builds the indexes that the tiers' plans need, and tries each plan as it will serve: it has to find
+ * enough of the exact answer, with as little work as that takes.
+ */
+import type { Database, Queryable } from '@nestrec/database';
 import { PublishRefused } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import { BUILD_LADDER, buildPrefixIndex, indexBytes, MAX_INDEXED_DIM } from './prefix-indexes.js';
-import { measureRecall, RECALL_AT } from './recall.js';
+import {
+  boundSearch,
+  indexName,
+  indexSearch,
+  itemVectorsPrefix,
+  itemVectorsTable,
+  type IndexForm,
+  type IndexSearch,
+  type MeasuredPlan,
+  type RetrievalFacts,
+  type Statement,
+  type StoredIndex,
+  type VectorSearch,
+} from '@nestrec/storage';
+import { planOptions, type PlanOption, type ShortlistIndex, type Walk } from './plan-options.js';
+import { buildIndex, dropIndex, type ServedSize } from './prefix-indexes.js';
+import {
+  exactResult,
+  prepareTrial,
+  RECALL_AT,
+  tryPlan,
+  type TrialQueries,
+  type TrialResult,
+} from './recall.js';
 
 export interface RecallGate {
   /** Least mean recall@20 against the exact scan. */
@@ -12,68 +37,179 @@ export interface RecallGate {
   readonly queries: readonly Float32Array[];
 }
 
-/** What one dimension got. */
+/** What one served size got. */
 export interface DimReport {
   readonly dim: number;
-  /** Recall@20 of the index on the sampled queries, as served. */
+  /** Recall@20 of the plan on the sampled queries, as served. */
   readonly recall: number;
-  /** Bytes of the index on disk. */
+  /** Bytes of its index on disk. */
   readonly bytes: number;
+  readonly measured: MeasuredPlan;
 }
 
-export interface IndexObserver {
+export interface IndexingOptions {
+  readonly version: string;
+  /** The model's nested sizes. */
+  readonly sizes: readonly number[];
+  readonly served: readonly ServedSize[];
+  readonly shortlist?: ShortlistIndex | undefined;
+  readonly gate: RecallGate;
+  /** Whether the table has the norms of prefixes. */
+  readonly norms: boolean;
+  /** Indexes that stand already, from an earlier publish of the version. */
+  readonly standing: readonly StoredIndex[];
   readonly logger: Logger;
   readonly onIndex?: (done: number) => void;
 }
 
+/** How much a plan should find before a wider walk is not tried; less is accepted where the gate says so. */
+const WANTED_RECALL = 0.95;
+
+/** How much longer than the longest item an item may become before `reduced_l2` takes it for shorter. */
+const NORM_MARGIN = 1.05;
+
 /**
- * An index per dimension of `dims`, each with at least the recall asked for.
+ * A plan per served size, each with at least the recall asked for.
  * @throws PublishRefused when even the best-connected index finds too little
  */
 export async function buildCheckedIndexes(
   db: Database,
-  version: string,
-  sizes: readonly number[],
-  dims: readonly number[],
-  gate: RecallGate,
-  observer: IndexObserver,
-): Promise<DimReport[]> {
-  const fullDim = sizes.at(-1)!;
-  if (fullDim > MAX_INDEXED_DIM) {
-    observer.logger.warn(
-      { version, dim: fullDim, limit: MAX_INDEXED_DIM },
-      'sizes above the limit of HNSW are served by the exact scan',
-    );
+  options: IndexingOptions,
+): Promise<{ facts: RetrievalFacts; reports: DimReport[] }> {
+  const indexes = new Map<string, StoredIndex>();
+  const plans: MeasuredPlan[] = [];
+  for (const size of options.served) {
+    plans.push(await serveSize(db, options, size, indexes));
+    options.onIndex?.(plans.length);
   }
-  const reports: DimReport[] = [];
-  for (const dim of dims) {
-    const recall = await buildUntilGood(db, version, dim, fullDim, gate, observer.logger);
-    const bytes = await indexBytes(db, version, dim);
-    observer.logger.info({ version, dim, recall, bytes }, 'prefix index built');
-    reports.push({ dim, recall, bytes });
-    observer.onIndex?.(reports.length);
-  }
-  return reports;
+  const ascending = [...indexes.values()].sort((a, b) => a.dim - b.dim);
+  return {
+    facts: { indexes: ascending, plans, norms: options.norms },
+    reports: plans.map((measured) => ({
+      ...{ dim: measured.dim, recall: measured.recallAt20, bytes: measured.bytes, measured },
+    })),
+  };
 }
 
+async function serveSize(
+  db: Database,
+  options: IndexingOptions,
+  size: ServedSize,
+  indexes: Map<string, StoredIndex>,
+): Promise<MeasuredPlan> {
+  const { version, sizes, gate, logger } = options;
+  const target = { table: itemVectorsTable(version), fullDim: sizes.at(-1)! };
+  const trial = await prepareTrial(db, target, size.dim, gate.queries);
+  const choices = planOptions(sizes, size, options.shortlist);
+  for (const [nth, option] of choices.entries()) {
+    if (option.form === null || (option.plan === 'bound' && !options.norms)) {
+      return measuredPlan(size.dim, 'exact', null, null, exactResult(trial));
+    }
+    const { index, walk, result } = await buildUntilGood(db, options, option, trial, indexes);
+    const measured = measuredPlan(size.dim, option.plan, index, walk, result);
+    if (result.recallAt20 >= gate.minRecall) {
+      indexes.set(index.name, index);
+      logger.info({ version, ...measured }, 'a plan serves a size');
+      return measured;
+    }
+    if (!known(options, indexes, index)) await dropIndex(db, index);
+    if (nth === choices.length - 1) throw tooLittle(version, measured, gate.minRecall);
+    logger.warn({ version, ...measured }, 'the plan finds too little; the next is tried');
+  }
+  throw new Error('unreachable: the last option is judged');
+}
+
+const known = (
+  { standing }: IndexingOptions,
+  indexes: ReadonlyMap<string, StoredIndex>,
+  { name }: StoredIndex,
+) => indexes.has(name) || standing.some((index) => index.name === name);
+
+const tooLittle = (version: string, { dim, plan, recallAt20 }: MeasuredPlan, wanted: number) =>
+  new PublishRefused({
+    detail:
+      `the index of ${version} at ${dim} dimensions (plan ${plan}) finds ${recallAt20.toFixed(3)} of the ` +
+      `exact top ${RECALL_AT}, wanted ${wanted}; to accept it, ask for less recall (--min-recall)`,
+  });
+
+interface Outcome {
+  readonly index: StoredIndex;
+  readonly walk: Walk;
+  readonly result: TrialResult;
+}
+
+/** Wider walks first, for they cost no build; then the next build. Ends with the best there is. */
 async function buildUntilGood(
   db: Database,
-  version: string,
-  dim: number,
-  fullDim: number,
-  gate: RecallGate,
-  logger: Logger,
-): Promise<number> {
-  let recall = 0;
-  for (const [rung, settings] of BUILD_LADDER.entries()) {
-    await buildPrefixIndex(db, version, dim, fullDim, settings, rung > 0);
-    recall = await measureRecall(db, version, dim, fullDim, gate.queries);
-    if (recall >= gate.minRecall) return recall;
-    logger.warn({ version, dim, recall, ...settings }, 'the index finds too little');
+  { version, sizes, gate, logger, standing: earlier }: IndexingOptions,
+  option: PlanOption,
+  trial: TrialQueries,
+  indexes: ReadonlyMap<string, StoredIndex>,
+): Promise<Outcome> {
+  const fullDim = sizes.at(-1)!;
+  const standing =
+    indexes.get(indexName(version, option.form!)) ??
+    earlier.find(({ name }) => name === indexName(version, option.form!));
+  const form = standing ?? (await completeForm(db, version, option.form!, fullDim));
+  let best: Outcome | null = null;
+  for (const [rung, settings] of option.builds.entries()) {
+    const index = standing ?? (await buildIndex(db, version, form, fullDim, settings, rung > 0));
+    for (const walk of option.walks) {
+      const statementOf = statementFor(option, form, walk, sizes);
+      const result = await tryPlan(db, trial, statementOf);
+      best = { index, walk, result };
+      if (result.recallAt20 >= Math.max(gate.minRecall, WANTED_RECALL)) return best;
+    }
+    // One that stands serves other sizes, or a published version: it is not replaced under them.
+    if (best!.result.recallAt20 >= gate.minRecall || standing !== undefined) return best!;
+    logger.warn(
+      { version, dim: form.dim, recall: best!.result.recallAt20, ...settings },
+      'the index finds too little',
+    );
   }
-  throw new PublishRefused({
-    detail:
-      `the index of ${version} at ${dim} dimensions finds ${recall.toFixed(3)} of the exact top ` +
-      `${RECALL_AT}, wanted ${gate.minRecall}; to accept it, ask for less recall (--min-recall)`,
-  });
+  return best!;
+}
+
+function statementFor(
+  { plan }: PlanOption,
+  form: IndexForm,
+  { shortlist, efSearch }: Walk,
+  sizes: readonly number[],
+): (search: VectorSearch) => Statement {
+  const refuse: IndexSearch['refuse'] = plan === 'prefix' ? 'index' : 'list';
+  return (search) => {
+    const by = { form, efSearch, refuse, shortlist: shortlist ?? search.limit };
+    return plan === 'bound'
+      ? boundSearch(search, { by, dim: form.dim, sizes })
+      : indexSearch(search, by);
+  };
+}
+
+/** With the length that `reduced_l2` needs. */
+async function completeForm(
+  db: Queryable,
+  version: string,
+  form: Omit<IndexForm, 'maxNorm'>,
+  fullDim: number,
+): Promise<IndexForm> {
+  if (form.metric !== 'reduced_l2') return form;
+  const { rows } = await db.query<{ norm: number | null }>(
+    `SELECT max(vector_norm(${itemVectorsPrefix(form.dim, fullDim)})) AS norm
+     FROM ${itemVectorsTable(version)} v`,
+  );
+  return { ...form, maxNorm: Number(((rows[0]?.norm ?? 1) * NORM_MARGIN).toPrecision(6)) };
+}
+
+function measuredPlan(
+  dim: number,
+  plan: MeasuredPlan['plan'],
+  index: StoredIndex | null,
+  walk: Walk | null,
+  result: TrialResult,
+): MeasuredPlan {
+  return {
+    ...{ dim, plan, index: index?.name ?? null, ...result, bytes: index?.bytes ?? 0 },
+    shortlist: walk?.shortlist ?? null,
+    efSearch: walk?.efSearch ?? null,
+  };
 }

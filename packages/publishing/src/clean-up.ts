@@ -12,7 +12,8 @@ import {
   getPublished,
   listItemVectorTables,
   listVersions,
-  setIndexDims,
+  NO_RETRIEVAL_FACTS,
+  setRetrievalFacts,
   vectorsVersionOf,
   type ModelVersion,
 } from '@nestrec/storage';
@@ -46,7 +47,7 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
     for (const needed of [pointer?.version, pointer?.previousVersion]) {
       if (needed && (await vectorsVersionOf(tx, needed)) === version) return false;
     }
-    await setIndexDims(tx, version, []);
+    await setRetrievalFacts(tx, version, NO_RETRIEVAL_FACTS);
     await dropVectorTable(tx, version);
     return true;
   });

@@ -15,5 +15,11 @@ export {
   removeItemFromLiveVersions,
   type EmbedderSource,
 } from './live-items.js';
+export {
+  embedCatalogueInLiveVersions,
+  prepareItems,
+  type PreparedItems,
+} from './live-item-batches.js';
 export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
-export { indexedDims, MAX_INDEXED_DIM } from './prefix-indexes.js';
+export { MAX_INDEXED_DIM, type TierNeed } from './prefix-indexes.js';
+export type { ShortlistIndex } from './plan-options.js';

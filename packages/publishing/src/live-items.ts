@@ -87,9 +87,10 @@ export async function removeItemFromLiveVersions(db: Database, itemId: string): 
   return removed;
 }
 
-const UNDEFINED_TABLE = '42P01';
+/** SQLSTATE: the version was dropped meanwhile, so it is not live any more. */
+export const UNDEFINED_TABLE = '42P01';
 
-interface LiveVersion {
+export interface LiveVersion {
   readonly version: string;
   readonly path: string;
   readonly published: boolean;
@@ -98,7 +99,7 @@ interface LiveVersion {
 }
 
 /** Versions with vectors that are served or were, the published one first. */
-async function liveVersions(db: Database): Promise<LiveVersion[]> {
+export async function liveVersions(db: Database): Promise<LiveVersion[]> {
   const pointer = await getPublished(db);
   if (pointer === null) return [];
   const tables = new Set(await listItemVectorTables(db));

@@ -4,7 +4,7 @@
  * A reader sees the old version or the new one, never anything between: the move is one statement, and
  * it compares what it replaces.
  */
-import type { Database } from '@nestrec/database';
+import type { Database, Queryable } from '@nestrec/database';
 import { excerpt, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import {
   getPublished,
@@ -20,6 +20,7 @@ import { findVectorTable, lockPublishing } from './vector-table.js';
 /**
  * Points to `version`, whose checked table (its own or a shared one) has the given identity, if `expected` is
  * still published.
+ * @param guard has the last word, in the transaction that moves the pointer: what it throws, or undoes, holds
  * @throws PublishRefused when another publisher was faster, with the pointer or with the table
  */
 export async function movePointer(
@@ -27,8 +28,10 @@ export async function movePointer(
   version: string,
   expected: string | null,
   identity: number,
+  guard?: (tx: Queryable) => Promise<void>,
 ): Promise<PublishedPointer> {
   return db.transaction(async (tx) => {
+    await guard?.(tx);
     await lockPublishing(tx);
     const vectorsVersion = await vectorsVersionOf(tx, version);
     if ((await findVectorTable(tx, vectorsVersion))?.identity !== identity) {

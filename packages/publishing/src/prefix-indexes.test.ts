@@ -1,18 +1,52 @@
 import { describe, expect, it } from 'vitest';
 import { embeddingBatch } from './item-embedder.js';
-import { indexedDims } from './prefix-indexes.js';
+import { planOptions } from './plan-options.js';
+import { servedSizes } from './prefix-indexes.js';
 
-describe('indexedDims', () => {
-  it('gives each tier the greatest size within its limit, once', () => {
+describe('servedSizes', () => {
+  const auto = (...limits: (number | null)[]) =>
+    limits.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
+
+  it('gives each tier the greatest size within its limit, once per plan', () => {
     const sizes = [8, 16, 32, 64, 128];
-    expect(indexedDims(sizes, [16, 64, null])).toEqual([16, 64, 128]);
-    expect(indexedDims(sizes, [100, 70, 20, 16])).toEqual([16, 64]);
-    expect(indexedDims(sizes, [])).toEqual([]);
+    const dims = (...limits: (number | null)[]) =>
+      servedSizes(sizes, auto(...limits)).map(({ dim }) => dim);
+    expect(dims(16, 64, null)).toEqual([16, 64, 128]);
+    expect(dims(100, 70, 20, 16)).toEqual([16, 64]);
+    expect(dims()).toEqual([]);
+    expect(servedSizes(sizes, [...auto(64), { maxDim: 100, plan: 'bound' }])).toEqual([
+      { dim: 64, plan: 'auto' },
+      { dim: 64, plan: 'bound' },
+    ]);
   });
 
-  it('leaves out a tier that is below every size, and sizes beyond the limit of HNSW', () => {
-    expect(indexedDims([8, 16], [4])).toEqual([]);
-    expect(indexedDims([1_024, 2_000, 4_096], [null, 2_000])).toEqual([2_000]);
+  it('leaves out a tier that is below every size', () => {
+    expect(servedSizes([8, 16], auto(4))).toEqual([]);
+  });
+});
+
+describe('planOptions', () => {
+  const sizes = [16, 32, 64, 128, 256, 4_096];
+  const plans = (dim: number, plan: Parameters<typeof planOptions>[1]['plan']) =>
+    planOptions(sizes, { dim, plan }).map((option) => `${option.plan} ${option.form?.dim ?? ''}`);
+
+  it('serves small sizes by their own index and greater ones by a shortlist of half the size', () => {
+    expect(plans(64, 'auto')).toEqual(['prefix 64']);
+    expect(plans(256, 'auto')).toEqual(['staged 128', 'prefix 256']);
+    expect(plans(256, 'staged')).toEqual(['staged 128']);
+    expect(plans(256, 'bound')).toEqual(['bound 128']);
+    expect(plans(256, 'prefix')).toEqual(['prefix 256']);
+    expect(plans(256, 'exact')).toEqual(['exact ']);
+  });
+
+  it('never indexes more coordinates than HNSW takes', () => {
+    expect(plans(4_096, 'prefix')).toEqual(['exact ']);
+    expect(plans(4_096, 'auto')).toEqual(['staged 256', 'exact ']);
+  });
+
+  it('serves the smallest size, which no shortlist can serve, by its own index or exactly', () => {
+    expect(plans(16, 'staged')).toEqual(['prefix 16']);
+    expect(plans(16, 'bound')).toEqual(['exact ']);
   });
 });
 

@@ -1,14 +1,22 @@
 /**
- * The HNSW indexes on prefixes of the item vectors, one per dimension that a tier serves.
+ * The HNSW indexes on prefixes of the item vectors, and which of them a tier's plan needs.
  *
  * An index on (subvector(embedding, 1, m)) holds only m coordinates, so a small tier reads little memory;
  * which is why sizes do not share one. Builds run without a statement limit: they take minutes.
  */
 import { sqlState, type Database, type Queryable } from '@nestrec/database';
-import { itemVectorsIndex, itemVectorsPrefix, itemVectorsTable } from '@nestrec/storage';
+import type { TierPlan } from '@nestrec/contracts';
+import {
+  indexName,
+  indexSql,
+  itemVectorsTable,
+  MAX_DIM,
+  type IndexForm,
+  type StoredIndex,
+} from '@nestrec/storage';
 
-/** pgvector's limit for HNSW on `vector`; greater sizes are served by the exact scan. */
-export const MAX_INDEXED_DIM = 2_000;
+/** pgvector's limit for HNSW on `vector`; greater sizes are found by a smaller prefix or scanned. */
+export const MAX_INDEXED_DIM = MAX_DIM.vector;
 
 export interface BuildSettings {
   /** Neighbours per node and layer. */
@@ -23,33 +31,47 @@ export const BUILD_LADDER: readonly BuildSettings[] = [
   { m: 32, efConstruction: 300 },
 ];
 
-/** The nested sizes that serve `maxDims` (tier limits; null = no limit), ascending. */
-export function indexedDims(
-  sizes: readonly number[],
-  maxDims: readonly (number | null)[],
-): number[] {
-  const dims = maxDims.map((limit) => sizes.findLast((size) => limit === null || size <= limit));
-  const unique = new Set(dims.filter((dim) => dim !== undefined && dim <= MAX_INDEXED_DIM));
-  return [...unique].filter((dim) => dim !== undefined).sort((a, b) => a - b);
+/** What serves a tier: its limit of dimensions (null = no limit) and its plan. */
+export interface TierNeed {
+  readonly maxDim: number | null;
+  readonly plan: TierPlan;
 }
 
-/** Builds the index of one dimension; `replace` also where there is one. */
-export async function buildPrefixIndex(
+/** A size that is served, and how. */
+export interface ServedSize {
+  readonly dim: number;
+  readonly plan: TierPlan;
+}
+
+/** The sizes that serve the tiers, with the plans they are wanted by; ascending, each once. */
+export function servedSizes(sizes: readonly number[], needs: readonly TierNeed[]): ServedSize[] {
+  const served = new Map<string, ServedSize>();
+  for (const { maxDim, plan } of needs) {
+    const dim = sizes.findLast((size) => maxDim === null || size <= maxDim);
+    if (dim !== undefined) served.set(`${dim} ${plan}`, { dim, plan });
+  }
+  return [...served.values()].sort((a, b) => a.dim - b.dim || a.plan.localeCompare(b.plan));
+}
+
+/** Builds an index, `replace` also where there is one; tells what stands then. */
+export async function buildIndex(
   db: Database,
   version: string,
-  dim: number,
+  form: IndexForm,
   fullDim: number,
   settings: BuildSettings,
   replace = false,
-): Promise<void> {
-  const index = itemVectorsIndex(version, dim);
+): Promise<StoredIndex> {
+  const name = indexName(version, form);
+  const { expression, operatorClass } = indexSql(form, fullDim);
   const statements = [
     ...(db.kind === 'postgres' ? [`SET LOCAL maintenance_work_mem = '256MB'`] : []),
-    ...(replace ? [`DROP INDEX IF EXISTS ${index}`] : []),
-    `CREATE INDEX IF NOT EXISTS ${index} ON ${itemVectorsTable(version)}
-       USING hnsw (${itemVectorsPrefix(dim, fullDim, '')} vector_ip_ops)
+    ...(replace ? [`DROP INDEX IF EXISTS "${name}"`] : []),
+    `CREATE INDEX IF NOT EXISTS "${name}" ON ${itemVectorsTable(version)}
+       USING hnsw (${expression('')} ${operatorClass})
        WITH (m = ${settings.m}, ef_construction = ${settings.efConstruction})`,
   ];
+  const startedMs = performance.now();
   try {
     await runUnlimited(db, statements);
   } catch (error) {
@@ -57,6 +79,8 @@ export async function buildPrefixIndex(
     if (db.kind !== 'postgres' || !sqlState(error)?.startsWith(OUT_OF_RESOURCES)) throw error;
     await runUnlimited(db, ['SET LOCAL max_parallel_maintenance_workers = 0', ...statements]);
   }
+  const buildMs = Math.round(performance.now() - startedMs);
+  return { ...form, ...settings, name, bytes: await indexBytes(db, name), buildMs };
 }
 
 const OUT_OF_RESOURCES = '53';
@@ -70,11 +94,17 @@ async function runUnlimited(db: Database, statements: readonly string[]): Promis
   );
 }
 
+/** Takes an index away that is of no use. */
+export async function dropIndex(db: Queryable, index: StoredIndex): Promise<void> {
+  // eslint-disable-next-line no-restricted-syntax -- named by indexName, of a checked version
+  await db.query(`DROP INDEX IF EXISTS "${index.name}"`);
+}
+
 /** Bytes of an index on disk. */
-export async function indexBytes(db: Queryable, version: string, dim: number): Promise<number> {
+async function indexBytes(db: Queryable, name: string): Promise<number> {
   const { rows } = await db.query<{ bytes: bigint }>(
     'SELECT pg_relation_size(to_regclass($1)) AS bytes',
-    [itemVectorsIndex(version, dim)],
+    [`"${name}"`],
   );
   return Number(rows[0]!.bytes);
 }

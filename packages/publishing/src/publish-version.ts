@@ -5,7 +5,7 @@
  * is killed or fails anywhere leaves the served version as it was, and running it again finishes the work.
  * Loading and checking the artifact itself is the registry's part.
  */
-import { sqlState, type Database } from '@nestrec/database';
+import { sqlState, type Database, type Queryable } from '@nestrec/database';
 import { PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
@@ -15,7 +15,7 @@ import {
   itemVectorsTable,
   refreshPopularity,
   registerVersion,
-  setIndexDims,
+  setRetrievalFacts,
   vectorsVersionOf,
   type ModelVersion,
 } from '@nestrec/storage';
@@ -24,7 +24,8 @@ import { cleanUpVectorTables, dropUnserved } from './clean-up.js';
 import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-indexes.js';
 import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
 import { movePointer } from './pointer.js';
-import { indexedDims } from './prefix-indexes.js';
+import type { ShortlistIndex } from './plan-options.js';
+import { servedSizes, type TierNeed } from './prefix-indexes.js';
 import { DEFAULT_QUALITY_TOLERANCE, judgeCandidate } from './quality-gate.js';
 import { sampleQueries } from './sample-queries.js';
 import {
@@ -37,6 +38,7 @@ import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
+  hasNorms,
   insertVectors,
   markWhole,
   readTableFacts,
@@ -51,8 +53,12 @@ export interface PublishOptions {
   readonly artifact: Artifact;
   /** Where the artifact lies, for those who load it later. */
   readonly path: string;
-  /** Greatest dimension of each tier; null = no limit. Each gets an index on the size that serves it. */
+  /** Greatest dimension of each tier; null = no limit. What serves them is the planner's choice. */
   readonly tierDims: readonly (number | null)[];
+  /** The same with the tiers' plans, in place of `tierDims`. */
+  readonly tierPlans?: readonly TierNeed[];
+  /** What shortlists are made by, where not by the default (decision 0024). */
+  readonly shortlistIndex?: ShortlistIndex;
   readonly logger: Logger;
   /** Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. */
   readonly minRecall?: number;
@@ -65,6 +71,8 @@ export interface PublishOptions {
   /** Versions besides the published one whose vectors stay. Default 2. */
   readonly keepPrevious?: number;
   readonly onProgress?: (progress: PublishProgress) => void;
+  /** Called in the transaction that moves the pointer; what it throws keeps the pointer where it is. */
+  readonly guard?: (tx: Queryable) => Promise<void>;
   /** Reads the artifact of the version whose vectors may be shared. Default: the registry's. */
   readonly loadArtifact?: (path: string) => Promise<Artifact>;
 }
@@ -115,7 +123,9 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
     const dims = await fillAndIndex(options, embedder, table, before);
     options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
     const moved =
-      before === version ? pointer : await movePointer(db, version, before, table.identity);
+      before === version
+        ? pointer
+        : await movePointer(db, version, before, table.identity, options.guard);
     // What was written between the last look at the catalogue and the swap.
     await catchUp(options, embedder, table, before);
     const facts = await readTableFacts(db, table.vectorsVersion);
@@ -213,7 +223,7 @@ async function openTable(
     }
     await dropUnserved(db, version);
   }
-  const identity = await createVectorTable(db, version, config.sizes.at(-1)!);
+  const identity = await createVectorTable(db, version, config.sizes);
   return { identity, whole: false, vectorsVersion: version };
 }
 
@@ -227,17 +237,13 @@ async function fillAndIndex(
   if (!table.whole) await insertTrained(options, embedder);
   await catchUp(options, embedder, table, before);
   await assertComplete(options, embedder, table);
-  const dims = await indexAndTry(options, table, before);
+  const { facts, reports } = await indexAndTry(options, table, before);
   // What was written while the indexes were built.
   await catchUp(options, embedder, table, before);
-  await setIndexDims(
-    db,
-    table.vectorsVersion,
-    dims.map(({ dim }) => dim),
-  );
+  await setRetrievalFacts(db, options.artifact.manifest.version, facts);
   // A table that is served already keeps its mark, and the states made from it.
   if (!table.whole) await markWhole(db, table.vectorsVersion);
-  return dims;
+  return reports;
 }
 
 /** Makes the table agree with the catalogue: items new, changed and removed. */
@@ -280,18 +286,17 @@ async function assertComplete(
   });
 }
 
-async function indexAndTry(
-  options: PublishOptions,
-  { vectorsVersion }: SharedTable,
-  before: string | null,
-): Promise<DimReport[]> {
+async function indexAndTry(options: PublishOptions, table: SharedTable, before: string | null) {
+  const { vectorsVersion } = table;
   const { db, artifact, logger } = options;
   const { config, version } = artifact.manifest;
   const minRecall = options.minRecall ?? DEFAULT_MIN_RECALL;
   const shared = vectorsVersion !== version;
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   await db.query(`ANALYZE ${itemVectorsTable(vectorsVersion)}`);
-  const dims = indexedDims(config.sizes, options.tierDims);
+  const needs =
+    options.tierPlans ?? options.tierDims.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
+  const served = servedSizes(config.sizes, needs);
   const gate: RecallGate = {
     // What is served already is measured, not judged: its indexes are not replaced under its readers.
     minRecall: before === version || shared ? 0 : minRecall,
@@ -302,11 +307,16 @@ async function indexAndTry(
       vectorsVersion,
     ),
   };
-  const reports = await buildCheckedIndexes(db, vectorsVersion, config.sizes, dims, gate, {
-    logger,
-    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: dims.length }),
+  // Of a table made anew nothing stands, whatever is written down.
+  const standing = table.whole ? ((await getVersion(db, version))?.indexes ?? []) : [];
+  const built = await buildCheckedIndexes(db, {
+    ...{ version: vectorsVersion, sizes: config.sizes, served, gate, logger, standing },
+    norms: await hasNorms(db, vectorsVersion),
+    shortlist: options.shortlistIndex,
+    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: served.length }),
   });
-  const weak = before === version ? undefined : reports.find(({ recall }) => recall < minRecall);
+  const weak =
+    before === version ? undefined : built.reports.find(({ recall }) => recall < minRecall);
   if (shared && weak !== undefined) {
     throw new PublishRefused({
       detail:
@@ -315,5 +325,5 @@ async function indexAndTry(
         'indexes of its own, or ask for less recall (--min-recall)',
     });
   }
-  return reports;
+  return built;
 }

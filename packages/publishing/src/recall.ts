@@ -1,39 +1,90 @@
 /**
- * How much of the exact answer an index finds: recall@20 over sampled queries, searched with the settings
- * that serve. Equal scores count as equal, whichever item came.
+ * How much of the exact answer a plan finds, and how fast: recall@20 over sampled queries, searched as they
+ * are served. Equal scores count as equal, whichever item came.
  */
-import { vectorText, type Queryable } from '@nestrec/database';
-import { itemVectorsPrefix, itemVectorsTable } from '@nestrec/storage';
+import type { Queryable } from '@nestrec/database';
+import { exactSearch, type Statement, type VectorSearch } from '@nestrec/storage';
 
 export const RECALL_AT = 20;
 
-/** Scores of one item may differ in the last bits between the two plans. */
+/** Scores of one item may differ in the last bits between two plans. */
 const RELATIVE_TOLERANCE = 1e-5;
 
-/** Mean recall@20 at size `dim`, in 0..1; 1 where there are no queries or no rows. */
-export async function measureRecall(
+/** What plans are tried with: queries of one size, with the answers that the exact scan gives. */
+export interface TrialQueries {
+  readonly searches: readonly VectorSearch[];
+  readonly answers: readonly ExactAnswer[];
+}
+
+interface ExactAnswer {
+  readonly rows: number;
+  /** Score of the last row, and a little less. */
+  readonly threshold: number;
+  readonly ms: number;
+}
+
+export interface TrialResult {
+  /** 0..1; 1 where there are no queries or no rows. */
+  readonly recallAt20: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly queries: number;
+}
+
+/** Asks the exact scan each of the queries, cut to `dim`. */
+export async function prepareTrial(
   db: Queryable,
-  version: string,
+  target: Pick<VectorSearch, 'table' | 'fullDim'>,
   dim: number,
-  fullDim: number,
   queries: readonly Float32Array[],
-): Promise<number> {
-  const score = `-(${itemVectorsPrefix(dim, fullDim)} <#> $1::vector)`;
-  const table = itemVectorsTable(version);
-  const indexed = `SELECT ${score} AS score FROM ${table} v
-    ORDER BY ${itemVectorsPrefix(dim, fullDim)} <#> $1::vector LIMIT ${RECALL_AT}`;
-  const exact = `WITH scored AS MATERIALIZED (SELECT ${score} AS score FROM ${table} v)
-    SELECT score FROM scored ORDER BY score DESC LIMIT ${RECALL_AT}`;
-  let found = 0;
-  let wanted = 0;
-  for (const query of queries) {
-    const params = [vectorText(query.subarray(0, dim))];
-    const best = (await db.query<{ score: number }>(exact, params)).rows;
-    const got = (await db.query<{ score: number }>(indexed, params)).rows;
-    const last = best.at(-1)?.score ?? 0;
+): Promise<TrialQueries> {
+  const searches = queries.map((query): VectorSearch => ({
+    ...{ ...target, query: query.subarray(0, dim), limit: RECALL_AT },
+    condition: () => 'NOT v.removed',
+  }));
+  const answers: ExactAnswer[] = [];
+  for (const search of searches) {
+    const { scores, ms } = await ask(db, exactSearch(search));
+    const last = scores.at(-1) ?? 0;
     const threshold = last - RELATIVE_TOLERANCE * Math.max(1, Math.abs(last));
-    wanted += best.length;
-    found += Math.min(best.length, got.filter((row) => row.score >= threshold).length);
+    answers.push({ rows: scores.length, threshold, ms });
   }
-  return wanted === 0 ? 1 : found / wanted;
+  return { searches, answers };
+}
+
+/** The exact scan's own result. */
+export const exactResult = ({ answers }: TrialQueries): TrialResult =>
+  resultOf(
+    1,
+    answers.map(({ ms }) => ms),
+  );
+
+export async function tryPlan(
+  db: Queryable,
+  { searches, answers }: TrialQueries,
+  statementOf: (search: VectorSearch) => Statement,
+): Promise<TrialResult> {
+  let [found, wanted] = [0, 0];
+  const times: number[] = [];
+  for (const [index, search] of searches.entries()) {
+    const { scores, ms } = await ask(db, statementOf(search));
+    const { rows, threshold } = answers[index]!;
+    wanted += rows;
+    found += Math.min(rows, scores.filter((score) => score >= threshold).length);
+    times.push(ms);
+  }
+  return resultOf(wanted === 0 ? 1 : found / wanted, times);
+}
+
+async function ask(db: Queryable, { text, params }: Statement) {
+  const startedMs = performance.now();
+  const { rows } = await db.query<{ score: number }>(text, params, { prepare: true });
+  return { scores: rows.map((row) => row.score), ms: performance.now() - startedMs };
+}
+
+function resultOf(recallAt20: number, times: readonly number[]): TrialResult {
+  const ascending = [...times].sort((a, b) => a - b);
+  const at = (share: number) =>
+    Math.round(1_000 * (ascending[Math.ceil(share * ascending.length) - 1] ?? 0)) / 1_000;
+  return { recallAt20, p50Ms: at(0.5), p95Ms: at(0.95), queries: times.length };
 }

@@ -10,8 +10,11 @@ import { vectorText, type Database, type Queryable } from '@nestrec/database';
 import {
   itemVectorsTable,
   lockVectors,
+  NORMS_COLUMN,
+  normsColumn,
   recordVectorChanges,
   restartVectorRevisions,
+  lockVectorsShared,
 } from '@nestrec/storage';
 
 export interface VectorRow {
@@ -36,20 +39,23 @@ export async function lockPublishing(tx: Queryable): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock($1)', [PUBLISHING_LOCK]);
 }
 
-/** Makes the empty table; returns its identity, which a table made anew does not share. */
+/** Makes the empty table for vectors of nested sizes (ascending); returns its identity, which a table made anew does not share. */
 export async function createVectorTable(
   db: Queryable,
   version: string,
-  dim: number,
+  sizes: readonly number[],
 ): Promise<number> {
+  /* eslint-disable no-restricted-syntax -- normsColumn is made of the model's sizes */
   await db.query(
     `CREATE TABLE ${itemVectorsTable(version)} (
        item_id entity_id PRIMARY KEY,
-       embedding vector(${Math.trunc(dim)}) NOT NULL,
+       ${normsColumn(sizes)},
+       embedding vector(${Math.trunc(sizes.at(-1)!)}) NOT NULL,
        trained boolean NOT NULL,
        removed boolean NOT NULL DEFAULT false,
        updated_at timestamptz NOT NULL)`,
   );
+  /* eslint-enable no-restricted-syntax */
   const table = await findVectorTable(db, version);
   return table!.identity;
 }
@@ -96,6 +102,23 @@ export async function insertVectors(
 }
 
 /**
+ * Adds the rows that are not there and returns the others, which `upsertVectors` is for. Several of these run
+ * beside each other: what is new was in no state yet, so that only replacements need their turn.
+ */
+export async function addNewVectors(
+  db: Database,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+): Promise<VectorRow[]> {
+  const added = await db.transaction(async (tx) => {
+    await lockVectorsShared(tx, version);
+    return writeVectors(tx, version, rows, readAt, 'DO NOTHING');
+  });
+  return rows.filter((row) => !added.has(row.itemId));
+}
+
+/**
  * Adds or replaces rows; an item that was removed is back. A vector that becomes another one is written
  * down, so that states that took in the old one are made anew (decision 0020).
  */
@@ -137,20 +160,22 @@ async function differingItems(
   return found.map((row) => row.item_id);
 }
 
+/** Returns the ids of the rows that were written. */
 async function writeVectors(
   db: Queryable,
   version: string,
   rows: readonly VectorRow[],
   readAt: Date,
   onConflict: string,
-): Promise<void> {
-  if (rows.length === 0) return;
-  /* eslint-disable no-restricted-syntax -- onConflict is one of two constants of this file */
-  await db.query(
+): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  /* eslint-disable no-restricted-syntax -- onConflict is one of the constants of this file */
+  const { rows: written } = await db.query<{ item_id: string }>(
     `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
      SELECT item_id, embedding::vector, trained, $4::timestamptz
      FROM unnest($1::text[], $2::text[], $3::bool[]) t (item_id, embedding, trained)
-     ON CONFLICT (item_id) ${onConflict}`,
+     ON CONFLICT (item_id) ${onConflict}
+     RETURNING item_id`,
     [
       rows.map((row) => row.itemId),
       rows.map((row) => vectorText(row.vector)),
@@ -159,6 +184,7 @@ async function writeVectors(
     ],
   );
   /* eslint-enable no-restricted-syntax */
+  return new Set(written.map((row) => row.item_id));
 }
 
 /** Marks an item as removed; returns whether the version held it and had not yet marked it. */
@@ -195,6 +221,16 @@ export async function readTableFacts(db: Queryable, version: string): Promise<Ta
   );
   const { rows: count, trained, dim } = rows[0]!;
   return { rows: Number(count), trained: Number(trained), dim };
+}
+
+/** Whether the table has the norms of prefixes: those made before there were any have not. */
+export async function hasNorms(db: Queryable, version: string): Promise<boolean> {
+  const { rows } = await db.query(
+    `SELECT 1 AS one FROM pg_attribute
+     WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped`,
+    [itemVectorsTable(version), NORMS_COLUMN],
+  );
+  return rows.length > 0;
 }
 
 export async function dropVectorTable(tx: Queryable, version: string): Promise<void> {

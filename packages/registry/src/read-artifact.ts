@@ -26,6 +26,9 @@ export interface VerifyReport {
   readonly reason: string | null;
 }
 
+/** Another type of number may hold the same bits, and is not what was saved. */
+const ONLY_OURS = { onlyFloat32: true };
+
 interface Progress {
   version: string | null;
   readonly passed: string[];
@@ -100,11 +103,13 @@ function readItemIds(bytes: Uint8Array): string[] {
 }
 
 function readTensors(bytes: Uint8Array): Map<string, NamedArray> {
-  return new Map(refusing(WEIGHTS_FILE, () => decodeSafetensors(bytes)).arrays);
+  return new Map(refusing(WEIGHTS_FILE, () => decodeSafetensors(bytes, ONLY_OURS)).arrays);
 }
 
 async function readEncoder(path: string, manifest: Manifest): Promise<TextEncoder | null> {
   if (!hasText(manifest)) return null;
   const bytes = await readListedFile(path, manifest, ENCODER_FILE);
-  return refusing(ENCODER_FILE, () => restoreTextEncoder(decodeSafetensors(bytes).arrays));
+  return refusing(ENCODER_FILE, () =>
+    restoreTextEncoder(decodeSafetensors(bytes, ONLY_OURS).arrays),
+  );
 }

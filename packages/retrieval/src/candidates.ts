@@ -11,7 +11,7 @@ import { poolDepth, type ListOptions } from './list-options.js';
 import type { PublishedModel } from './published-models.js';
 import { fuseRanks, rankCandidates } from './ranking.js';
 import type { Exclusion, Restriction } from './restriction.js';
-import { EXACT_MAX_ROWS, mostPopular, searchByScore, type Found } from './search.js';
+import { EXACT_MAX_ROWS, mostPopular, searchByScore, type Found, type Wanted } from './search.js';
 import type { UserContext } from './user-context.js';
 
 export interface CandidateSearch {
@@ -25,6 +25,8 @@ export interface CandidateSearch {
   readonly shown: number;
   readonly exclusion: Exclusion;
   readonly options: ListOptions;
+  /** How the list is found, and whether the answer says so. */
+  readonly how: Pick<Wanted, 'plan' | 'explain'>;
 }
 
 /** Depth of the two lists that an unknown user's answer is fused from: beyond k, for its later ranks. */
@@ -41,6 +43,7 @@ export async function findCandidates(search: CandidateSearch): Promise<Found> {
           vector: model.cell.query(context.state, dim),
           k: depth,
           restriction,
+          ...howOf(search),
         })
       : await fuse(search, depth, restriction);
   const { boosts = [] } = options;
@@ -52,14 +55,15 @@ export async function findCandidates(search: CandidateSearch): Promise<Found> {
  * with, and popularity what they want now. Their two lists are fused by rank.
  */
 async function fuse(
-  { db, model, context, dim }: CandidateSearch,
+  search: CandidateSearch,
   atLeast: number,
   restriction: Restriction,
 ): Promise<Found> {
+  const { db, model, context, dim } = search;
   const depth = Math.max(atLeast, FUSION_DEPTH);
   const vector = model.cell.query(context.state, dim);
   const [byModel, popular] = await Promise.all([
-    searchByScore(db, model, { vector, k: depth, restriction }),
+    searchByScore(db, model, { vector, k: depth, restriction, ...howOf(search) }),
     mostPopular(db, model, depth, restriction),
   ]);
   const ordered = rankCandidates(byModel.candidates, depth).map(({ item_id, score }) => ({
@@ -82,13 +86,20 @@ async function boosted(search: CandidateSearch, found: Found): Promise<Found> {
     const filter = options.filter === undefined ? raised : { and: [options.filter, raised] };
     const restriction = await restrict(search, filter);
     const vector = model.cell.query(context.state, dim);
-    const more = await searchByScore(db, model, { vector, k: k + shown, restriction });
+    const more = await searchByScore(db, model, {
+      vector,
+      k: k + shown,
+      restriction,
+      plan: search.how.plan,
+    });
     for (const candidate of more.candidates) byId.set(candidate.itemId, candidate);
   }
   const fields = await readItemFields(db, [...byId.keys()]);
   const kind = context.fallback === null ? 'logit' : 'weight';
   return { ...found, candidates: boostScores([...byId.values()], boosts, fields, kind) };
 }
+
+const howOf = ({ how: { plan, explain } }: CandidateSearch) => ({ plan, explain });
 
 async function restrict(
   { model, sample, exclusion, options }: CandidateSearch,

@@ -19,7 +19,13 @@ import {
 } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
-import { getPublished, getVersion, itemVectorsTable, type ModelVersion } from '@nestrec/storage';
+import {
+  getPublished,
+  getVersion,
+  itemVectorsTable,
+  type ModelVersion,
+  type RetrievalFacts,
+} from '@nestrec/storage';
 import { createCell, type Cell } from '@nestrec/streaming';
 
 export interface PublishedModel {
@@ -32,7 +38,9 @@ export interface PublishedModel {
   readonly table: string;
   /** Items in it when the model was loaded. */
   readonly rows: number;
-  /** Sizes that have an index. */
+  /** What its table offers to searches. */
+  readonly facts: RetrievalFacts;
+  /** Sizes that an index serves, their own or that of a shortlist. */
   readonly indexedDims: ReadonlySet<number>;
 }
 
@@ -219,7 +227,11 @@ function createLoader(
       vectorsVersion,
       table,
       rows: Number(rows[0]!.rows),
-      indexedDims: new Set(row.indexDims),
+      facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
+      indexedDims: new Set([
+        ...row.indexDims,
+        ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
+      ]),
     };
     await options.warmUp?.(model).catch((error: unknown) => {
       logger.warn({ err: error, version }, 'a model version serves without having been warmed up');

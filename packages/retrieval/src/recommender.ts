@@ -25,6 +25,8 @@ export interface ListRequest extends DimRequest {
   readonly k: number;
   /** How the list is found; undefined: the planner's choice. */
   readonly plan?: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
   /** Sizes less than would be served, because of overload (`with-step-down.ts`). */
   readonly stepsDown?: number;
 }
@@ -116,7 +118,9 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         }
         const restriction: Restriction = { exclusion: { kind: 'items', itemIds: [itemId] } };
         const prefix = vector.subarray(0, dim);
-        const found = await searchBySimilarity(db, model, { vector: prefix, k, restriction });
+        const { plan, explain } = request;
+        const wanted = { vector: prefix, k, restriction, plan, explain };
+        const found = await searchBySimilarity(db, model, wanted);
         const context = { fallback: null, eventsInState: 0, stateAtMs: null };
         const items = rankCandidates(found.candidates, k);
         return toAnswer(model, { items }, found, dim, context, false);
@@ -160,7 +164,13 @@ async function answer(
 ): Promise<RecommendationsAnswer> {
   const { model, context, dim, shown } = about;
   const { k } = request;
-  const found = await findCandidates({ ...about, k, shown: shown.count, options: request });
+  const found = await findCandidates({
+    ...about,
+    k,
+    shown: shown.count,
+    options: request,
+    how: request,
+  });
   const { history } = context;
   const page = await pageOf(found.candidates, { ...about, k, options: request, history });
   return toAnswer(model, page, found, dim, context, context.fallback === null);
@@ -186,5 +196,6 @@ function toAnswer(
       state_at: context.stateAtMs === null ? null : new Date(context.stateAtMs).toISOString(),
       degraded: null,
     },
+    ...(found.explain === undefined ? {} : { explain: found.explain }),
   };
 }

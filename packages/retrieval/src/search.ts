@@ -1,26 +1,31 @@
 /**
  * Finds the best items of one published model for a query vector, always as many as asked for where the
- * catalogue has them: by the prefix index, and where that came back short, by the exact scan.
+ * catalogue has them: by the planned search, and where that came back short, by the next, at last by the
+ * exact scan.
  */
-import type { ServedBy } from '@nestrec/contracts';
-import { vectorText, type Queryable } from '@nestrec/database';
+import type { Explain, Plan, TierPlan } from '@nestrec/contracts';
+import type { Queryable } from '@nestrec/database';
+import {
+  boundSearch,
+  exactSearch,
+  indexSearch,
+  type Statement,
+  type VectorSearch,
+} from '@nestrec/storage';
+import { explainSearch } from './plans/explain.js';
+import { listLimit, planSearch, type PlannedSearch } from './plans/planner.js';
 import type { PublishedModel } from './published-models.js';
 import type { Candidate } from './ranking.js';
-import { indexCanFill, type Restriction } from './restriction.js';
-import {
-  exactSearch,
-  exactSimilar,
-  popularItems,
-  prefixSearch,
-  prefixSimilar,
-  type Search,
-  type SearchTarget,
-} from './search-sql.js';
-import type { Statement } from './sql-parameters.js';
+import { servable, type Restriction } from './restriction.js';
+import { popularItems } from './search-sql.js';
+
+export { EXACT_MAX_ROWS } from './plans/planner.js';
 
 export interface Found {
   readonly candidates: readonly Candidate[];
-  readonly plan: ServedBy['plan'];
+  readonly plan: Plan;
+  /** Where it was asked for. */
+  readonly explain?: Explain;
 }
 
 /** What to find: the `k` best for a vector whose length is the nested size to search at. */
@@ -28,19 +33,11 @@ export interface Wanted {
   readonly vector: Float32Array;
   readonly k: number;
   readonly restriction: Restriction;
+  /** Default: the planner's choice. */
+  readonly plan?: TierPlan | undefined;
+  /** Say how it was found; the search is run once more for that. */
+  readonly explain?: boolean | undefined;
 }
-
-/**
- * Up to so many rows the exact scan is as fast as the index (PGlite, 64 dimensions: 1.4 against 0.9 ms
- * at 1,000 rows, 3.3 against 0.7 at 5,000), and it is exact.
- */
-export const EXACT_MAX_ROWS = 1_000;
-
-/** Found beyond k, so that items whose shown scores tie at the edge are cut by id, not by the index. */
-const SPARE = 16;
-
-/** Candidates by inner product that similar items are chosen from. */
-const SIMILAR_SHORTLIST = 200;
 
 /** Items of greatest inner product with the vector, a query. */
 export function searchByScore(
@@ -48,27 +45,19 @@ export function searchByScore(
   model: PublishedModel,
   wanted: Wanted,
 ): Promise<Found> {
-  const target = targetOf(model, wanted.vector.length);
-  const search = searchOf(wanted);
-  return find(db, model, wanted, {
-    prefix: () => prefixSearch(target, search),
-    exact: () => exactSearch(target, search),
-  });
+  return find(db, model, wanted, 'inner_product');
 }
 
-/** Items whose prefixes point where the vector, a prefix of an item's, points. */
+/**
+ * Items whose prefixes point where the vector, a prefix of an item's, points. By an index they are chosen
+ * among those of greatest inner product.
+ */
 export function searchBySimilarity(
   db: Queryable,
   model: PublishedModel,
   wanted: Wanted,
 ): Promise<Found> {
-  const target = targetOf(model, wanted.vector.length);
-  const search = searchOf(wanted);
-  const shortlist = Math.max(SIMILAR_SHORTLIST, 4 * wanted.k);
-  return find(db, model, wanted, {
-    prefix: () => prefixSimilar(target, search, shortlist),
-    exact: () => exactSimilar(target, search),
-  });
+  return find(db, model, wanted, 'cosine');
 }
 
 /** Items with most interactions; fewer than `limit` where fewer have any. */
@@ -78,37 +67,63 @@ export async function mostPopular(
   limit: number,
   restriction: Restriction,
 ): Promise<Candidate[]> {
-  return run(db, popularItems(model.table, limit, restriction));
+  return run(db, popularItems(model.table, limit, restriction), false);
 }
 
 async function find(
   db: Queryable,
   model: PublishedModel,
-  { vector, k, restriction }: Wanted,
-  forms: { prefix: () => Statement; exact: () => Statement },
+  wanted: Wanted,
+  measure: 'inner_product' | 'cosine',
 ): Promise<Found> {
-  const hasIndex = model.rows > EXACT_MAX_ROWS && model.indexedDims.has(vector.length);
-  if (hasIndex && indexCanFill(restriction, k, model.rows)) {
-    const candidates = await run(db, forms.prefix());
-    if (candidates.length >= k) return { candidates, plan: 'prefix' };
+  const { vector, k, restriction, plan = 'auto' } = wanted;
+  const search: VectorSearch = {
+    ...{ table: model.table, fullDim: model.cell.dim, query: vector, measure },
+    limit: listLimit(k),
+    condition: (access, parameters) => servable(restriction, access, parameters),
+  };
+  const planned = planSearch(
+    { sizes: model.cell.sizes, rows: model.rows, facts: model.facts },
+    { dim: vector.length, k, plan, restriction, similar: measure === 'cosine' },
+  );
+  // Filters make any number of texts; a connection would keep the plan of each.
+  const prepare = restriction.filter === undefined;
+  const tried: Explain['tried'] = [];
+  for (const attempt of planned) {
+    const statement = statementOf(search, attempt, model.cell.sizes);
+    const startedMs = performance.now();
+    const candidates = await run(db, statement, prepare);
+    const searchMs = performance.now() - startedMs;
+    if (candidates.length < k && attempt !== planned.at(-1)) {
+      const why = `${candidates.length} of ${k} items may be shown`;
+      tried.push({ plan: attempt.plan, found: candidates.length, why });
+      continue;
+    }
+    if (wanted.explain !== true) return { candidates, plan: attempt.plan };
+    const about = { wanted: plan, dim: vector.length, attempt, tried, searchMs };
+    const explain = await explainSearch(db, statement, about);
+    return { candidates, plan: attempt.plan, explain };
   }
-  return { candidates: await run(db, forms.exact()), plan: 'exact' };
+  throw new Error('unreachable: the last plan answers');
 }
 
-async function run(db: Queryable, statement: Statement): Promise<Candidate[]> {
+function statementOf(
+  search: VectorSearch,
+  { plan, by }: PlannedSearch,
+  sizes: readonly number[],
+): Statement {
+  if (by === null) return exactSearch(search);
+  const { index, ...rest } = by;
+  const walk = { form: index, ...rest };
+  if (plan === 'bound') return boundSearch(search, { by: walk, dim: index.dim, sizes });
+  return indexSearch(search, walk);
+}
+
+async function run(db: Queryable, statement: Statement, prepare: boolean): Promise<Candidate[]> {
   const { rows } = await db.query<{ item_id: string; score: number | bigint }>(
     statement.text,
     statement.params,
+    { prepare },
   );
   return rows.map((row) => ({ itemId: row.item_id, score: Number(row.score) }));
-}
-
-const searchOf = ({ vector, k, restriction }: Wanted): Search => ({
-  query: vectorText(vector),
-  limit: k + SPARE,
-  restriction,
-});
-
-function targetOf(model: PublishedModel, dim: number): SearchTarget {
-  return { table: model.table, dim, fullDim: model.cell.dim };
 }

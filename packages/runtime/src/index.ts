@@ -41,3 +41,8 @@ export {
   type Verdict,
 } from './readiness.js';
 export { logSettings } from './log-settings.js';
+export {
+  startOperationsServer,
+  type OperationsServer,
+  type OperationsServerOptions,
+} from './operations-server.js';

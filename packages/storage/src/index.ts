@@ -34,6 +34,7 @@ export {
   lockVectors,
   recordVectorChanges,
   restartVectorRevisions,
+  lockVectorsShared,
   type PublishedVectors,
 } from './vector-revisions.js';
 export {
@@ -118,7 +119,6 @@ export {
   removeVersion,
   shareVectors,
   unshareVectors,
-  setIndexDims,
   swapPublished,
   type ModelVersion,
   type PublishedPointer,
@@ -141,6 +141,33 @@ export {
   listItemVectorTables,
   vectorsVersionOf,
 } from './item-vectors.js';
+export {
+  NO_RETRIEVAL_FACTS,
+  setRetrievalFacts,
+  type MeasuredPlan,
+  type RetrievalFacts,
+  type StoredIndex,
+} from './vector-search/retrieval-facts.js';
+export { indexName, indexSql, MAX_DIM, type IndexForm } from './vector-search/index-form.js';
+export {
+  exactSearch,
+  type Access,
+  type Condition,
+  type ScoreMeasure,
+  type VectorSearch,
+} from './vector-search/vector-search.js';
+export { indexSearch, type IndexSearch } from './vector-search/index-statement.js';
+export {
+  boundSearch,
+  NORMS_COLUMN,
+  normsColumn,
+  type BoundSearch,
+} from './vector-search/bound-statement.js';
+export {
+  sqlParameters,
+  type SqlParameters,
+  type Statement,
+} from './vector-search/sql-parameters.js';
 export {
   erasuresAfter,
   readErasureProof,

@@ -5,6 +5,12 @@
 import type { Manifest } from '@nestrec/contracts';
 import { json, type Queryable } from '@nestrec/database';
 import { assertVersion, itemVectorsTable } from './item-vectors.js';
+import {
+  factsOfRow,
+  type MeasuredPlan,
+  type RetrievalFacts,
+  type StoredIndex,
+} from './vector-search/retrieval-facts.js';
 
 export type VersionStatus = 'candidate' | 'published' | 'retired';
 
@@ -18,6 +24,12 @@ export interface ModelVersion {
   readonly vectorsVersion: string;
   /** Dimensions that have an index in that table. */
   readonly indexDims: readonly number[];
+  /** The indexes of the version's vector table. */
+  readonly indexes: readonly StoredIndex[];
+  /** How each served size is searched, as measured when it was published. */
+  readonly plans: readonly MeasuredPlan[];
+  /** Whether the table has the norms that plan `bound` needs. */
+  readonly norms: boolean;
   readonly createdAtMs: number;
 }
 
@@ -34,6 +46,7 @@ interface VersionRow extends Record<string, unknown> {
   path: string;
   vectors_version: string;
   index_dims: number[];
+  retrieval: RetrievalFacts | null;
   created_at: Date;
 }
 
@@ -49,7 +62,7 @@ const toVersion = (row: VersionRow): ModelVersion => ({
   manifest: row.manifest,
   path: row.path,
   vectorsVersion: row.vectors_version,
-  indexDims: row.index_dims,
+  ...factsOfRow(row.vectors_version, row.retrieval, row.index_dims),
   createdAtMs: row.created_at.getTime(),
 });
 
@@ -60,7 +73,8 @@ const toPointer = (row: PointerRow): PublishedPointer => ({
 });
 
 const SELECT_VERSIONS = `SELECT v.version, v.status, v.manifest, v.path, v.created_at,
-    o.version AS vectors_version, o.index_dims
+    o.version AS vectors_version, o.index_dims,
+     coalesce(v.retrieval, o.retrieval) AS retrieval
   FROM model_versions v JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)`;
 
 /** Registers a candidate. A version that is known keeps its status; its manifest and path are renewed. */
@@ -74,18 +88,6 @@ export async function registerVersion(
      ON CONFLICT (version) DO UPDATE SET manifest = excluded.manifest, path = excluded.path`,
     [draft.version, json(draft.manifest), draft.path],
   );
-}
-
-/** Notes the indexes of the table that a version has; they are those of whoever shares it. */
-export async function setIndexDims(
-  db: Queryable,
-  vectorsVersion: string,
-  dims: readonly number[],
-): Promise<void> {
-  await db.query('UPDATE model_versions SET index_dims = $2 WHERE version = $1', [
-    vectorsVersion,
-    dims,
-  ]);
 }
 
 /** Lets a version that was never served use the vectors of another one, which has a table of its own. */

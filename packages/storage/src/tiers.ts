@@ -19,7 +19,9 @@ export const TIER_COLUMNS = [
 export const TIER_AS_JSON = `jsonb_build_object(${TIER_COLUMNS.map((column) => `'${column}', t.${column}`).join(', ')})`;
 
 const COLUMN_LIST = TIER_COLUMNS.join(', ');
-const CHANGED = TIER_COLUMNS.slice(1).map((column) => `${column} = excluded.${column}`);
+const CHANGED = TIER_COLUMNS.slice(1)
+  .map((column) => `${column} = excluded.${column}`)
+  .join(', ');
 
 /** All tiers, smallest dimension first (no limit last). */
 export async function listTiers(db: Queryable): Promise<Tier[]> {
@@ -33,7 +35,7 @@ export async function listTiers(db: Queryable): Promise<Tier[]> {
 export async function upsertTier(db: Queryable, tier: Tier): Promise<boolean> {
   const { rows } = await db.query<{ added: boolean }>(
     `INSERT INTO tiers (${COLUMN_LIST}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-     ON CONFLICT (name) DO UPDATE SET ${CHANGED.join(', ')}
+     ON CONFLICT (name) DO UPDATE SET ${CHANGED}
      RETURNING xmax = 0 AS added`,
     TIER_COLUMNS.map((column) => tier[column]),
   );

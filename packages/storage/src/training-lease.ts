@@ -146,12 +146,15 @@ async function begin(tx: Queryable, id: bigint, { holder, leaseMs }: ClaimOption
        lease_until = clock_timestamp() + $5::float8 * interval '1 millisecond',
        continues = (SELECT id FROM left_over), version = (SELECT version FROM left_over)
      FROM this WHERE r.id = this.id
-     RETURNING ${TRAINING_RUN_COLUMNS.replaceAll(/\w+/g, 'r.$&')}`,
+     RETURNING ${CLAIMED_COLUMNS}`,
     [id, holder.pid, holder.host, holder.instance, leaseMs],
   );
   const run = toTrainingRun(rows[0]!);
   return { ...run, fence: run.fence! };
 }
+
+/** The columns of the row that is claimed, beside those of the one it continues. */
+const CLAIMED_COLUMNS = TRAINING_RUN_COLUMNS.replaceAll(/\w+/g, 'r.$&');
 
 /** Asked wherever a holder changes something. */
 const HELD = `id = $1 AND fence = $2 AND status = 'running'`;
@@ -225,6 +228,8 @@ export interface TrainingEnd extends HeldRun {
   readonly status: 'succeeded' | 'refused' | 'failed' | 'cancelled' | 'abandoned';
   /** Why nothing was published, or what failed. */
   readonly reason: string | null;
+  /** Queue it again as this try: its holder was told to stop, or lost its process. */
+  readonly againAsAttempt?: number | null;
 }
 
 /**
@@ -232,12 +237,18 @@ export interface TrainingEnd extends HeldRun {
  * @returns false where the run is not the holder's any more; nothing changed then
  */
 export async function endTrainingRun(session: Database, end: TrainingEnd): Promise<boolean> {
-  const { rowCount } = await session.query(
-    `UPDATE training_runs SET status = $3, reason = $4, finished_at = clock_timestamp() WHERE ${HELD}`,
-    [end.id, end.fence, end.status, end.reason],
+  const { rows } = await session.query<{ id: bigint }>(
+    `WITH ended AS (
+       UPDATE training_runs SET status = $3, reason = $4, finished_at = clock_timestamp()
+       WHERE ${HELD} RETURNING *),
+     again AS (
+       INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
+       SELECT requested_by, mode, publish, options, $5::int FROM ended WHERE $5::int IS NOT NULL)
+     SELECT id FROM ended`,
+    [end.id, end.fence, end.status, end.reason, end.againAsAttempt ?? null],
   );
   if (session.kind === 'postgres') {
     await session.query('SELECT pg_advisory_unlock($1, $2)', [TRAINING_LOCK, end.fence]);
   }
-  return rowCount === 1;
+  return rows.length === 1;
 }

@@ -60,6 +60,14 @@ export async function lockVectors(tx: Queryable, version: string): Promise<void>
   await tx.query('SELECT 1 FROM model_versions WHERE version = $1 FOR NO KEY UPDATE', [version]);
 }
 
+/**
+ * Keeps vectors of the version from being replaced until the transaction ends, but not from being added: any
+ * number of transactions may hold it at once.
+ */
+export async function lockVectorsShared(tx: Queryable, version: string): Promise<void> {
+  await tx.query('SELECT 1 FROM model_versions WHERE version = $1 FOR SHARE', [version]);
+}
+
 /** Writes down that these vectors are replaced in this transaction, which holds `lockVectors`. */
 export async function recordVectorChanges(
   tx: Queryable,

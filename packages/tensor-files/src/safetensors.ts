@@ -70,11 +70,23 @@ export interface SafetensorsLayout {
   readonly dataStart: number;
 }
 
+export interface DecodeOptions {
+  /** Refuse every other type of number than F32, which is all that `encodeSafetensors` writes. */
+  readonly onlyFloat32?: boolean;
+}
+
 /** Throws `InvalidTensorFile`; the reason names the tensor or the byte. */
-export function decodeSafetensors(bytes: Uint8Array): SafetensorsContent {
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  { onlyFloat32 = false }: DecodeOptions = {},
+): SafetensorsContent {
   const { metadata, entries, dataStart } = readLayout(bytes, bytes.length);
   const arrays = new Map<string, NamedArray>();
   for (const { name, type, shape, count, begin } of entries) {
+    if (onlyFloat32 && type !== F32) {
+      const [dtype] = [...TYPES].find(([, one]) => one === type)!;
+      refuse(`tensor ${excerpt(name)} has dtype ${dtype}; F32 is wanted`);
+    }
     const data = widen(bytes, dataStart + begin, count, type, true, `tensor ${excerpt(name)}`);
     arrays.set(name, { shape, data });
   }

@@ -18,6 +18,7 @@ import { requestIdOf } from './http/request-id.js';
 import { securityHeaders } from './http/security-headers.js';
 import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
+import { createTurns } from './http/turns.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createAdmission } from './limits/admission.js';
 import { createLoopDelay } from './limits/loop-delay.js';
@@ -67,6 +68,9 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
+/** Each may take its limit, and as much again while it is parsed. */
+const LARGE_BODIES_AT_ONCE = 32;
+
 function createPipeline(
   deps: ApiDeps,
   settings: ApiSettings,
@@ -93,6 +97,7 @@ function createPipeline(
   return {
     admission: createAdmission({ deps, settings, metrics, authenticator }),
     hashUser: createUserHash(settings.logHashKey),
+    largeBodies: createTurns(LARGE_BODIES_AT_ONCE, Number.POSITIVE_INFINITY),
     context: {
       deps,
       settings,

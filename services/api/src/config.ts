@@ -19,6 +19,15 @@ export const apiConfig = {
     ...databaseSettings.databaseUrl,
     description: 'PostgreSQL with pgvector; the API as a process of its own needs it',
   },
+  readDatabaseUrl: textSetting({
+    env: 'NESTREC_READ_DATABASE_URL',
+    default: null,
+    secret: true,
+    want: 'postgres://user:password@host:port/database',
+    pattern: /^postgres(ql)?:\/\/\S+$/,
+    description:
+      'A streaming replica of the database that recommendations are read from; everything else, and these while it cannot be read, goes to DATABASE_URL',
+  }),
   ...kafkaSettings,
   host: textSetting({
     env: 'HOST',

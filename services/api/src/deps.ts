@@ -6,10 +6,12 @@ import type {
   Boost,
   Filter,
   Item,
+  ItemOutcome,
   Manifest,
   RecommendationsAnswer,
   Tier,
   TierPlan,
+  TrainingRunRequest,
 } from '@nestrec/contracts';
 import type {
   Clock,
@@ -26,6 +28,7 @@ import type {
   NewApiKey,
   PublishRun,
   Rotation,
+  TrainingRun,
 } from '@nestrec/storage';
 import type { Receipt } from './erasures/receipt.js';
 import type { ClaimStore } from './limits/claim-store.js';
@@ -59,6 +62,8 @@ export interface CatalogueStore {
   get(itemId: string): Promise<Item | null>;
   /** Writes the item and embeds it in every live version. */
   put(item: Item): Promise<{ created: boolean; embeddedIn: string[] }>;
+  /** Writes the items that the published model takes, and embeds them; one outcome each, in order. */
+  putAll(items: readonly Item[]): Promise<ItemOutcome[]>;
   /** Removes the item from the catalogue and from every live version. False: there was none. */
   remove(itemId: string): Promise<boolean>;
 }
@@ -98,6 +103,16 @@ export interface Serving {
   failed(): string | null;
 }
 
+export interface TrainingRunStore {
+  /** Queues a run; a trainer works at it in its turn. */
+  request(request: TrainingRunRequest, requestedBy: string): Promise<TrainingRun>;
+  find(id: bigint): Promise<TrainingRun | null>;
+  /** Newest first. */
+  list(limit: number): Promise<TrainingRun[]>;
+  /** Calls one off, unless it is over; null where there is none. */
+  cancel(id: bigint): Promise<TrainingRun | null>;
+}
+
 export interface Ranking {
   readonly k: number;
   /** The size asked for; absent: the greatest that `maxDim` allows. */
@@ -105,6 +120,8 @@ export interface Ranking {
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
   readonly plan: TierPlan;
+  /** Say in the answer how the list was found. */
+  readonly explain?: boolean | undefined;
   /** Sizes less than allowed, because of overload. */
   readonly stepsDown: number;
 }
@@ -160,6 +177,7 @@ export interface ApiDeps {
   readonly erasures: ErasureStore;
   readonly models: ModelStore;
   readonly publisher: Publisher;
+  readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
   /** The model in the memory of this process, for metrics. */
   readonly serving?: Serving;

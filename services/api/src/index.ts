@@ -13,6 +13,7 @@ export type {
   Recommender,
   StoredModel,
   TierStore,
+  TrainingRunStore,
   WaitForEvents,
 } from './deps.js';
 export { createEventWaiter } from './events/wait-for-events.js';
@@ -20,6 +21,7 @@ export { assertListenable } from './http/server.js';
 export { createOpenApiDocument, createOpenApiJson } from './openapi/document.js';
 export { routes } from './routes/index.js';
 export { presentKey } from './routes/present-key.js';
+export { presentTrainingRun } from './routes/present-training-run.js';
 export { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
 export {
   createCatalogueStore,
@@ -28,6 +30,7 @@ export {
   createModelStore,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
   type LiveVersions,
 } from './stores.js';
 export { createPublisher } from './publisher.js';

@@ -104,6 +104,7 @@ async function publish(
     ...{ db, path, logger, onProgress },
     artifact: await loadArtifact(path),
     tierDims: tiers.map((tier) => tier.max_dim),
+    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
   });
 }
 

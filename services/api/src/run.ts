@@ -2,12 +2,19 @@
  * The API as a process of its own, over PostgreSQL. Composes what `createApi` needs; ingest runs elsewhere,
  * so `after` asks the database how far it has come.
  */
-import { migrate, openPostgres, type Database } from '@nestrec/database';
+import {
+  createReadReplica,
+  migrate,
+  openPostgres,
+  type Database,
+  type ReadReplica,
+} from '@nestrec/database';
 import { InvalidConfig } from '@nestrec/errors';
 import { openEventLog } from '@nestrec/event-log';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  prepareItems,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
@@ -33,6 +40,7 @@ import {
   createModelStore,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
 } from './stores.js';
 
 export interface RunningApi {
@@ -60,12 +68,15 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
   try {
     await migrate(db);
     await ensureDefaultTiers(db);
+    const replica = await openReplica(config, db, logger);
+    if (replica !== null) close.unshift(() => replica.close());
     const log = openEventLog({ config, db, logger });
     close.unshift(() => log.close());
     const api = createApi({
-      ...composeDeps(db, logger, createMetrics({ processMetrics: true })),
+      ...composeDeps(db, logger, createMetrics({ processMetrics: true }), replica),
       log: log.events,
-      waitForEvents: createEventWaiter(() => getNextOffsets(db, log.events.topic)),
+      // Where lists are read from: a replica that shows the position shows the states that came with it.
+      waitForEvents: createEventWaiter(() => getNextOffsets(replica ?? db, log.events.topic)),
       settings: {
         openOperations: config.openOperations,
         logHashKey: config.logHashKey,
@@ -82,6 +93,29 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
   }
 }
 
+/** The replica that lists are read from; null where none is configured. */
+async function openReplica(
+  config: ApiConfig,
+  primary: Database,
+  logger: Logger,
+): Promise<ReadReplica | null> {
+  if (config.readDatabaseUrl === null) return null;
+  const replica = await openPostgres({
+    url: config.readDatabaseUrl,
+    applicationName: 'nestrec-api',
+    replica: true,
+    logger,
+  });
+  return createReadReplica({
+    primary,
+    replica,
+    onMove: (readsFrom, error) => {
+      if (readsFrom === 'replica') logger.info({ readsFrom }, 'the replica is read again');
+      else logger.warn({ err: error, readsFrom }, 'the replica cannot be read');
+    },
+  });
+}
+
 async function closeAll(steps: (() => Promise<void>)[]): Promise<void> {
   for (const step of steps.splice(0)) await step();
 }
@@ -93,13 +127,17 @@ export function composeDeps(
   db: Database,
   logger: Logger,
   metrics: MetricsRegistry,
+  replica: ReadReplica | null = null,
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
+  // One place for pointer, vectors and states of a list: the replica shows each only when all are there.
+  const reads = replica ?? db;
   const { modelSwaps } = createApiMetrics(metrics);
   const models = createPublishedModels({
-    ...{ db, clock: systemClock, logger, warmUp: createWarmUp({ db, logger }) },
+    ...{ db: reads, clock: systemClock, logger, warmUp: createWarmUp({ db: reads, logger }) },
     onFollowed: (result) => modelSwaps.inc({ result }),
   });
-  // Also loads the first one, before a request asks for it. Ends with the database.
+  // Also loads the first one, before a request asks for it. Ends with the database. A replica that has not
+  // come that far is looked at again by the poll.
   db.listen(PUBLISHED_CHANNEL, () => models.wake());
   const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
   return {
@@ -109,15 +147,29 @@ export function composeDeps(
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger, (result) => modelSwaps.inc({ result })),
-    recommender: withStepDown(createRecommender({ db, models, logger }), models),
+    trainingRuns: createTrainingRunStore(db),
+    recommender: withStepDown(createRecommender({ db: reads, models, logger }), models),
     serving: models,
     claims: db.kind === 'postgres' ? createSharedClaims(db) : createMemoryClaims(),
-    checks: createStoreChecks(db, models),
+    checks: {
+      ...createStoreChecks(db, models),
+      ...(replica === null ? {} : { reads: () => describeReads(replica) }),
+    },
     clock: systemClock,
     logger,
     metrics,
   };
+}
+
+/** Never a fault: without the replica the primary is read. */
+async function describeReads(replica: ReadReplica): Promise<string> {
+  const { readsFrom, lagMs } = await replica.status();
+  const lag = lagMs === null ? 'it does not answer' : `${lagMs} ms behind`;
+  return readsFrom === 'replica'
+    ? `from the replica, ${lag}`
+    : `from the primary; of the replica: ${lag}`;
 }

@@ -14,6 +14,7 @@ export interface ApiSettings {
   readonly maxConnections: number;
   readonly bodyLimitBytes: number;
   readonly eventsBodyLimitBytes: number;
+  readonly itemsBodyLimitBytes: number;
   /** How long a found key is believed without asking the store: a revocation is late by at most this. */
   readonly keyCacheMs: number;
   /** Requests without a valid key that one address may send in a window, and how long that is. */
@@ -47,6 +48,7 @@ export const DEFAULT_API_SETTINGS: ApiSettings = {
   maxConnections: 2_000,
   bodyLimitBytes: 100_000,
   eventsBodyLimitBytes: 1_000_000,
+  itemsBodyLimitBytes: 8_000_000,
   keyCacheMs: 1_000,
   addressLimit: 1_000,
   addressWindowMs: 10_000,

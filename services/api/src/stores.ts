@@ -2,18 +2,28 @@
  * The API's stores over one database, by the repositories of `@nestrec/storage`. What embeds items in the
  * live versions is passed in: the API does not know models.
  */
-import type { Item } from '@nestrec/contracts';
+import type { Item, ItemOutcome } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
+import type { PreparedItems } from '@nestrec/publishing';
 import type { ReadinessCheck } from '@nestrec/runtime';
 import * as storage from '@nestrec/storage';
-import type { CatalogueStore, ErasureStore, KeyStore, ModelStore, TierStore } from './deps.js';
+import type {
+  CatalogueStore,
+  ErasureStore,
+  KeyStore,
+  ModelStore,
+  TierStore,
+  TrainingRunStore,
+} from './deps.js';
 import { fitsReceipt } from './erasures/receipt.js';
 
 /** How changes of the catalogue reach the item vectors of every live version. */
 export interface LiveVersions {
   /** Embeds a written item; resolves to the versions in which it is recommendable now. */
   embed(item: Item): Promise<string[]>;
+  /** Judges items before they are written, and embeds those that the published model takes. */
+  prepare(items: readonly Item[]): Promise<PreparedItems>;
   /** Takes a deleted item out of every live version; false where none showed it. */
   remove(itemId: string): Promise<boolean>;
 }
@@ -46,6 +56,15 @@ export function createTierStore(db: Database): TierStore {
     list: () => storage.listTiers(db),
     put: (tier) => storage.upsertTier(db, tier),
     remove: (name) => storage.removeTier(db, name),
+  };
+}
+
+export function createTrainingRunStore(db: Queryable): TrainingRunStore {
+  return {
+    request: (request, requestedBy) => storage.queueTrainingRun(db, { ...request, requestedBy }),
+    find: (id) => storage.getTrainingRun(db, id),
+    list: (limit) => storage.listTrainingRuns(db, limit),
+    cancel: (id) => storage.cancelTrainingRun(db, id),
   };
 }
 
@@ -82,6 +101,24 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
         if (isError(error, InvalidRequest)) await putBack(db, item.item_id, before);
         throw error;
       }
+    },
+    putAll: async (items) => {
+      const { refused, embed } = await live.prepare(items);
+      const accepted = items.filter((item) => !refused.has(item.item_id));
+      const created = await db.transaction((tx) => storage.upsertItems(tx, accepted));
+      const embeddedIn = await embed();
+      return items.map(({ item_id }): ItemOutcome => {
+        const error = refused.get(item_id);
+        if (error !== undefined) {
+          const { code, detail, traits } = error;
+          return {
+            ...{ item_id, outcome: 'refused', embedded_in: [] },
+            error: { code, detail: detail ?? traits.publicMessage },
+          };
+        }
+        const outcome = created.has(item_id) ? 'created' : 'updated';
+        return { item_id, outcome, embedded_in: embeddedIn.get(item_id) ?? [], error: null };
+      });
     },
     remove: async (itemId) => {
       // Vectors first: if this fails half-way, the item is still there to be deleted again.

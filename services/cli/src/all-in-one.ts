@@ -1,6 +1,6 @@
 /**
- * The all-in-one process: api and ingest over one database and one event log. It only composes;
- * every part stands in its own service or package.
+ * The all-in-one process: api and ingest over one database and one event log, and the trainer where nobody else
+ * can be it. It only composes; every part stands in its own service or package.
  */
 import {
   composeDeps,
@@ -11,7 +11,13 @@ import {
 } from '@nestrec/api';
 import { openEventLog } from '@nestrec/event-log';
 import { createIngest, type Ingest } from '@nestrec/ingest';
-import { createMetrics, createReadinessGate, createUserHash, systemClock } from '@nestrec/runtime';
+import {
+  createMetrics,
+  createReadinessGate,
+  createUserHash,
+  systemClock,
+  type MetricsRegistry,
+} from '@nestrec/runtime';
 import {
   ensureDefaultTiers,
   getNextOffsets,
@@ -19,6 +25,14 @@ import {
   listTiers,
   revokeApiKey,
 } from '@nestrec/storage';
+import {
+  createTrainer,
+  createTrainerMetrics,
+  createTrainingWorker,
+  jobSettings,
+  startJobProcess,
+  type Trainer,
+} from '@nestrec/trainer';
 import { createKey } from './commands/keys.js';
 import type { Platform } from './platform.js';
 import { announceServer, withdrawServer } from './running-server.js';
@@ -63,11 +77,14 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     },
   });
   const ends = [() => api.stop(), () => ingest.stop(), () => log.close()];
+  const trainer = db.kind === 'pglite' ? embeddedTrainer(platform, metrics) : null;
+  if (trainer !== null) ends.unshift(() => trainer.stop());
   const stop = async () => {
     for (const end of ends.splice(0)) await end();
   };
   try {
     await ingest.start();
+    trainer?.start();
     const { url } = await api.listen(config.port, config.host);
     if (db.kind === 'pglite') ends.push(await announce(platform, url));
     return { url, open: () => gate.open(), stop };
@@ -75,6 +92,21 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     await stop();
     throw error;
   }
+}
+
+/**
+ * The embedded database belongs to this process, so nobody else can train on it: a process of its own trains and
+ * reaches the data through this one. With PostgreSQL the trainer is a service of its own.
+ */
+function embeddedTrainer({ db, config, logger }: Platform, registry: MetricsRegistry): Trainer {
+  const metrics = createTrainerMetrics(registry);
+  const worker = createTrainingWorker({
+    ...{ session: db, logger, metrics, clock: systemClock, settings: jobSettings(config) },
+    startJob: startJobProcess(db),
+  });
+  const { retrainCron: expression, retrainMode: mode } = config;
+  const cron = expression === null ? null : { expression, mode };
+  return createTrainer({ db, worker, cron, logger, metrics });
 }
 
 /** With Kafka other processes may apply what this one was asked to wait for. */

@@ -11,6 +11,8 @@ import { addImport } from './commands/import.js';
 import { addKeys } from './commands/keys.js';
 import { addModel } from './commands/model.js';
 import { addPublish, addRollback } from './commands/publish.js';
+import { addRetrain } from './commands/retrain.js';
+import { addRuns } from './commands/runs.js';
 import { addServe } from './commands/serve.js';
 import { addStates } from './commands/states.js';
 import { addTiers } from './commands/tiers.js';
@@ -36,6 +38,8 @@ function buildProgram(invocation: Invocation): Command {
     addDemo,
     addImport,
     addTrain,
+    addRetrain,
+    addRuns,
     addEvaluate,
     addPublish,
     addRollback,

@@ -10,12 +10,12 @@ import {
   createReadiness,
   createReadinessGate,
   createUserHash,
+  startOperationsServer,
   systemClock,
   type Logger,
 } from '@nestrec/runtime';
-import type { IngestConfig } from './config.js';
+import { ingestConfig, type IngestConfig } from './config.js';
 import { createIngest } from './ingest.js';
-import { startOperationsServer } from './operations-server.js';
 
 export interface RunningIngest {
   /** Of /healthz, /readyz and /metrics. */
@@ -54,6 +54,7 @@ export async function runIngest(config: IngestConfig, logger: Logger): Promise<R
     });
     const server = await startOperationsServer({
       ...{ host: config.host, port: config.operationsPort, readiness, metrics },
+      portSetting: ingestConfig.operationsPort.env,
     });
     ends.unshift(() => server.close());
     ends.unshift(() => {

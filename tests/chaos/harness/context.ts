@@ -10,7 +10,7 @@ export interface ChaosOptions {
   readonly seed: number;
   /** Kills of A1; null: the run's own number. */
   readonly kills: number | null;
-  /** The short form that guards a merge, for runs that have one. */
+  /** Whether it is one of the short forms that guard every merge. */
   readonly ci: boolean;
   /** Divides the numbers of events and faults, to try a run out; 1 for the pass numbers. */
   readonly shrink: number;

@@ -33,11 +33,12 @@ export async function createTopics(
   brokers: string,
   topics: readonly string[],
   partitions: number,
+  replicationFactor = 1,
 ): Promise<void> {
   await withAdmin(brokers, (admin) =>
     admin.createTopics({
       waitForLeaders: true,
-      topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1 })),
+      topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor })),
     }),
   );
 }

@@ -27,12 +27,19 @@ let launches = 0;
 export function launchProcess(spec: {
   readonly program: URL;
   readonly env: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** It runs in plain node, and imports what was built. */
+  readonly built?: boolean;
 }): LaunchedProcess {
   const path = join(folder, String((launches += 1)));
   const file = openSync(path, 'a');
   const child = spawn(
     process.execPath,
-    ['--conditions=@nestrec/source', '--import', 'tsx', fileURLToPath(spec.program)],
+    [
+      ...((spec.built ?? false) ? [] : ['--conditions=@nestrec/source', '--import', 'tsx']),
+      fileURLToPath(spec.program),
+      ...(spec.args ?? []),
+    ],
     {
       cwd: repositoryRoot,
       env: { ...withoutOurs(process.env), ...spec.env },

@@ -40,15 +40,21 @@ const MOST_PROCESSES = 6;
 export async function makeStream(
   context: ChaosContext,
   ground: Ground,
-  options: { readonly partitions?: number } = {},
+  options: {
+    readonly partitions?: number;
+    /** Others than the ground's one broker. */
+    readonly brokers?: string;
+    readonly replicationFactor?: number;
+  } = {},
 ): Promise<Stream> {
   const name = `chaos.${process.pid}.${(streams += 1)}`;
   const topic = `${name}.v1`;
   const deadLetterTopic = `${name}.dlq.v1`;
-  const { brokers } = ground.kafka;
+  const brokers = options.brokers ?? ground.kafka.brokers;
   const scene = await makeScene(context, ground.postgres.url);
   const ports = await Promise.all(Array.from({ length: MOST_PROCESSES }, lastingPort));
-  await createTopics(brokers, [topic, deadLetterTopic], options.partitions ?? 4);
+  const { partitions = 4, replicationFactor = 1 } = options;
+  await createTopics(brokers, [topic, deadLetterTopic], partitions, replicationFactor);
   return {
     ...{ scene, brokers, topic, deadLetterTopic, group: name },
     ingest: (processName, { program = INGEST, env = {} } = {}) => {

@@ -20,6 +20,7 @@ import {
   type ApiKey,
   type ErasureStatus,
   type PublishRun,
+  type TrainingRun,
 } from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
 
@@ -35,6 +36,7 @@ export interface FakeWorld {
   readonly erasures: Map<string, ErasureStatus>;
   readonly queries: (Ranking & Record<string, unknown>)[];
   readonly models: StoredModel[];
+  readonly trainingRuns: TrainingRun[];
   /** First offset that is not applied; tests move it. */
   applied: bigint;
   published: string | null;
@@ -102,6 +104,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     clock,
     items,
     models,
+    trainingRuns: [],
     appended: [],
     queries: [],
     erasures: new Map(),
@@ -200,6 +203,13 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         items.set(item.item_id, item);
         return { created, embeddedIn: world.published === null ? [] : [world.published] };
       },
+      putAll: async (sent) =>
+        sent.map((item) => {
+          const outcome = items.has(item.item_id) ? 'updated' : 'created';
+          items.set(item.item_id, item);
+          const embedded_in = world.published === null ? [] : [world.published];
+          return { item_id: item.item_id, outcome, embedded_in, error: null };
+        }),
       remove: async (itemId) => items.delete(itemId),
     },
     erasures: {
@@ -233,6 +243,22 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         }
         world.published = 'v1';
         return { published: 'v1', previous: null };
+      },
+    },
+    trainingRuns: {
+      request: async (request, requestedBy) => {
+        const run = queuedRun(BigInt(world.trainingRuns.length + 1), { ...request, requestedBy });
+        world.trainingRuns.unshift(run);
+        return run;
+      },
+      find: async (id) => world.trainingRuns.find((run) => run.id === id) ?? null,
+      list: async (limit) => world.trainingRuns.slice(0, limit),
+      cancel: async (id) => {
+        const at = world.trainingRuns.findIndex((run) => run.id === id);
+        if (at < 0) return null;
+        const run: TrainingRun = { ...world.trainingRuns[at]!, status: 'cancelled' };
+        world.trainingRuns[at] = run;
+        return run;
       },
     },
     recommender: {
@@ -307,3 +333,13 @@ export function model(version: string): StoredModel {
   };
   return { version, status: 'candidate', createdAtMs: NOW_MS, manifest };
 }
+
+/** A training run as it was asked for, and nothing more. */
+export const queuedRun = (
+  id: bigint,
+  request: Pick<TrainingRun, 'requestedBy' | 'mode' | 'publish' | 'options'>,
+): TrainingRun => ({
+  ...{ id, ...request, requestedAtMs: NOW_MS, status: 'queued', attempt: 1, continues: null },
+  ...{ holder: null, finishedAtMs: null, heartbeatAtMs: null, fence: null, cancelRequested: false },
+  ...{ stage: null, share: null, version: null, published: false, reason: null },
+});

@@ -46,6 +46,8 @@ const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { and: [{ field: 'categories', in: ['a', 'b'] }, { not: { field: 'fields.sold', eq: true } }] },
   ],
 };
+/** Part of some values: a log that holds it holds what clients sent. */
+export const CANARY = 'canary-4f1d';
 
 export function valid(
   schema: JsonSchema,
@@ -123,6 +125,8 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
     "'; DROP TABLE items; --",
     '../../etc/passwd',
     'x'.repeat(300),
+    CANARY,
+    { [CANARY]: CANARY },
     -1,
     0,
     1e308,

@@ -9,6 +9,7 @@ import { createIngest } from '@nestrec/ingest';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  prepareItems,
   publishVersion,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
@@ -26,6 +27,7 @@ import {
   createPublisher,
   createStoreChecks,
   createTierStore,
+  createTrainingRunStore,
 } from '../../../services/api/src/index.js';
 import { catalogueItem, makeArtifact } from '../published-artifact.js';
 import { ALL_SCOPES } from './fakes.js';
@@ -82,9 +84,11 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
       embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
     publisher: createPublisher(db, logger),
+    trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db, models, logger }), models),
     log,
     waitForEvents: createEventWaiter(() => Promise.resolve(ingest.appliedUpTo())),

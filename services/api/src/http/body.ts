@@ -14,17 +14,32 @@ import {
 } from '@nestrec/errors';
 import express, { type Request, type Response } from 'express';
 import { scanJson, type JsonFault } from './json-scan.js';
+import type { Turns } from './turns.js';
 
 export const MAX_BODY_DEPTH = 8;
 
 export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
 
-/** A reader with a limit in bytes, counted after decompression. */
-export function createBodyReader(limitBytes: number): BodyReader {
+/** Bodies of up to so many bytes are read whenever they come. */
+const SMALL_BYTES = 16_000;
+
+/**
+ * A reader with a limit in bytes, counted after decompression. Large bodies, and those whose size is not known,
+ * are read in turns: what many hold in memory at once is bounded.
+ */
+export function createBodyReader(limitBytes: number, turns: Turns): BodyReader {
   const readRaw = express.raw({ type: () => true, limit: limitBytes, inflate: true });
   return async (req, res) => {
     if (!hasBody(req)) throw new BodyRequired({ detail: 'Send a JSON object as the body.' });
     checkMediaType(req.headers['content-type']);
+    const endTurn = isSmall(req) ? undefined : await turns.take();
+    try {
+      return await read(req, res);
+    } finally {
+      endTurn?.();
+    }
+  };
+  async function read(req: Request, res: Response): Promise<unknown> {
     await new Promise<void>((resolve, reject) => {
       readRaw(req, res, (error?: unknown) => {
         if (error === undefined) resolve();
@@ -36,7 +51,12 @@ export function createBodyReader(limitBytes: number): BodyReader {
       throw new BodyRequired({ detail: 'The body is empty; send a JSON object.' });
     }
     return parseJson(bytes);
-  };
+  }
+}
+
+function isSmall({ headers }: Request): boolean {
+  const bytes = Number(headers['content-length'] ?? Infinity);
+  return bytes <= SMALL_BYTES && headers['content-encoding'] === undefined;
 }
 
 function hasBody(req: Request): boolean {

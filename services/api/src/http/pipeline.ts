@@ -12,6 +12,7 @@ import { isOnThisMachine } from './operator-access.js';
 import { createQueryReader } from './query.js';
 import type { Client, Route, RouteContext } from './route.js';
 import { sendAnswer } from './send.js';
+import { createTurns, type Turns } from './turns.js';
 import { parseInput } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
@@ -19,6 +20,8 @@ const NO_FIELDS = z.strictObject({});
 export interface Pipeline {
   readonly context: Omit<RouteContext, 'requestId'>;
   readonly admission: Admission;
+  /** Shared by all routes. */
+  readonly largeBodies: Turns;
   readonly hashUser: (userId: string) => string;
 }
 
@@ -26,7 +29,11 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
   const { settings } = pipeline.context;
   const querySchema = route.query ?? NO_FIELDS;
   const readQuery = createQueryReader(querySchema);
-  const readBody: BodyReader = createBodyReader(settings[route.bodyLimit ?? 'bodyLimitBytes']);
+  const readBody: BodyReader = createBodyReader(
+    settings[route.bodyLimit ?? 'bodyLimitBytes'],
+    pipeline.largeBodies,
+  );
+  const turns = route.turns && createTurns(route.turns.atOnce, route.turns.waiting);
   const isAboutUser = route.path.startsWith('/v1/users/');
 
   return async (req, res) => {
@@ -35,11 +42,17 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
     const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
     const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
     if (isAboutUser) locals.userHash = pipeline.hashUser((params as { id: string }).id);
-    const body = route.body === undefined ? undefined : parseBody(route, await readBody(req, res));
-    const context = { ...pipeline.context, requestId: locals.requestId };
-    const answer = await route.handle({ params, query, body }, context, client);
-    noteModel(locals, answer);
-    sendAnswer(res, route, answer);
+    const endTurn = await turns?.take();
+    try {
+      const body =
+        route.body === undefined ? undefined : parseBody(route, await readBody(req, res));
+      const context = { ...pipeline.context, requestId: locals.requestId };
+      const answer = await route.handle({ params, query, body }, context, client);
+      noteModel(locals, answer);
+      sendAnswer(res, route, answer);
+    } finally {
+      endTurn?.();
+    }
   };
 }
 

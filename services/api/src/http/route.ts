@@ -76,7 +76,12 @@ interface RouteBase<P extends Shape, Q extends Shape, B extends Shape> {
   readonly query?: Q;
   readonly body?: B;
   /** Absent: the general limit. */
-  readonly bodyLimit?: keyof Pick<ApiSettings, 'bodyLimitBytes' | 'eventsBodyLimitBytes'>;
+  readonly bodyLimit?: keyof Pick<
+    ApiSettings,
+    'bodyLimitBytes' | 'eventsBodyLimitBytes' | 'itemsBodyLimitBytes'
+  >;
+  /** Bodies that one process reads and works on at once, and how many more may wait; absent: any number. */
+  readonly turns?: { readonly atOnce: number; readonly waiting: number };
   /** A list of the body whose length counts as size: above it the answer is 413, not 422. */
   readonly listLimit?: { readonly field: string; readonly entries: number };
   readonly answers: Readonly<Record<number, AnswerSpec>>;

@@ -1,5 +1,6 @@
 /** The route table: the pipeline mounts it, the OpenAPI document lists it, the tests walk it. */
 import type { Route } from '../http/route.js';
+import { cancelTrainingRun } from './cancel-training-run/route.js';
 import { deleteItem } from './delete-item/route.js';
 import { deleteKey } from './delete-key/route.js';
 import { deleteTier } from './delete-tier/route.js';
@@ -19,14 +20,18 @@ import { getOpenApi } from './get-openapi/route.js';
 import { getReadyz } from './get-readyz/route.js';
 import { getSimilarItems } from './get-similar-items/route.js';
 import { getTiers } from './get-tiers/route.js';
+import { getTrainingRun } from './get-training-run/route.js';
+import { getTrainingRuns } from './get-training-runs/route.js';
 import { getUserRecommendations } from './get-user-recommendations/route.js';
 import { postEvents } from './post-events/route.js';
 import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
 import { postUserRecommendations } from './post-user-recommendations/route.js';
+import { postTrainingRun } from './post-training-run/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putClient } from './put-client/route.js';
 import { putItem } from './put-item/route.js';
+import { putItems } from './put-items/route.js';
 import { putTier } from './put-tier/route.js';
 import { rotateKey } from './rotate-key/route.js';
 import { rollbackModel } from './rollback-model/route.js';
@@ -41,6 +46,7 @@ export const routes: readonly Route[] = [
   deleteUser,
   getErasure,
   putItem,
+  putItems,
   getItem,
   deleteItem,
   getTiers,
@@ -48,6 +54,10 @@ export const routes: readonly Route[] = [
   getModel,
   publishModel,
   rollbackModel,
+  postTrainingRun,
+  getTrainingRuns,
+  getTrainingRun,
+  cancelTrainingRun,
   postKey,
   getKeys,
   deleteKey,

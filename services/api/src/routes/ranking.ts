@@ -11,7 +11,11 @@ type RankingContext = RouteContext & { readonly client: Client };
  */
 export function rankingFor(
   context: RankingContext,
-  asked: { readonly k?: number | undefined; readonly dim?: number | undefined },
+  asked: {
+    readonly k?: number | undefined;
+    readonly dim?: number | undefined;
+    readonly explain?: boolean | undefined;
+  },
 ): Ranking {
   const { tier } = context.client;
   if (asked.k !== undefined && asked.k > tier.max_k) {
@@ -26,6 +30,7 @@ export function rankingFor(
     dim: asked.dim,
     maxDim: tier.max_dim,
     plan: tier.plan,
+    explain: asked.explain,
     stepsDown: stepsDown(context),
   };
 }

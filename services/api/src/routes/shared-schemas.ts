@@ -25,6 +25,9 @@ export const idParams = z.strictObject({ id: idSchema });
 export const tierParams = z.strictObject({ name: tierSchema.shape.name });
 export const versionParams = z.strictObject({ version: manifestSchema.shape.version });
 
+/** A row's number; as text, since JSON numbers lose digits. */
+export const trainingRunParams = z.strictObject({ id: z.string().regex(/^[1-9]\d{0,17}$/) });
+
 const MAX_TOKEN_CHARACTERS = 2_048;
 
 export const rankingQuery = {
@@ -42,6 +45,10 @@ export const rankingQuery = {
     .max(4_096)
     .optional()
     .describe('One of the sizes of the model. Default: the greatest that the tier allows.'),
+  explain: z
+    .boolean()
+    .optional()
+    .describe('true: the answer says how the list was found; the search runs twice for it.'),
 };
 
 export const excludeSeenQuery = z

@@ -24,6 +24,7 @@ import {
 } from '@nestrec/storage';
 import { defineAction, type CommandContext, type Invocation } from '../command-context.js';
 import { excerpt, InsufficientData } from '@nestrec/errors';
+import { embedImported } from '../live-catalogue.js';
 import { withPlatform, type Platform } from '../platform.js';
 
 const FORMATS = ['sequences', 'csv', 'tsv', 'jsonl', 'parquet', 'recbole'] as const;
@@ -211,6 +212,7 @@ Examples:
           bar.update((stored += batch.length));
         }
         bar.stop();
+        await embedImported(context, platform);
         output.result(imported.summary, renderSummary('items', imported.summary));
       } finally {
         await imported.close();
@@ -241,7 +243,8 @@ function addImportFeatures(group: Command, invocation: Invocation): void {
     json?: boolean;
   }
   defineAction<Options>(command, invocation, (context, [file], options) =>
-    withPlatform(context.config, async ({ db }) => {
+    withPlatform(context.config, async (platform) => {
+      const { db } = platform;
       const vectors = await readVectors(file!, {
         ...optional('idsPath', options.ids),
         ...optional('tensor', options.tensor),
@@ -267,6 +270,7 @@ function addImportFeatures(group: Command, invocation: Invocation): void {
       for (let at = 0; at < rows.length; at += ITEMS_PER_TRANSACTION) {
         await storeFeatures(db, options.modality, rows.slice(at, at + ITEMS_PER_TRANSACTION));
       }
+      await embedImported(context, platform);
       const result = { modality: options.modality, stored: rows.length, unknownItems: unknown };
       context.output.result(
         result,

@@ -99,6 +99,7 @@ export async function publishAndReport(
     artifact,
     path,
     tierDims: tiers.map((tier) => tier.max_dim),
+    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
     logger: platform.logger,
     force: options.force ?? false,
     ...(options.minRecall === undefined ? {} : { minRecall: options.minRecall }),
@@ -112,13 +113,15 @@ export async function publishAndReport(
 }
 
 function renderPublished(result: PublishResult): string {
-  const rows = result.dims.map(({ dim, recall, bytes }) => [
+  const rows = result.dims.map(({ dim, recall, bytes, measured }) => [
     String(dim),
+    measured.plan,
     recall.toFixed(4),
+    `${measured.p50Ms.toFixed(1)} / ${measured.p95Ms.toFixed(1)} ms`,
     `${(bytes / 1e6).toFixed(1)} MB`,
   ]);
   return [
-    renderTable(['index', 'recall@20', 'size'], rows),
+    renderTable(['size', 'plan', 'recall@20', 'p50 / p95', 'index'], rows),
     `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
       `(before: ${result.previousVersion ?? 'nothing'}).`,
   ].join('\n');

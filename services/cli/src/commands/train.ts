@@ -5,6 +5,7 @@ import { PRESET_NAMES, type PresetName } from '@nestrec/training';
 import {
   DEFAULT_MAX_EVENTS_PER_USER,
   DEFAULT_SIZES,
+  gitCommit,
   lowerPriority,
   planTraining,
   runTraining,
@@ -16,11 +17,9 @@ import { listenForInterruption } from '../interruption.js';
 import { withPlatform, type Platform } from '../platform.js';
 import { publishAndReport } from './publish.js';
 import { renderQuality } from '../quality-table.js';
-import { gitCommit } from '../git-commit.js';
+import { choice, count, parseSizes, PROTOCOLS } from '../training-options.js';
 import { showTraining } from '../training-progress.js';
 import { findKilledRun, forgetRun, recordRun } from '../unfinished-run.js';
-
-const PROTOCOLS = ['leave-one-out', 'temporal'] as const;
 
 interface TrainOptions {
   preset: PresetName;
@@ -180,17 +179,6 @@ export function versionNow(): string {
   return `v${digits.slice(0, 8)}_${digits.slice(8, 14)}`;
 }
 
-function parseSizes(text: string): number[] {
-  const sizes = text.split(',').map((size) => Number(size.trim()));
-  const valid = sizes.every(
-    (size, i) => Number.isInteger(size) && size > (sizes[i - 1] ?? 0) && size <= 2_000,
-  );
-  if (!valid) {
-    throw new InvalidArgumentError('wanted increasing sizes from 1 to 2000, such as 8,16,32,64.');
-  }
-  return sizes;
-}
-
 function parseVersion(text: string): string {
   if (/^[a-z0-9][a-z0-9_]{0,47}$/.test(text)) return text;
   throw new InvalidArgumentError('wanted up to 48 of a-z, 0-9 and _, not beginning with _.');
@@ -208,20 +196,4 @@ function parseDays(text: string): number {
   const match = /^([1-9]\d{0,5})([hd])$/.exec(text);
   if (match === null) throw new InvalidArgumentError('wanted hours or days, such as 12h or 90d.');
   return Number(match[1]) * (match[2] === 'd' ? 24 : 1) * HOUR_MS;
-}
-
-function count(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`wanted an integer from ${least} to ${most}.`);
-  };
-}
-
-function choice<const T extends string>(choices: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = choices.find((one) => one === text);
-    if (found === undefined) throw new InvalidArgumentError(`wanted one of ${choices.join(', ')}.`);
-    return found;
-  };
 }

@@ -14,11 +14,10 @@ import {
   upsertItems,
 } from '@nestrec/storage';
 import { createSettings } from '@nestrec/training';
-import { runTraining } from '@nestrec/trainer';
+import { gitCommit, runTraining } from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
 import { storeEvents } from '../commands/import.js';
 import { publishAndReport } from '../commands/publish.js';
-import { gitCommit } from '../git-commit.js';
 import type { Output } from '../output.js';
 import type { Platform } from '../platform.js';
 import { showTraining } from '../training-progress.js';

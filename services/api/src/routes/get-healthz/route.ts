@@ -1,5 +1,5 @@
 /** GET /healthz: the process answers. Asks nothing else: a database that is away is no reason to restart us. */
-import { z } from 'zod';
+import { healthAnswerSchema } from '@nestrec/contracts';
 import { defineOpenRoute } from '../../http/route.js';
 
 export const getHealthz = defineOpenRoute({
@@ -8,10 +8,7 @@ export const getHealthz = defineOpenRoute({
   summary: 'Liveness',
   access: { kind: 'public' },
   answers: {
-    200: {
-      description: 'The process is alive.',
-      schema: z.strictObject({ status: z.literal('ok') }),
-    },
+    200: { description: 'The process is alive.', schema: healthAnswerSchema },
   },
   errors: [],
   handler: async () => ({ status: 200, body: { status: 'ok' } }),

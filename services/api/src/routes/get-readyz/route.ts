@@ -1,11 +1,9 @@
 /** GET /readyz: whether the next request will find what it needs, check by check. */
-import { problemSchema } from '@nestrec/contracts';
+import { problemSchema, readinessAnswerSchema, readinessChecksSchema } from '@nestrec/contracts';
 import { NotReady } from '@nestrec/errors';
 import { z } from 'zod';
 import { problemHeaders, problemOf } from '../../http/problem.js';
 import { defineOpenRoute } from '../../http/route.js';
-
-const checksSchema = z.record(z.string(), z.strictObject({ ok: z.boolean(), detail: z.string() }));
 
 export const getReadyz = defineOpenRoute({
   method: 'get',
@@ -14,13 +12,10 @@ export const getReadyz = defineOpenRoute({
   description: 'Verdicts are kept for a second. 503 is a problem with the checks beside it.',
   access: { kind: 'public' },
   answers: {
-    200: {
-      description: 'Ready.',
-      schema: z.strictObject({ ready: z.literal(true), checks: checksSchema }),
-    },
+    200: { description: 'Ready.', schema: readinessAnswerSchema },
     503: {
       description: 'Not ready: which check failed.',
-      schema: z.strictObject({ ...problemSchema.shape, checks: checksSchema }),
+      schema: z.strictObject({ ...problemSchema.shape, checks: readinessChecksSchema }),
       problem: true,
     },
   },

@@ -1,0 +1,101 @@
+/**
+ * What is tried, in order, so that a size can be served by a plan: which index, built how, walked how far.
+ * Pure; the measurements behind the numbers are in docs/experiments.md and decision 0024.
+ */
+import type { IndexKind, IndexMetric, Plan } from '@nestrec/contracts';
+import { MAX_DIM, type IndexForm } from '@nestrec/storage';
+import { BUILD_LADDER, type BuildSettings, type ServedSize } from './prefix-indexes.js';
+
+/** What the index of shortlists is made of, where the default does not fit. */
+export interface ShortlistIndex {
+  /** Size of its prefix. */
+  readonly dim?: number;
+  readonly kind?: IndexKind;
+  /** Default: inner product; hamming for bits. */
+  readonly metric?: IndexMetric;
+  readonly build?: BuildSettings;
+}
+
+/** How far an index is walked. */
+export interface Walk {
+  /** Rows taken and re-ranked; null: as many as the list is long. */
+  readonly shortlist: number | null;
+  readonly efSearch: number;
+}
+
+export interface PlanOption {
+  readonly plan: Plan;
+  /** null: the exact scan. */
+  readonly form: Omit<IndexForm, 'maxNorm'> | null;
+  readonly builds: readonly BuildSettings[];
+  /** Cheapest first. */
+  readonly walks: readonly Walk[];
+}
+
+/** Up to this size its own index is small, and a shortlist by a smaller one would have to be long. */
+const OWN_INDEX_MAX_DIM = 64;
+
+/** Beyond it a prefix gives hardly a better shortlist, but a greater index. */
+const SHORTLIST_MAX_DIM = 256;
+
+/** A shortlist is re-ranked, so its index may be sparse: half the neighbours, halves of numbers. */
+const SHORTLIST_BUILDS: readonly BuildSettings[] = [
+  { m: 8, efConstruction: 200 },
+  { m: 16, efConstruction: 200 },
+];
+
+const PREFIX_WALKS = [50, 100, 200, 400].map((efSearch) => ({ shortlist: null, efSearch }));
+const STAGED_WALKS = [60, 100, 150, 200, 300, 400, 600].map((rows) => ({
+  ...{ shortlist: rows, efSearch: rows },
+}));
+
+const EXACT: PlanOption = { plan: 'exact', form: null, builds: [], walks: [] };
+
+/** The options for a size, best first; the last is what is refused where it finds too little. */
+export function planOptions(
+  sizes: readonly number[],
+  { dim, plan }: ServedSize,
+  shortlist: ShortlistIndex = {},
+): [PlanOption, ...PlanOption[]] {
+  const prefix = prefixOption(dim);
+  const staged = stagedOption(sizes, dim, shortlist);
+  switch (plan) {
+    case 'exact':
+      return [EXACT];
+    case 'prefix':
+      return [prefix];
+    case 'staged':
+      return [staged ?? prefix];
+    case 'bound':
+      return [
+        staged === null ? EXACT : { ...staged, plan: 'bound', walks: STAGED_WALKS.slice(1, 2) },
+      ];
+    case 'auto':
+      return dim <= OWN_INDEX_MAX_DIM || staged === null ? [prefix] : [staged, prefix];
+  }
+}
+
+function prefixOption(dim: number): PlanOption {
+  const kind = (['vector', 'halfvec'] as const).find((candidate) => dim <= MAX_DIM[candidate]);
+  if (kind === undefined) return EXACT;
+  const form = { kind, metric: 'inner_product', dim } as const;
+  return { plan: 'prefix', form, builds: BUILD_LADDER, walks: PREFIX_WALKS };
+}
+
+/** null where there is no smaller size. */
+function stagedOption(
+  sizes: readonly number[],
+  dim: number,
+  { dim: wished, kind = 'halfvec', metric, build }: ShortlistIndex,
+): PlanOption | null {
+  // Bits of all coordinates say more than bits of half of them, and are few.
+  const limit = kind === 'bit' ? dim : Math.min(SHORTLIST_MAX_DIM, dim / 2);
+  const prefix = wished ?? sizes.findLast((size) => size <= limit) ?? sizes.find((s) => s < dim);
+  if (prefix === undefined || prefix > dim) return null;
+  const form = {
+    ...{ kind, dim: prefix },
+    metric: metric ?? (kind === 'bit' ? ('hamming' as const) : ('inner_product' as const)),
+  };
+  const builds = build === undefined ? SHORTLIST_BUILDS : [build];
+  return { plan: 'staged', form, builds, walks: STAGED_WALKS };
+}

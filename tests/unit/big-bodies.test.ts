@@ -1,0 +1,131 @@
+/**
+ * Bodies that are large, deep or swell when they are inflated, many at once (reliability.md D11): each is
+ * refused for what it is, and none of them costs the server much time or memory.
+ *
+ * BODIES sets how many at once (150 here; `npm run test:security` takes 1,000).
+ */
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call } from '../helpers/api/harness.js';
+import { startSource } from '../helpers/source-child.js';
+import type { StartedProcess } from '../helpers/started-process.js';
+
+const BODIES = Number(process.env['BODIES'] ?? 150);
+const MAX_CPU_MS = 50;
+const MAX_GROWTH_BYTES = 100 * 2 ** 20;
+const MS_PER_TICK = 10;
+
+interface Body {
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string | Uint8Array;
+  readonly encoding?: string;
+  readonly statuses: readonly number[];
+}
+
+const POST = { method: 'POST', path: '/v1/events' };
+const PUT = { method: 'PUT', path: '/v1/items/i9' };
+const BULK = { method: 'PUT', path: '/v1/items' };
+const event = { user_id: 'u', item_id: 'i' };
+const tooMany = JSON.stringify({ events: Array(1_001).fill(event) });
+const deep = '['.repeat(45_000) + ']'.repeat(45_000);
+const KINDS: readonly Body[] = [
+  { name: '45,000 nested arrays', ...PUT, body: deep, statuses: [400] },
+  {
+    name: '16,000 nested objects',
+    ...PUT,
+    body: `${'{"a":'.repeat(16_000)}1${'}'.repeat(16_000)}`,
+    statuses: [400],
+  },
+  { name: '200 kB', ...PUT, body: `{"title":"${'x'.repeat(200_000)}"}`, statuses: [413] },
+  {
+    name: '100 MB in 97 kB of gzip',
+    ...PUT,
+    body: gzipSync(Buffer.alloc(100_000_000, 'x')),
+    encoding: 'gzip',
+    statuses: [413],
+  },
+  {
+    name: '100 MB of gzip to the bulk route',
+    ...BULK,
+    body: gzipSync(Buffer.alloc(100_000_000, ' ')),
+    encoding: 'gzip',
+    // 4 of them are read at once, 60 wait.
+    statuses: [413, 429],
+  },
+  { name: '1,001 events', ...POST, body: tooMany, statuses: [413] },
+  {
+    name: '7,000 unknown fields',
+    ...PUT,
+    body: JSON.stringify(Object.fromEntries(Array.from({ length: 7_000 }, (_, n) => [`k${n}`, n]))),
+    statuses: [400],
+  },
+  {
+    name: '45,000 numbers in a list',
+    ...PUT,
+    body: JSON.stringify({ categories: Array(45_000).fill(1) }),
+    statuses: [422],
+  },
+];
+
+let server: StartedProcess;
+let url: string;
+let key: string;
+beforeAll(async () => {
+  server = startSource(new URL('../helpers/api/fake-api-child.ts', import.meta.url), []);
+  const [, address, secret] = await server.waitForLine(/^ready (\S+) (\S+)$/m, 60_000);
+  [url, key] = [address!, secret!];
+});
+afterAll(async () => {
+  server.kill('SIGTERM');
+  await server.ended;
+});
+
+const proc = (file: string) => readFileSync(`/proc/${server.child.pid}/${file}`, 'utf8');
+const peakBytes = () => Number(/VmHWM:\s+(\d+) kB/.exec(proc('status'))![1]) * 1_024;
+function cpuMs(): number {
+  const stat = proc('stat');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+async function send({ name, method, path, body, encoding, statuses }: Body): Promise<void> {
+  const headers = {
+    'content-type': 'application/json',
+    ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
+  };
+  // A server that refuses before it has read all may close while we still write.
+  const reply = await call(url, key, method, path, { body, headers }).catch(() => null);
+  if (reply !== null) {
+    // 408: its time to arrive was over before its turn came.
+    expect([...statuses, 408], `${name}: ${reply.text.slice(0, 200)}`).toContain(reply.status);
+  }
+}
+
+describe.skipIf(process.platform !== 'linux')('big and deep bodies', () => {
+  it.each(KINDS.map((kind) => [kind.name, kind] as const))('%s is refused', async (_name, kind) => {
+    const { statuses, ...rest } = kind;
+    const headers = {
+      'content-type': 'application/json',
+      ...(rest.encoding === undefined ? {} : { 'content-encoding': rest.encoding }),
+    };
+    const reply = await call(url, key, rest.method, rest.path, { body: rest.body, headers });
+    expect(statuses).toContain(reply.status);
+  });
+
+  it(
+    `${BODIES} at once take at most ${MAX_CPU_MS} ms each and 100 MB together, and others are served`,
+    { timeout: 300_000 },
+    async () => {
+      const [startCpuMs, startBytes] = [cpuMs(), peakBytes()];
+      await Promise.all(
+        Array.from({ length: BODIES }, (_, index) => send(KINDS[index % KINDS.length]!)),
+      );
+      expect((cpuMs() - startCpuMs) / BODIES).toBeLessThan(MAX_CPU_MS);
+      expect(peakBytes() - startBytes).toBeLessThan(MAX_GROWTH_BYTES);
+      expect((await call(url, key, 'GET', '/v1/tiers')).status).toBe(200);
+    },
+  );
+});
