@@ -168,6 +168,18 @@ CREATE TABLE nestrec_migrations (
   CONSTRAINT nestrec_migrations_pkey PRIMARY KEY (number)
 );
 
+CREATE TABLE publish_reports (
+  seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  version text NOT NULL,
+  reported_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  outcome text NOT NULL,
+  against text,
+  forced_by text,
+  report jsonb NOT NULL,
+  CONSTRAINT publish_reports_outcome_check CHECK ((outcome = ANY (ARRAY['published'::text, 'refused'::text]))),
+  CONSTRAINT publish_reports_pkey PRIMARY KEY (seq)
+);
+
 CREATE TABLE publish_runs (
   version text NOT NULL,
   run_id uuid NOT NULL,
@@ -315,6 +327,8 @@ CREATE INDEX items_by_categories ON items USING gin (categories);
 CREATE INDEX items_by_fields ON items USING gin (fields jsonb_path_ops);
 
 CREATE INDEX model_versions_by_vectors ON model_versions USING btree (vectors_version);
+
+CREATE INDEX publish_reports_by_version ON publish_reports USING btree (version, seq);
 
 CREATE INDEX rejects_by_key ON rejects USING hash (record_key);
 

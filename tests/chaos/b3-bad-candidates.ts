@@ -122,7 +122,7 @@ async function publishByHttp(api: Target, version: string): Promise<string> {
     `the publish of ${version} to end`,
     async () => {
       const { body } = await send(api, 'GET', `/v1/models/${version}`);
-      const state = (body as { publish?: { state?: string } } | null)?.publish?.state;
+      const state = (body as { publish_run?: { state?: string } } | null)?.publish_run?.state;
       return state === 'running' ? null : state;
     },
     60_000,

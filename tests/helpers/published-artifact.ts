@@ -2,7 +2,14 @@
  * Small artifacts to publish: random parameters, a fitted text encoder, one vector modality. Items are
  * `i0000`, `i0001`, ... with titles, so that new items can be embedded from text.
  */
-import type { FeatureSpec, Item, ModelConfig, NamedArray, QualityRow } from '@nestrec/contracts';
+import {
+  MANIFEST_FORMAT_VERSION,
+  type FeatureSpec,
+  type Item,
+  type ModelConfig,
+  type NamedArray,
+  type QualityRow,
+} from '@nestrec/contracts';
 import { createFeaturizer, encodeItems, fitTextEncoder, itemText } from '@nestrec/features';
 import { initParameters, ITEM_RESIDUAL } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
@@ -75,7 +82,14 @@ export function makeArtifact(shape: ArtifactShape): Artifact {
   return {
     ...{ parameters, itemIds, encoder, features: encodeItems(featurizer, catalogue) },
     manifest: {
-      ...{ formatVersion: 1, version, nestrecVersion: '0.1.0', commit: null, seed, config },
+      ...{
+        formatVersion: MANIFEST_FORMAT_VERSION,
+        version,
+        nestrecVersion: '0.1.0',
+        commit: null,
+        seed,
+        config,
+      },
       createdAt: shape.createdAt ?? '2020-01-01T00:00:00.000Z',
       features: spec,
       itemIdsSha256: hashItemIds(itemIds),

@@ -17,8 +17,10 @@ import type {
   KeyCreated,
   KeyRequest,
   KeysAnswer,
+  ModelDetailAnswer,
   ModelsAnswer,
   PublishAnswer,
+  PublishRunAnswer,
   ReadinessAnswer,
   RecommendationsAnswer,
   RotatedKey,
@@ -91,8 +93,17 @@ export interface NestrecClient {
   getTiers(options?: CallOptions): Promise<TiersAnswer>;
   /** The model versions, and which one answers. */
   getModels(options?: CallOptions): Promise<ModelsAnswer>;
-  /** Makes a version answer; resolves once it serves, which may take minutes. Never tried again by itself. */
-  publishModel(version: string, options?: CallOptions): Promise<PublishAnswer>;
+  /** A model version, and how its publish stands. */
+  getModel(version: string, options?: CallOptions): Promise<ModelDetailAnswer>;
+  /**
+   * Begins to make a version answer, which may take minutes: `getModel` says how it ends. Never tried again
+   * by itself.
+   */
+  publishModel(
+    version: string,
+    query?: QueryOf<'publishModel'>,
+    options?: CallOptions,
+  ): Promise<PublishRunAnswer>;
   /** Goes back from the version that serves. Never tried again by itself. */
   rollbackModel(version: string, options?: CallOptions): Promise<PublishAnswer>;
   /** Makes an API key; the answer is its only copy. Never tried again by itself. */
@@ -159,7 +170,9 @@ export function createClient(options: ClientOptions): NestrecClient {
     deleteItem: (itemId, limits) => call('deleteItem', { path: [itemId] }, limits),
     getTiers: (limits) => call('getTiers', {}, limits),
     getModels: (limits) => call('getModels', {}, limits),
-    publishModel: (version, limits) => call('publishModel', { path: [version] }, limits),
+    getModel: (version, limits) => call('getModel', { path: [version] }, limits),
+    publishModel: (version, query, limits) =>
+      call('publishModel', { path: [version], query }, limits),
     rollbackModel: (version, limits) => call('rollbackModel', { path: [version] }, limits),
     createKey: (body, limits) => call('createKey', { body }, limits),
     listKeys: (limits) => call('listKeys', {}, limits),

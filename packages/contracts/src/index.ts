@@ -149,6 +149,22 @@ export {
   type TiersAnswer,
 } from './operations.js';
 export {
+  estimateSchema,
+  evaluationSchema,
+  sizeComparisonSchema,
+  type Estimate,
+  type Evaluation,
+  type SizeComparison,
+} from './evaluation.js';
+export {
+  indexMeasurementSchema,
+  publishReportSchema,
+  tierVerdictSchema,
+  type IndexMeasurement,
+  type PublishReport,
+  type TierVerdict,
+} from './publish-reports.js';
+export {
   trainingModeSchema,
   trainingOptionsSchema,
   trainingRunAnswerSchema,

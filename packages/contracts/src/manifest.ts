@@ -1,9 +1,10 @@
 /** The manifest of a model artifact: what the weights are, where they come from, how good they are. */
 import { z } from 'zod';
+import { evaluationSchema } from './evaluation.js';
 import { modelConfigSchema } from './model-config.js';
 import { trainingModeSchema } from './training-runs.js';
 
-export const MANIFEST_FORMAT_VERSION = 1;
+export const MANIFEST_FORMAT_VERSION = 2;
 
 export const modalitySpecSchema = z.strictObject({
   name: z.string().min(1).max(64),
@@ -107,6 +108,8 @@ export const manifestSchema = z.strictObject({
   /** The training settings as given, for the record and for `--resume`. */
   training: z.record(z.string(), z.unknown()),
   quality: z.array(qualityRowSchema),
+  /** What the quality gate goes by; absent in artifacts of format version 1. */
+  evaluation: evaluationSchema.optional(),
   lambdaMax: z.number(),
   /** How many newest events rebuild a state: K ceil(ln(1e-7 (1 - r)) / ln r), r = lambdaMax. */
   replayEvents: z.number().int().min(1),

@@ -1,7 +1,9 @@
 /** Requests and answers about tiers, model versions and API keys: what operators and clients look up. */
 import { z } from 'zod';
+import { estimateSchema } from './evaluation.js';
 import { idSchema } from './ids.js';
 import { metricsSchema } from './manifest.js';
+import { indexMeasurementSchema, publishReportSchema } from './publish-reports.js';
 import { scopeSchema, tierSchema } from './tiers.js';
 
 /** How well one size did, as measured when the model was trained. */
@@ -20,6 +22,11 @@ export const tierAnswerSchema = z.strictObject({
   dim: z.number().int().nullable(),
   /** Bytes of one item vector at `dim` (float32). */
   bytes_per_item: z.number().int().nullable(),
+  /** What the quality gate measured on held-out cases when the version was published. */
+  ndcg_at_10: estimateSchema.nullable(),
+  recall_at_10: estimateSchema.nullable(),
+  /** How `dim` is searched, measured when the version was published; null where it was not. */
+  index: indexMeasurementSchema.nullable(),
   quality: z.array(measuredQualitySchema),
 });
 export type TierAnswer = z.infer<typeof tierAnswerSchema>;
@@ -40,6 +47,8 @@ export const modelAnswerSchema = z.strictObject({
   created_at: z.string(),
   sizes: z.array(z.number().int()),
   items: z.number().int(),
+  /** The newest attempt to publish it; null: there was none. */
+  publish: publishReportSchema.nullable(),
 });
 export type ModelAnswer = z.infer<typeof modelAnswerSchema>;
 
@@ -70,7 +79,7 @@ export type PublishRunAnswer = z.infer<typeof publishRunAnswerSchema>;
 export const modelDetailAnswerSchema = z.strictObject({
   ...modelAnswerSchema.shape,
   /** null: none was asked for. */
-  publish: publishRunAnswerSchema.nullable(),
+  publish_run: publishRunAnswerSchema.nullable(),
 });
 export type ModelDetailAnswer = z.infer<typeof modelDetailAnswerSchema>;
 

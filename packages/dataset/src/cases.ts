@@ -82,6 +82,8 @@ export function casesAt(
   const historyOffsets = new Int32Array(positions.length + 1);
   const history = new NumberList(Int32Array);
   const target = new Int32Array(positions.length);
+  const times = dataset.times === null ? null : inOrder(dataset.times);
+  const targetTimes = new Float64Array(times === null ? 0 : positions.length);
   positions.forEach((position, c) => {
     user[c] = rowOf(dataset.offsets, position);
     const events = items.subarray(dataset.offsets[user[c]!]!, position + 1);
@@ -93,6 +95,8 @@ export function casesAt(
       });
     historyOffsets[c + 1] = history.length;
     target[c] = events[events.length - 1]!;
+    if (times !== null) targetTimes[c] = times.subarray(position, position + 1)[0]!;
   });
-  return { user, historyOffsets, history: history.finish(), target };
+  const cases = { user, historyOffsets, history: history.finish(), target };
+  return times === null ? cases : { ...cases, times: targetTimes };
 }

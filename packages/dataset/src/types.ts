@@ -34,6 +34,8 @@ export interface EvaluationCases {
   /** All items before the target, oldest first (whole history: masks need it). */
   readonly history: Int32Array;
   readonly target: Int32Array;
+  /** Epoch milliseconds of each target; absent where the data have no real times. */
+  readonly times?: Float64Array;
 }
 
 export type EvaluationPart = 'validation' | 'test';

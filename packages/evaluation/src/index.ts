@@ -3,12 +3,19 @@ export type { Histories, Scorer, TrainingHistories } from './types.js';
 export {
   createRankingMetrics,
   DEFAULT_CUTOFFS,
+  gainOfRank,
   metricsOfRanks,
   rankCases,
   rankOfTarget,
   type RankingMetrics,
 } from './ranking.js';
-export { bootstrapInterval, type Interval } from './bootstrap.js';
+export {
+  bootstrapInterval,
+  groupedBootstrap,
+  type BootstrapOptions,
+  type Interval,
+  type MeanInterval,
+} from './bootstrap.js';
 export {
   fitCooccurrence,
   fitMarkov,

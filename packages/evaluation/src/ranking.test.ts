@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bootstrapInterval } from './bootstrap.js';
+import { bootstrapInterval, groupedBootstrap } from './bootstrap.js';
 import { createRankingMetrics, metricsOfRanks, rankCases, rankOfTarget } from './ranking.js';
 
 /** Scores of items 1..n; index 0 is never ranked, whatever stands there. */
@@ -105,5 +105,46 @@ describe('bootstrapInterval', () => {
     };
     expect(width(1_000)).toBeLessThan(width(50));
     expect(bootstrapInterval([3, 3, 3], { uniform })).toEqual({ low: 3, high: 3 });
+  });
+});
+
+describe('groupedBootstrap', () => {
+  const seeded = () => {
+    let state = 7;
+    return () => (state = (state * 48271) % 2147483647) / 2147483647;
+  };
+
+  it('gives the mean over cases, and is as wide as groups are few, not cases', () => {
+    // 40 groups of 25 equal cases know no more than 40 cases.
+    const values = Array.from({ length: 1_000 }, (_, i) => Math.floor(i / 25) % 2);
+    const groups = values.map((_, i) => Math.floor(i / 25));
+    const [grouped] = groupedBootstrap([values], groups, { uniform: seeded() });
+    const [single] = groupedBootstrap([values], [...values.keys()], { uniform: seeded() });
+    const few = bootstrapInterval(
+      [0, 1].flatMap((v) => Array<number>(20).fill(v)),
+      {
+        uniform: seeded(),
+      },
+    );
+    expect(grouped!.mean).toBe(0.5);
+    const width = (interval: { low: number; high: number }) => interval.high - interval.low;
+    expect(width(grouped!)).toBeGreaterThan(4 * width(single!));
+    expect(width(grouped!) / width(few)).toBeCloseTo(1, 0);
+  });
+
+  it('weighs every case alike where groups differ in size, and draws the same for all columns', () => {
+    const groups = [5, 5, 5, 9];
+    const [one, other] = groupedBootstrap(
+      [
+        [1, 1, 1, 0],
+        [2, 2, 2, 1],
+      ],
+      groups,
+      {
+        uniform: seeded(),
+      },
+    );
+    expect(one!.mean).toBe(0.75);
+    expect([other!.low - one!.low, other!.high - one!.high]).toEqual([1, 1]);
   });
 });

@@ -40,6 +40,11 @@ export interface RankingMetrics {
 
 export const DEFAULT_CUTOFFS: readonly number[] = [5, 10, 20, 50];
 
+/** NDCG@k of one case: with one relevant item it is the gain at that item's rank. */
+export function gainOfRank(rank: number, cutoff: number): number {
+  return rank <= cutoff ? 1 / Math.log2(rank + 1) : 0;
+}
+
 /**
  * One relevant item a case, so that with rank r <= k: recall@k = 1, ndcg@k = 1 / log2(r + 1),
  * mrr@k = 1 / r; all 0 beyond k.
@@ -59,7 +64,7 @@ export function createRankingMetrics(cutoffs: readonly number[] = DEFAULT_CUTOFF
       for (let c = 0; c < cutoffs.length; c++) {
         if (rank > cutoffs[c]!) continue;
         recall[c]! += 1;
-        ndcg[c]! += 1 / Math.log2(rank + 1);
+        ndcg[c]! += gainOfRank(rank, cutoffs[c]!);
         mrr[c]! += 1 / rank;
       }
     },

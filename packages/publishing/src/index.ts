@@ -5,6 +5,8 @@ export {
   type PublishProgress,
   type PublishResult,
 } from './publish-version.js';
+export type { MeasureQuality } from './gate.js';
+export { DEFAULT_MARGIN } from './quality-gate.js';
 export type { DimReport } from './checked-indexes.js';
 export { rollback, type RollbackOptions, type RollbackResult } from './pointer.js';
 export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';

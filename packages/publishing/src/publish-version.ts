@@ -5,14 +5,16 @@
  * is killed or fails anywhere leaves the served version as it was, and running it again finishes the work.
  * Loading and checking the artifact itself is the registry's part.
  */
+import type { PublishReport } from '@nestrec/contracts';
 import { sqlState, type Database, type Queryable } from '@nestrec/database';
-import { PublishRefused } from '@nestrec/errors';
+import { isError, PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
   getPublished,
   getVersion,
   itemVectorsTable,
+  newestPublishReport,
   refreshPopularity,
   registerVersion,
   setRetrievalFacts,
@@ -22,11 +24,11 @@ import {
 import { embedCatalogueChanges } from './catalogue-changes.js';
 import { cleanUpVectorTables, dropUnserved } from './clean-up.js';
 import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-indexes.js';
+import { passGate, type MeasureQuality } from './gate.js';
 import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
 import { movePointer } from './pointer.js';
 import type { ShortlistIndex } from './plan-options.js';
 import { servedSizes, type TierNeed } from './prefix-indexes.js';
-import { DEFAULT_QUALITY_TOLERANCE, judgeCandidate } from './quality-gate.js';
 import { sampleQueries } from './sample-queries.js';
 import {
   openSharedTable,
@@ -64,12 +66,16 @@ export interface PublishOptions {
   readonly minRecall?: number;
   /** Queries that recall is measured with. Default 100. */
   readonly recallQueries?: number;
-  /** Publish although the version is older or worse than the published one. */
+  /** Publish although the version is older than the published one, or the quality gate refuses it. */
   readonly force?: boolean;
-  /** Relative loss of NDCG@10 that is accepted. Default 0.1. */
-  readonly qualityTolerance?: number;
   /** Versions besides the published one whose vectors stay. Default 2. */
   readonly keepPrevious?: number;
+  /** Who asks for force, for the record. */
+  readonly forcedBy?: string;
+  /** Share of the published NDCG@10 that the version may lack. Default 0.05. */
+  readonly margin?: number;
+  /** Asks the version's held-out cases again where it was compared with another one than is published. */
+  readonly measure?: MeasureQuality;
   readonly onProgress?: (progress: PublishProgress) => void;
   /** Called in the transaction that moves the pointer; what it throws keeps the pointer where it is. */
   readonly guard?: (tx: Queryable) => Promise<void>;
@@ -94,6 +100,8 @@ export interface PublishResult {
   /** Of these, items that came with the catalogue and not with the training data. */
   readonly newItems: number;
   readonly dims: readonly DimReport[];
+  /** What the gate found; null for a version that was published already, before reports were kept. */
+  readonly report: PublishReport | null;
   /** Versions whose vectors were dropped. */
   readonly dropped: readonly string[];
 }
@@ -109,9 +117,8 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
   const before = pointer?.version ?? null;
   const known = await getVersion(db, version);
   assertSameArtifact(artifact, known, before);
-  if (before !== null && before !== version && !(options.force ?? false)) {
-    await assertGoodEnough(options, before);
-  }
+  const minRecall = options.minRecall ?? DEFAULT_MIN_RECALL;
+  const pass = before === version ? null : await passGate({ ...options, minRecall }, before);
   // What killed publishes left goes first: their space may be needed.
   const shared = await sharedVectorsVersion(options, artifact, known);
   const alsoKeep = [version, shared ?? version];
@@ -122,10 +129,14 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
   try {
     const dims = await fillAndIndex(options, embedder, table, before);
     options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
+    let written: PublishReport | null = null;
     const moved =
-      before === version
+      pass === null
         ? pointer
-        : await movePointer(db, version, before, table.identity, options.guard);
+        : await movePointer(db, version, before, table.identity, async (tx) => {
+            await options.guard?.(tx);
+            written = await pass.published(tx, dims);
+          });
     // What was written between the last look at the catalogue and the swap.
     await catchUp(options, embedder, table, before);
     const facts = await readTableFacts(db, table.vectorsVersion);
@@ -138,9 +149,11 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
       items: facts.rows,
       newItems: facts.rows - facts.trained,
       dims,
+      report: written ?? (await newestPublishReport(db, version, 'published')),
       dropped: [...leftOver, ...(await tidyUp(options))],
     };
   } catch (error) {
+    if (isError(error, PublishRefused)) await pass?.refused(error.detail);
     if (!table.whole) await abandon(options, table.identity);
     throw sqlState(error) === UNDEFINED_TABLE ? droppedMeanwhile(version, error) : error;
   }
@@ -194,13 +207,6 @@ function assertSameArtifact(
       `version ${version} was ${published === version ? 'published' : 'served before'} with other files ` +
       'than this artifact has; give the new model a version of its own',
   });
-}
-
-async function assertGoodEnough(options: PublishOptions, published: string): Promise<void> {
-  const served = await getVersion(options.db, published);
-  const tolerance = options.qualityTolerance ?? DEFAULT_QUALITY_TOLERANCE;
-  const reason = served && judgeCandidate(options.artifact.manifest, served.manifest, tolerance);
-  if (reason) throw new PublishRefused({ detail: reason });
 }
 
 /**

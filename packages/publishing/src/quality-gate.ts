@@ -1,83 +1,117 @@
 /**
- * Whether a candidate may follow the published version: not older, and not clearly worse. Pure.
- *
- * Compared is the mean NDCG@10 over the sizes that both have, on validation cases (on test cases only where
- * there are no others), and only between rows measured the same way.
+ * Whether a candidate is good enough to serve, per tier: not worse than the published model beyond a margin,
+ * and better than popularity, on the same held-out cases. Pure: it knows neither where the evaluation comes
+ * from nor what is done about the verdict (decision 0027 has the reasons of each rule).
  */
-import type { Manifest, QualityRow } from '@nestrec/contracts';
+import type { Estimate, Evaluation, SizeComparison, TierVerdict } from '@nestrec/contracts';
 
-/** Relative loss of NDCG@10 that two seeds of one recipe may differ by, and then some. */
-export const DEFAULT_QUALITY_TOLERANCE = 0.1;
+/** Share of the published NDCG@10 that a candidate may lack. */
+export const DEFAULT_MARGIN = 0.05;
+/** Below this many users nothing is said: an interval of so few is no interval. */
+export const MIN_USERS = 20;
+/** From this many users on, a loss that is merely seen counts too, where it is this many margins. */
+const MIN_USERS_FOR_SEEN_LOSS = 300;
+const SEEN_LOSS_MARGINS = 3;
 
-const METRIC = 'ndcg@10';
+export interface GateInput {
+  readonly evaluation: Evaluation;
+  /** The version that is published now; null: none. */
+  readonly published: string | null;
+  /** Greatest dimension of each tier; null: no limit. */
+  readonly tierDims: readonly (number | null)[];
+  readonly margin: number;
+}
 
-/** Why the candidate is refused, or null. */
-export function judgeCandidate(
-  candidate: Manifest,
-  published: Manifest,
-  tolerance: number,
-): string | null {
-  if (Date.parse(candidate.createdAt) < Date.parse(published.createdAt)) {
-    return (
-      `version ${candidate.version} was made at ${candidate.createdAt}, before the published ` +
-      `${published.version} (${published.createdAt}); to go back use rollback, or force it`
+/** One verdict per distinct limit, smallest first. */
+export function judgeTiers({ evaluation, published, tierDims, margin }: GateInput): TierVerdict[] {
+  const limits = [...new Set(tierDims)].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
+  return limits.map((limit) => {
+    const row = evaluation.sizes.findLast((size) => limit === null || size.limit <= limit);
+    const { verdict, reason } = judge(row, evaluation, published, margin);
+    return {
+      max_dim: limit,
+      dim: row?.dim ?? null,
+      verdict,
+      ndcg_at_10: row?.ndcg10 ?? null,
+      recall_at_10: row?.recall10 ?? null,
+      popularity: row?.popularity ?? null,
+      published: row?.published ?? null,
+      over_popularity: row?.overPopularity ?? null,
+      over_published: row?.overPublished ?? null,
+      reason: `${limit === null ? 'tiers without limit' : `tiers up to ${limit}`}: ${reason}`,
+    };
+  });
+}
+
+type Judgement = Pick<TierVerdict, 'verdict' | 'reason'>;
+
+const passed = (reason: string): Judgement => ({ verdict: 'passed', reason });
+const failed = (reason: string): Judgement => ({ verdict: 'failed', reason });
+const unknown = (reason: string): Judgement => ({ verdict: 'unknown', reason });
+
+function judge(
+  row: SizeComparison | undefined,
+  evaluation: Evaluation,
+  published: string | null,
+  margin: number,
+): Judgement {
+  if (!row || row.dim === null) {
+    return row?.publishedDim
+      ? failed(
+          `the published ${published} serves them ${row.publishedDim}, this has no size so small`,
+        )
+      : unknown('no size is so small, they are not served');
+  }
+  if (evaluation.users < MIN_USERS) {
+    return unknown(`cases of ${evaluation.users} users say nothing, wanted ${MIN_USERS}`);
+  }
+  const popular = judgePopularity(row, evaluation);
+  if (popular.verdict === 'failed' || published === null) return popular;
+  const compared = judgePublished(row, evaluation, published, margin);
+  return { verdict: compared.verdict, reason: `${popular.reason}; ${compared.reason}` };
+}
+
+function judgePopularity(row: SizeComparison, { cases, users }: Evaluation): Judgement {
+  const { mean } = row.overPopularity!;
+  const what =
+    `NDCG@10 at ${row.dim} is ${figure(row.ndcg10!.mean)} and that of popularity ` +
+    `${figure(row.popularity!)} on ${cases} cases of ${users} users`;
+  return mean > 0 ? passed(what) : failed(`${what}, wanted more than popularity`);
+}
+
+/**
+ * A loss beyond the margin is refused where it is proven: the whole interval lies there. It is also refused
+ * where it is seen, three margins large, on users enough that chance would rarely show it.
+ */
+function judgePublished(
+  row: SizeComparison,
+  { comparedCases, comparedUsers }: Evaluation,
+  published: string,
+  margin: number,
+): Judgement {
+  const { overPublished: over, published: theirs } = row;
+  if (row.publishedDim === null) return passed(`${published} does not serve them`);
+  if (over === null || theirs === null || comparedUsers < MIN_USERS) {
+    return unknown(
+      `${comparedCases} cases of ${comparedUsers} users that ${published} was not trained on ` +
+        `compare nothing, wanted ${MIN_USERS} users`,
     );
   }
-  for (const way of measuredBy(candidate)) {
-    const means = meansOfCommonSizes(candidate, published, way);
-    if (means === null) continue;
-    const [after, before] = means;
-    const wanted = before * (1 - tolerance);
-    if (after >= wanted) return null;
-    return (
-      `${METRIC} on ${describe(way)} is ${after.toFixed(4)}, the published ${published.version} has ` +
-      `${before.toFixed(4)}, wanted at least ${wanted.toFixed(4)}; train longer or look at the data, ` +
-      'or force it'
-    );
+  const allowed = margin * theirs;
+  const what =
+    `the published ${published} has ${figure(theirs)} at ${row.publishedDim} on ${comparedCases} cases of ` +
+    `${comparedUsers} users, a difference of ${signed(over)}; allowed is -${figure(allowed)} (${percent(margin)})`;
+  if (over.high < -allowed) return failed(`${what}: worse beyond doubt`);
+  if (comparedUsers >= MIN_USERS_FOR_SEEN_LOSS && over.mean < -SEEN_LOSS_MARGINS * allowed) {
+    return failed(`${what}: worse by more than ${SEEN_LOSS_MARGINS} margins, if not beyond doubt`);
   }
-  return null;
+  return passed(what);
 }
 
-type Way = Pick<QualityRow, 'protocol' | 'part' | 'seenMasked'>;
+const figure = (value: number) => value.toFixed(4);
+const percent = (share: number) => `${Number((100 * share).toFixed(1))} %`;
 
-/** How the model's rows were measured, validation before test. */
-function measuredBy(manifest: Manifest): Way[] {
-  const ways = new Map<string, Way>();
-  for (const { protocol, part, seenMasked, scorer } of manifest.quality) {
-    if (isModel(scorer)) {
-      ways.set(`${protocol} ${part} ${seenMasked}`, { protocol, part, seenMasked });
-    }
-  }
-  return [...ways.values()].sort((a, b) => Number(a.part === 'test') - Number(b.part === 'test'));
+function signed({ mean, low, high }: Estimate): string {
+  const text = (value: number) => `${value < 0 ? '-' : '+'}${figure(Math.abs(value))}`;
+  return `${text(mean)} (95 % interval ${text(low)} to ${text(high)})`;
 }
-
-/** Mean metric of the candidate and of the published model; null where they share no size. */
-function meansOfCommonSizes(
-  candidate: Manifest,
-  published: Manifest,
-  way: Way,
-): [after: number, before: number] | null {
-  const after = metricBySize(candidate, way);
-  const before = metricBySize(published, way);
-  const common = [...after.keys()].filter((scorer) => before.has(scorer));
-  if (common.length === 0) return null;
-  const mean = (values: Map<string, number>) =>
-    common.reduce((sum, scorer) => sum + values.get(scorer)!, 0) / common.length;
-  return [mean(after), mean(before)];
-}
-
-function metricBySize(manifest: Manifest, way: Way): Map<string, number> {
-  const values = new Map<string, number>();
-  for (const row of manifest.quality) {
-    const sameWay =
-      row.protocol === way.protocol && row.part === way.part && row.seenMasked === way.seenMasked;
-    const value = row.metrics[METRIC];
-    if (isModel(row.scorer) && sameWay && value !== undefined) values.set(row.scorer, value);
-  }
-  return values;
-}
-
-const isModel = (scorer: string) => scorer.startsWith('model@');
-
-const describe = (way: Way) =>
-  `${way.part} cases (${way.protocol}, seen items ${way.seenMasked ? 'masked' : 'not masked'})`;

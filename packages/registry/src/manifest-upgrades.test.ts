@@ -15,6 +15,11 @@ describe('manifest upgrades', () => {
     expect(readManifest(current)).toEqual(current);
   });
 
+  it('reads the first format, whose models were never asked what the quality gate goes by', () => {
+    expect(readManifest({ ...current, formatVersion: 1 })).toEqual(current);
+    expect(current).not.toHaveProperty('evaluation');
+  });
+
   it('runs one named function per older version, in a row', () => {
     const { seed, ...withoutSeed } = current;
     const oldest = { ...withoutSeed, randomSeed: seed, formatVersion: -1 };
@@ -26,6 +31,7 @@ describe('manifest upgrades', () => {
     const upgrades = new Map([
       [-1, dropNothing],
       [0, renameSeed],
+      [1, dropNothing],
     ]);
     expect(readManifest(oldest, upgrades)).toEqual(current);
     expect(() => readManifest(oldest, new Map([[-1, dropNothing]]))).toThrow(/version 0, never/);

@@ -12,8 +12,10 @@ export type RawManifest = Readonly<Record<string, unknown>>;
 /** Turns a manifest of the format version it is listed under into one of the next. */
 export type ManifestUpgrade = (manifest: RawManifest) => RawManifest;
 
-/** Version 1 is the first that nestrec wrote, so nothing needs an upgrade yet. */
-const UPGRADES: ReadonlyMap<number, ManifestUpgrade> = new Map();
+/** Version 2 added `evaluation`: what a model was not asked when it was made cannot be made up now. */
+const withoutEvaluation: ManifestUpgrade = (manifest) => manifest;
+
+const UPGRADES: ReadonlyMap<number, ManifestUpgrade> = new Map([[1, withoutEvaluation]]);
 
 /** Throws `InvalidArtifact` for what is no manifest, or one of an unknown format version. */
 export function readManifest(

@@ -142,6 +142,12 @@ export {
   vectorsVersionOf,
 } from './item-vectors.js';
 export {
+  newestPublishReport,
+  newestPublishReports,
+  recordPublishReport,
+  type PublishReportDraft,
+} from './publish-reports.js';
+export {
   NO_RETRIEVAL_FACTS,
   setRetrievalFacts,
   type MeasuredPlan,

@@ -22,9 +22,17 @@ export {
   qualityRows,
   rankPart,
   reportQuality,
+  reportWithRanks,
+  type QualityReport,
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
+export { rankAmongServed, type ServedModel } from './rank-among-served.js';
+export {
+  summariseEvaluation,
+  type PublishedRanks,
+  type SummaryInput,
+} from './evaluation-summary.js';
 export { removeCheckpoint } from './checkpoint.js';
 export { hashArrays } from './hash-bytes.js';
 export { transferParameters, type WarmStart } from './warm-start.js';

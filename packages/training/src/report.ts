@@ -85,12 +85,27 @@ export function qualityRows(
   );
 }
 
+export interface QualityReport {
+  /** Both parts, all scorers, masked and not. */
+  readonly quality: QualityRow[];
+  /** Ranks of the test cases, for comparisons case by case. */
+  readonly testRanks: readonly ScorerRanks[];
+}
+
+export function reportWithRanks(input: ReportInput): QualityReport {
+  const baselines = fitBaselines(input);
+  const validation = qualityRows(
+    rankPart(input, 'validation', baselines),
+    input.split,
+    'validation',
+  );
+  const testRanks = rankPart(input, 'test', baselines);
+  return { quality: [...validation, ...qualityRows(testRanks, input.split, 'test')], testRanks };
+}
+
 /** The whole report: both parts, all scorers, masked and not. */
 export function reportQuality(input: ReportInput): QualityRow[] {
-  const baselines = fitBaselines(input);
-  return (['validation', 'test'] as const).flatMap((part) =>
-    qualityRows(rankPart(input, part, baselines), input.split, part),
-  );
+  return reportWithRanks(input).quality;
 }
 
 function rankModel(

@@ -55,5 +55,8 @@ export function chooseCases(cases: EvaluationCases, indexes: Int32Array): Evalua
     historyOffsets,
     history,
     target: indexes.map((c) => cases.target[c]!),
+    ...(cases.times === undefined
+      ? {}
+      : { times: Float64Array.from(indexes, (c) => cases.times![c]!) }),
   };
 }

@@ -8,6 +8,7 @@ import type {
   Item,
   ItemOutcome,
   Manifest,
+  PublishReport,
   RecommendationsAnswer,
   Tier,
   TierPlan,
@@ -85,11 +86,19 @@ export interface ModelStore {
   /** The version that answers now; null before the first publish. */
   published(): Promise<{ readonly version: string; readonly manifest: Manifest } | null>;
   previous(): Promise<string | null>;
+  /** The newest attempt to publish each version. */
+  reports(): Promise<ReadonlyMap<string, PublishReport>>;
+  /** What was found when this version was published last; null where that is not known. */
+  measured(version: string): Promise<PublishReport | null>;
 }
 
 export interface Publisher {
-  /** Begins to publish, unless it runs already; resolves to how it stands now. @throws ModelNotFound */
-  publish(version: string): Promise<PublishRun>;
+  /**
+   * Begins to publish, unless it runs already; resolves to how it stands now.
+   * @param force names who wants it published whatever the quality gate says; null: nobody
+   * @throws ModelNotFound
+   */
+  publish(version: string, force: string | null): Promise<PublishRun>;
   /** The version's last publish that was asked for here or at another API process, or null. */
   publishing(version: string): Promise<PublishRun | null>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */

@@ -37,7 +37,7 @@ export function createPublisher(
   logger: Logger,
   onEnded: (end: PublishEnd) => void = () => undefined,
 ): Publisher {
-  const execute = async (runId: string, known: ModelVersion) => {
+  const execute = async (runId: string, known: ModelVersion, force: string | null) => {
     let progress: PublishProgress | null = null;
     const report = () =>
       reportPublishRun(
@@ -49,7 +49,7 @@ export function createPublisher(
     const heartbeat = setInterval(() => void report(), HEARTBEAT_MS);
     heartbeat.unref();
     try {
-      await publish(db, known, logger, (now) => {
+      await publish(db, known, force, logger, (now) => {
         const isNewPhase = now.phase !== progress?.phase;
         progress = now;
         if (isNewPhase) void report();
@@ -77,11 +77,11 @@ export function createPublisher(
     );
   };
   return {
-    publish: async (version) => {
+    publish: async (version, force) => {
       const known = await getVersion(db, version);
       if (known === null) throw new ModelNotFound({ detail: 'GET /v1/models lists the versions.' });
       const runId = await beginPublishRun(db, version);
-      if (runId !== null) void execute(runId, known);
+      if (runId !== null) void execute(runId, known, force);
       const run = await getPublishRun(db, version);
       return run!;
     },
@@ -96,6 +96,7 @@ export function createPublisher(
 async function publish(
   db: Database,
   { path }: ModelVersion,
+  force: string | null,
   logger: Logger,
   onProgress: (progress: PublishProgress) => void,
 ): Promise<void> {
@@ -104,6 +105,7 @@ async function publish(
     ...{ db, path, logger, onProgress },
     artifact: await loadArtifact(path),
     tierDims: tiers.map((tier) => tier.max_dim),
+    ...(force === null ? {} : { force: true, forcedBy: force }),
     tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
   });
 }

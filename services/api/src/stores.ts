@@ -84,6 +84,8 @@ export function createModelStore(db: Queryable): ModelStore {
       return version && { version: version.version, manifest: version.manifest };
     },
     previous: async () => (await storage.getPublished(db))?.previousVersion ?? null,
+    reports: () => storage.newestPublishReports(db),
+    measured: (version) => storage.newestPublishReport(db, version, 'published'),
   };
 }
 

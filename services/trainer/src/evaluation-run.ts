@@ -5,11 +5,10 @@ import { buildDataset, Spill, type DatasetRow, type SpillOptions } from '@nestre
 import { InsufficientData } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import { streamInteractions } from '@nestrec/storage';
-import { createTrainedModel, reportQuality, trainingSettingsSchema } from '@nestrec/training';
+import { createTrainedModel, reportQuality } from '@nestrec/training';
+import { maxLengthOf } from './published-ranks.js';
 import { splitByProtocol } from './split-by-protocol.js';
 import { textBlock } from './item-features.js';
-
-const DEFAULT_MAX_LENGTH = 50;
 
 export interface EvaluationRun {
   readonly quality: QualityRow[];
@@ -60,14 +59,13 @@ async function evaluate(
       detail: `No user has a test case under the protocol "${protocol}" (${dataset.offsets.length - 1} users).`,
     });
   }
-  const { config, features: spec, training } = artifact.manifest;
-  const settings = trainingSettingsSchema.partial().safeParse(training);
+  const { config, features: spec } = artifact.manifest;
   const quality = reportQuality({
     split,
     numItems: config.numItems,
     model: createTrainedModel(config, artifact.parameters, artifact.features),
     text: textBlock(artifact.features, config.featureWidth, spec),
-    maxLength: settings.data?.maxLength ?? DEFAULT_MAX_LENGTH,
+    maxLength: maxLengthOf(artifact.manifest),
   });
   return { quality, unknownItemEvents };
 }

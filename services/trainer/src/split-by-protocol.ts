@@ -5,6 +5,7 @@ import {
   splitTemporal,
   type SequenceDataset,
   type Split,
+  type TemporalCuts,
 } from '@nestrec/dataset';
 
 const TEMPORAL_SHARES = { validationFraction: 0.1, testFraction: 0.1 };
@@ -14,8 +15,13 @@ const TEMPORAL_SHARES = { validationFraction: 0.1, testFraction: 0.1 };
  */
 const SAMPLING = { maxCases: 100_000 };
 
-export function splitByProtocol(protocol: QualityRow['protocol'], dataset: SequenceDataset): Split {
+/** @param cuts of a temporal split that is to be made again; default: by the usual shares. */
+export function splitByProtocol(
+  protocol: QualityRow['protocol'],
+  dataset: SequenceDataset,
+  cuts: TemporalCuts = TEMPORAL_SHARES,
+): Split {
   return protocol === 'temporal'
-    ? splitTemporal(dataset, TEMPORAL_SHARES, SAMPLING)
+    ? splitTemporal(dataset, cuts, SAMPLING)
     : splitLeaveOneOut(dataset, SAMPLING);
 }

@@ -23,6 +23,7 @@ import {
   markTrainingPublished,
 } from '@nestrec/storage';
 import { workersBesideServing } from './beside-serving.js';
+import { measureCandidate } from './candidate-evaluation.js';
 import type { JobProgress, JobResult, JobRun, TrainingJob } from './job.js';
 import { planTraining, type TrainingPlan } from './plan-training.js';
 import { runTraining } from './training-run.js';
@@ -121,6 +122,12 @@ async function publishCandidate(
   const result = await publishVersion({
     ...{ db, artifact, path, logger },
     tierDims: tiers.map((tier) => tier.max_dim),
+    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
+    // Where somebody published or rolled back while this run was training.
+    measure: (candidate, against) =>
+      measureCandidate(db, candidate, against, {
+        ...{ folder: settings.checkpointsDir, eventsInMemory: settings.eventsInMemory },
+      }),
     onProgress: ({ phase, done, total }) => {
       report({ stage: `Publishing: ${phase}`, share: total > 0 ? done / total : null });
     },

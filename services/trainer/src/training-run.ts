@@ -20,12 +20,13 @@ import { registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
   removeCheckpoint,
-  reportQuality,
+  reportWithRanks,
   trainModel,
   transferParameters,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
+import { evaluateCandidate } from './candidate-evaluation.js';
 import { splitByProtocol } from './split-by-protocol.js';
 import { assertSameShape, loadStartingPoint } from './starting-point.js';
 import { readTrainingData, type TrainingData } from './training-data.js';
@@ -125,13 +126,16 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
   });
   stage('Measuring quality beside the baselines');
   const model = createTrainedModel(config, trained.parameters, data.features);
-  const quality = reportQuality({
+  const { quality, testRanks } = reportWithRanks({
     split,
     numItems: config.numItems,
     model,
     text: data.text,
     maxLength: settings.maxLength,
   });
+  stage('Comparing with the published model');
+  const { itemIds } = data.dataset;
+  const evaluation = await evaluateCandidate(db, { split, itemIds, testRanks, seed }, stage);
   const draft: ManifestDraft = {
     version,
     createdAt: new Date().toISOString(),
@@ -149,6 +153,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
       : { mode, startedFrom: null },
     training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
     quality,
+    ...(evaluation === undefined ? {} : { evaluation }),
     lambdaMax: trained.lambdaMax,
     replayEvents: replayEvents(config, trained.lambdaMax),
   };

@@ -2,7 +2,15 @@
  * The API's dependencies in memory, for tests of routes: small, honest stand-ins that keep what they are
  * given. The real stores are tested in tests/integration.
  */
-import { DEFAULT_TIERS, type Item, type Manifest, type Scope, type Tier } from '@nestrec/contracts';
+import {
+  DEFAULT_TIERS,
+  MANIFEST_FORMAT_VERSION,
+  type Item,
+  type Manifest,
+  type PublishReport,
+  type Scope,
+  type Tier,
+} from '@nestrec/contracts';
 import {
   ClientNotFound,
   ItemNotFound,
@@ -36,6 +44,8 @@ export interface FakeWorld {
   readonly erasures: Map<string, ErasureStatus>;
   readonly queries: (Ranking & Record<string, unknown>)[];
   readonly models: StoredModel[];
+  /** What publishing found, by version. */
+  readonly reports: Map<string, PublishReport>;
   readonly trainingRuns: TrainingRun[];
   /** First offset that is not applied; tests move it. */
   applied: bigint;
@@ -75,6 +85,11 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
   const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
   const models = [model('v1'), model('v2')];
   const publishRuns = new Map<string, PublishRun>();
+  const runOf = (version: string, state: PublishRun['state'], detail: string | null) => ({
+    ...{ version, state, phase: 'swap', share: 1, detail },
+    code: detail === null ? null : PublishRefused.code,
+    ...{ startedAtMs: clock.now(), endedAtMs: clock.now() },
+  });
   const addKey: FakeWorld['key'] = (options = {}) => {
     const { tier = 'full', client = 'tests', scopes = ALL_SCOPES, expiresAtMs } = options;
     const { key, publicId, hash } = generateApiKey();
@@ -108,6 +123,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     appended: [],
     queries: [],
     erasures: new Map(),
+    reports: new Map(),
     applied: 0n,
     published: 'v1',
     failedToLoad: null,
@@ -223,16 +239,23 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       list: async () => models,
       published: async () => (world.published === null ? null : requirePublished()),
       previous: async () => null,
+      reports: async () => world.reports,
+      measured: async (version) => world.reports.get(version) ?? null,
     },
     publisher: {
-      publish: async (version) => {
+      publish: async (version, force) => {
         if (!models.some((one) => one.version === version)) throw new ModelNotFound();
+        const refused = world.reports.get(version);
+        if (refused?.outcome === 'refused') {
+          if (force === null) {
+            const run = runOf(version, 'refused', refused.reasons.join('; '));
+            publishRuns.set(version, run);
+            return run;
+          }
+          world.reports.set(version, { ...refused, outcome: 'published', forced_by: force });
+        }
         world.published = version;
-        const at = clock.now();
-        const run: PublishRun = {
-          ...{ version, state: 'published', phase: 'swap', share: 1, code: null, detail: null },
-          ...{ startedAtMs: at, endedAtMs: at },
-        };
+        const run = runOf(version, 'published', null);
         publishRuns.set(version, run);
         return run;
       },
@@ -295,7 +318,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
 /** A version of sizes 8 to 64 with one measured row at 16. */
 export function model(version: string): StoredModel {
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: MANIFEST_FORMAT_VERSION,
     version,
     createdAt: new Date(NOW_MS).toISOString(),
     nestrecVersion: '0.1.0',
@@ -332,6 +355,25 @@ export function model(version: string): StoredModel {
     files: [],
   };
   return { version, status: 'candidate', createdAtMs: NOW_MS, manifest };
+}
+
+/** A refusal of that version, with one tier and one index measured. */
+export function refusedReport(version: string): PublishReport {
+  const estimate = (mean: number) => ({ mean, low: mean - 0.01, high: mean + 0.01 });
+  return {
+    ...{ version, at: new Date(NOW_MS).toISOString(), outcome: 'refused', against: 'v1' },
+    ...{ forced_by: null, reasons: ['tiers up to 16: worse'], margin: 0.05, min_recall: 0.95 },
+    ...{ cases: 900, users: 300 },
+    tiers: [
+      {
+        ...{ max_dim: 16, dim: 16, verdict: 'failed', reason: 'tiers up to 16: worse' },
+        ...{ ndcg_at_10: estimate(0.3), recall_at_10: estimate(0.4) },
+        ...{ popularity: 0.1, published: 0.5 },
+        ...{ over_popularity: estimate(0.2), over_published: estimate(-0.2) },
+      },
+    ],
+    indexes: [{ dim: 16, plan: 'prefix', recall_at_20: 0.98, p95_ms: 1.5, bytes: 4_096 }],
+  };
 }
 
 /** A training run as it was asked for, and nothing more. */

@@ -3,10 +3,13 @@ import type { ModelAnswer, PublishRunAnswer } from '@nestrec/contracts';
 import type { PublishRun } from '@nestrec/storage';
 import type { StoredModel } from '../deps.js';
 
-export function presentModel({ version, status, createdAtMs, manifest }: StoredModel): ModelAnswer {
+export function presentModel(
+  { version, status, createdAtMs, manifest }: StoredModel,
+  publish: ModelAnswer['publish'],
+): ModelAnswer {
   return {
     ...{ version, status, created_at: new Date(createdAtMs).toISOString() },
-    ...{ sizes: manifest.config.sizes, items: manifest.data.items },
+    ...{ sizes: manifest.config.sizes, items: manifest.data.items, publish },
   };
 }
 

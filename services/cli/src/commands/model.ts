@@ -1,16 +1,27 @@
-/** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about. */
+/** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about and fared. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
+import { modelsAnswerSchema, type PublishReport } from '@nestrec/contracts';
 import { pruneVersions } from '@nestrec/publishing';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
 import { excerpt, ModelNotFound } from '@nestrec/errors';
-import { erasuresAfter, getVersion, weightsErasures, type LaterErasures } from '@nestrec/storage';
+import {
+  erasuresAfter,
+  getVersion,
+  newestPublishReport,
+  weightsErasures,
+  type LaterErasures,
+} from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
-import { renderTable } from '../output.js';
-import { dataFolders, withPlatform } from '../platform.js';
+import { renderReport } from '../gate-table.js';
+import { renderTable, type Output } from '../output.js';
+import { dataFolders, withPlatform, type Platform } from '../platform.js';
+import { directOrRemote, type AdminRequest } from '../running-server.js';
 
 export function addModel(program: Command, invocation: Invocation): void {
-  const group = program.command('model').description('model artifacts: list, verify, slice, prune');
+  const group = program
+    .command('model')
+    .description('model artifacts: list, show, verify, slice, prune');
   addList(group, invocation);
   addVerify(group, invocation);
   addShow(group, invocation);
@@ -60,33 +71,61 @@ function addVerify(group: Command, invocation: Invocation): void {
 function addShow(group: Command, invocation: Invocation): void {
   const command = group
     .command('show')
-    .description('how a version was trained, and which erasures are newer than its data')
+    .description(
+      'how a version was trained, which erasures are newer than its data, and why it was published or refused',
+    )
     .argument('<version>', 'a version that was trained or published here')
     .addHelpText('after', '\nExample:\n  nestrec model show v20261123_142305');
   defineAction(command, invocation, ({ config, output }, [version]) =>
-    withPlatform(config, async ({ db }) => {
-      const known = await getVersion(db, version!);
-      if (known === null) {
-        throw new ModelNotFound({
-          detail: `version ${excerpt(version)} is not known to the database; \`nestrec model list\` shows the folders`,
-        });
-      }
-      const { data, origin, config: model } = known.manifest;
-      const proof = weightsErasures(known.manifest);
-      const later = proof ? await erasuresAfter(db, proof) : null;
-      const { status, vectorsVersion } = known;
-      output.result(
-        { version, status, vectorsVersion, origin, data, erasedLater: later },
-        [
-          `${version}: ${status}, sizes ${model.sizes.join(' ')}, item vectors of ${vectorsVersion}`,
-          `trained: ${origin?.mode ?? 'full'}${origin?.startedFrom ? `, going on with ${origin.startedFrom}` : ''}`,
-          `events: ${data.interactions} of ${data.users} users, ${data.from ?? '?'} to ${data.to ?? '?'}`,
-          renderErasures(data.erasures?.users, later),
-        ].join('\n'),
-      );
-    }),
+    directOrRemote(
+      config,
+      (platform) => showStored(platform, output, version!),
+      (ask) => showServed(ask, output, version!),
+    ),
   );
 }
+
+const unknownVersion = (version: string) =>
+  new ModelNotFound({
+    detail: `version ${excerpt(version)} is not known to the database; \`nestrec model list\` shows the folders`,
+  });
+
+async function showStored({ db }: Platform, output: Output, version: string): Promise<void> {
+  const known = await getVersion(db, version);
+  if (known === null) throw unknownVersion(version);
+  const { data, origin, config: model } = known.manifest;
+  const proof = weightsErasures(known.manifest);
+  const later = proof ? await erasuresAfter(db, proof) : null;
+  const { status, vectorsVersion } = known;
+  const publish = await newestPublishReport(db, version);
+  output.result(
+    { version, status, vectorsVersion, origin, data, erasedLater: later, publish },
+    [
+      `${version}: ${status}, sizes ${model.sizes.join(' ')}, item vectors of ${vectorsVersion}`,
+      `trained: ${origin?.mode ?? 'full'}${origin?.startedFrom ? `, going on with ${origin.startedFrom}` : ''}`,
+      `events: ${data.interactions} of ${data.users} users, ${data.from ?? '?'} to ${data.to ?? '?'}`,
+      renderErasures(data.erasures?.users, later),
+      renderAttempt(publish),
+    ].join('\n'),
+  );
+}
+
+/** What a running server says of a version; how it was trained stands in the database that it holds. */
+async function showServed(ask: AdminRequest, output: Output, version: string): Promise<void> {
+  const { models } = await ask('GET', '/v1/models', modelsAnswerSchema);
+  const known = models.find((model) => model.version === version);
+  if (known === undefined) throw unknownVersion(version);
+  const { status, sizes, publish } = known;
+  output.result(
+    known,
+    `${version}: ${status}, sizes ${sizes.join(' ')}\n${renderAttempt(publish)}`,
+  );
+}
+
+const renderAttempt = (publish: PublishReport | null) =>
+  publish === null
+    ? 'Nobody has tried to publish it yet.'
+    : `${publish.outcome} ${publish.at}\n${renderReport(publish)}`;
 
 function renderErasures(users: number | undefined, later: LaterErasures | null): string {
   if (users === undefined || later === null) {

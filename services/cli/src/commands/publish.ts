@@ -9,11 +9,15 @@ import {
   publishRunAnswerSchema,
   type PublishRunAnswer,
 } from '@nestrec/contracts';
-import { InvalidArtifact, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import { InvalidArtifact, isError, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { publishVersion, rollback, type PublishResult } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { ensureDefaultTiers, listTiers } from '@nestrec/storage';
+import { ensureDefaultTiers, listTiers, newestPublishReport } from '@nestrec/storage';
+import { measureCandidate } from '@nestrec/trainer';
+import { chooseBackend } from '../backend.js';
 import { defineAction, type Invocation } from '../command-context.js';
+import { renderReport } from '../gate-table.js';
+import { operatorName } from '../operator-name.js';
 import { renderTable, type Output } from '../output.js';
 import type { Platform } from '../platform.js';
 import { directOrRemote, refuseRemotely, type AdminRequest } from '../running-server.js';
@@ -34,7 +38,10 @@ export function addPublish(program: Command, invocation: Invocation): void {
       'least recall@20 of an index against the exact scan',
       parseShare,
     )
-    .option('--force', 'also where the version is older or worse than the published one')
+    .option(
+      '--force',
+      'also where the version is older than the published one or the quality gate refuses it; this is recorded',
+    )
     .addHelpText('after', '\nExample:\n  nestrec publish v20261123_142305');
   defineAction<PublishOptions>(
     command,
@@ -47,8 +54,8 @@ export function addPublish(program: Command, invocation: Invocation): void {
           output.result(result, renderPublished(result));
         },
         async (ask) => {
-          refuseRemotely({ '--force': options.force, '--min-recall': options.minRecall });
-          await publishRemotely(output, ask, version!);
+          refuseRemotely({ '--min-recall': options.minRecall });
+          await publishRemotely(output, ask, version!, options.force ?? false);
           const { published, previous } = await ask('GET', '/v1/models', modelsAnswerSchema);
           output.result(
             { published, previous },
@@ -63,14 +70,23 @@ export function addPublish(program: Command, invocation: Invocation): void {
 const ASK_AGAIN_MS = 500;
 
 /** Lets the running server publish, and waits for the end. */
-async function publishRemotely(output: Output, ask: AdminRequest, version: string): Promise<void> {
+async function publishRemotely(
+  output: Output,
+  ask: AdminRequest,
+  version: string,
+  force: boolean,
+): Promise<void> {
   const path = `/v1/models/${encodeURIComponent(version)}`;
   const bar = output.progress('Publishing', 1);
-  let run: PublishRunAnswer | null = await ask('POST', `${path}/publish`, publishRunAnswerSchema);
+  let run: PublishRunAnswer | null = await ask(
+    'POST',
+    `${path}/publish${force ? '?force=true' : ''}`,
+    publishRunAnswerSchema,
+  );
   while (run?.state === 'running') {
     bar.update(run.share, run.phase);
     await sleep(ASK_AGAIN_MS);
-    run = (await ask('GET', path, modelDetailAnswerSchema)).publish;
+    run = (await ask('GET', path, modelDetailAnswerSchema)).publish_run;
   }
   bar.stop();
   if (run?.state === 'published') return;
@@ -80,51 +96,69 @@ async function publishRemotely(output: Output, ask: AdminRequest, version: strin
     : new PublishRefused({ detail });
 }
 
-/** Publishes a version of the models folder, with a bar. */
+/** Publishes a version of the models folder, with a bar; says what the quality gate found where it refuses. */
 export async function publishAndReport(
   output: Output,
   platform: Platform,
   version: string,
   options: { force?: boolean; minRecall?: number } = {},
 ): Promise<PublishResult> {
-  const path = join(platform.folders.models, version);
+  const { db, config, folders } = platform;
+  const path = join(folders.models, version);
   const artifact = await loadArtifact(path);
-  await ensureDefaultTiers(platform.db);
-  const tiers = await listTiers(platform.db);
+  await ensureDefaultTiers(db);
+  const tiers = await listTiers(db);
   const bar = output.progress('Publishing', 100);
   // Embedding takes about half of the time, the indexes most of the rest.
   const share = { embed: [0, 50], index: [50, 48], swap: [98, 2] } as const;
-  const result = await publishVersion({
-    db: platform.db,
-    artifact,
-    path,
-    tierDims: tiers.map((tier) => tier.max_dim),
-    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
-    logger: platform.logger,
-    force: options.force ?? false,
-    ...(options.minRecall === undefined ? {} : { minRecall: options.minRecall }),
-    onProgress: ({ phase, done, total }) => {
-      const [from, width] = share[phase];
-      bar.update(from + (width * done) / Math.max(1, total), `${phase} ${done} of ${total}`);
-    },
-  });
-  bar.stop();
-  return result;
+  try {
+    return await publishVersion({
+      db,
+      artifact,
+      path,
+      tierDims: tiers.map((tier) => tier.max_dim),
+      tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
+      logger: platform.logger,
+      force: options.force ?? false,
+      forcedBy: operatorName(),
+      measure: async (candidate, against) => {
+        await chooseBackend({ config, output });
+        output.note(`Comparing ${version} with ${against ?? 'popularity'}`);
+        const spill = { folder: folders.checkpoints, eventsInMemory: config.eventsInMemory };
+        return measureCandidate(db, candidate, against, spill);
+      },
+      ...(options.minRecall === undefined ? {} : { minRecall: options.minRecall }),
+      onProgress: ({ phase, done, total }) => {
+        const [from, width] = share[phase];
+        bar.update(from + (width * done) / Math.max(1, total), `${phase} ${done} of ${total}`);
+      },
+    });
+  } catch (error) {
+    const report = isError(error, PublishRefused) ? await newestPublishReport(db, version) : null;
+    if (report?.outcome === 'refused') output.note(renderReport(report));
+    throw error;
+  } finally {
+    bar.stop();
+  }
 }
 
 function renderPublished(result: PublishResult): string {
-  const rows = result.dims.map(({ dim, recall, bytes, measured }) => [
+  return [
+    result.report === null ? renderIndexes(result) : renderReport(result.report),
+    `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
+      `(before: ${result.previousVersion ?? 'nothing'}).`,
+  ].join('\n');
+}
+
+function renderIndexes({ dims }: PublishResult): string {
+  const rows = dims.map(({ dim, recall, bytes, measured }) => [
     String(dim),
     measured.plan,
     recall.toFixed(4),
     `${measured.p50Ms.toFixed(1)} / ${measured.p95Ms.toFixed(1)} ms`,
     `${(bytes / 1e6).toFixed(1)} MB`,
   ]);
-  return [
-    renderTable(['size', 'plan', 'recall@20', 'p50 / p95', 'index'], rows),
-    `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
-      `(before: ${result.previousVersion ?? 'nothing'}).`,
-  ].join('\n');
+  return renderTable(['size', 'plan', 'recall@20', 'p50 / p95', 'index'], rows);
 }
 
 export function addRollback(program: Command, invocation: Invocation): void {

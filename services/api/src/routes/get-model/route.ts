@@ -10,21 +10,23 @@ export const getModel = defineRoute({
   path: '/v1/models/{version}',
   summary: 'A model version',
   description:
-    'publish is the last publish that was asked for over HTTP: running with the phase and its share, published, refused or failed with the reason. The pointer in GET /v1/models says what serves.',
+    'publish_run is the last publish that was asked for over HTTP: running with the phase and its share, published, refused or failed with the reason. The pointer in GET /v1/models says what serves.',
   access: ANY_KEY,
   params: versionParams,
   answers: { 200: { description: 'The version.', schema: modelDetailAnswerSchema } },
   errors: [ModelNotFound],
   async handler({ params: { version } }, { deps }) {
-    const [models, run] = await Promise.all([
+    const [models, reports, run] = await Promise.all([
       deps.models.list(),
+      deps.models.reports(),
       deps.publisher.publishing(version),
     ]);
     const model = models.find((one) => one.version === version);
     if (model === undefined) {
       throw new ModelNotFound({ detail: 'GET /v1/models lists the versions.' });
     }
-    const publish = run === null ? null : presentPublishRun(run);
-    return { status: 200, body: { ...presentModel(model), publish } };
+    const shown = presentModel(model, reports.get(version) ?? null);
+    const publishRun = run === null ? null : presentPublishRun(run);
+    return { status: 200, body: { ...shown, publish_run: publishRun } };
   },
 });

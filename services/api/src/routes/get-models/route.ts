@@ -8,21 +8,24 @@ export const getModels = defineRoute({
   method: 'get',
   path: '/v1/models',
   summary: 'Model versions',
+  description:
+    'publish: the newest attempt to publish it, with the verdict of the quality gate per tier, the reasons where it was refused, and who forced it.',
   access: ANY_KEY,
   answers: { 200: { description: 'All versions, newest first.', schema: modelsAnswerSchema } },
   errors: [],
   async handler(_input, { deps }) {
-    const [models, published, previous] = await Promise.all([
+    const [models, published, previous, reports] = await Promise.all([
       deps.models.list(),
       deps.models.published(),
       deps.models.previous(),
+      deps.models.reports(),
     ]);
     return {
       status: 200,
       body: {
         published: published?.version ?? null,
         previous,
-        models: models.map(presentModel),
+        models: models.map((model) => presentModel(model, reports.get(model.version) ?? null)),
       },
     };
   },

@@ -1,5 +1,11 @@
 /** GET /v1/tiers: what each tier gets from the published model, with the quality measured for it. */
-import { tiersAnswerSchema, type Manifest, type Tier, type TierAnswer } from '@nestrec/contracts';
+import {
+  tiersAnswerSchema,
+  type Manifest,
+  type PublishReport,
+  type Tier,
+  type TierAnswer,
+} from '@nestrec/contracts';
 import { defineRoute } from '../../http/route.js';
 import { ANY_KEY } from '../shared-schemas.js';
 
@@ -10,24 +16,29 @@ export const getTiers = defineRoute({
   path: '/v1/tiers',
   summary: 'Tiers and what they are worth',
   description:
-    'Quality is the published manifest’s own measurement at the size that the tier is served.',
+    'quality is the published manifest’s own measurement at the size that the tier is served; ndcg_at_10 and recall_at_10 with their 95 % intervals are those of the quality gate (test cases, whole catalogue, seen items masked); index tells how that size is searched, as measured when the version was published. null: not measured.',
   access: ANY_KEY,
   answers: { 200: { description: 'All tiers, smallest first.', schema: tiersAnswerSchema } },
   errors: [],
   async handler(_input, { deps }) {
     const [tiers, published] = await Promise.all([deps.tiers.list(), deps.models.published()]);
     const manifest = published?.manifest ?? null;
+    const report = published && (await deps.models.measured(published.version));
     return {
       status: 200,
       body: {
         model_version: published?.version ?? null,
-        tiers: tiers.map((tier) => describeTier(tier, manifest)),
+        tiers: tiers.map((tier) => describeTier(tier, manifest, report)),
       },
     };
   },
 });
 
-function describeTier(tier: Tier, manifest: Manifest | null): TierAnswer {
+function describeTier(
+  tier: Tier,
+  manifest: Manifest | null,
+  report: PublishReport | null,
+): TierAnswer {
   const { max_dim } = tier;
   const sizes = manifest?.config.sizes ?? [];
   const dim = sizes.filter((size) => max_dim === null || size <= max_dim).at(-1) ?? null;
@@ -36,6 +47,8 @@ function describeTier(tier: Tier, manifest: Manifest | null): TierAnswer {
     ...tier,
     dim,
     bytes_per_item: dim === null ? null : dim * BYTES_PER_NUMBER,
+    ...estimatesAt(dim, manifest, report),
+    index: report?.indexes.find((index) => index.dim === dim) ?? null,
     quality: rows.map(({ protocol, part, seenMasked, cases, metrics }) => ({
       protocol,
       part,
@@ -43,5 +56,15 @@ function describeTier(tier: Tier, manifest: Manifest | null): TierAnswer {
       cases,
       metrics,
     })),
+  };
+}
+
+/** What publishing measured at this size where it had to ask again, else what the artifact brought. */
+function estimatesAt(dim: number | null, manifest: Manifest | null, report: PublishReport | null) {
+  const judged = report?.tiers.find((tier) => dim !== null && tier.dim === dim);
+  const own = manifest?.evaluation?.sizes.find((size) => dim !== null && size.dim === dim);
+  return {
+    ndcg_at_10: judged?.ndcg_at_10 ?? own?.ndcg10 ?? null,
+    recall_at_10: judged?.recall_at_10 ?? own?.recall10 ?? null,
   };
 }

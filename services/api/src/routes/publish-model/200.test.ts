@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { refusedReport } from '../../../../../tests/helpers/api/fakes.js';
 import { problemOf, startApi, type ApiHarness } from '../../../../../tests/helpers/api/harness.js';
 
 let api: ApiHarness;
@@ -26,8 +27,8 @@ describe('model versions', () => {
     const state = { version: 'v2', state: 'published', phase: 'swap', share: 1, code: null };
     expect(publish.json).toMatchObject(state);
     const model = await api.call('GET', '/v1/models/v2');
-    expect(model.json).toMatchObject({ version: 'v2', items: 10, publish: state });
-    expect((await api.call('GET', '/v1/models/v1')).json).toMatchObject({ publish: null });
+    expect(model.json).toMatchObject({ version: 'v2', items: 10, publish_run: state });
+    expect((await api.call('GET', '/v1/models/v1')).json).toMatchObject({ publish_run: null });
     const rollback = await api.call('POST', '/v1/models/v2/rollback');
     expect([rollback.status, rollback.json]).toEqual([200, { published: 'v1', previous: null }]);
     const again = await api.call('POST', '/v1/models/v2/rollback');
@@ -40,5 +41,23 @@ describe('model versions', () => {
     const name = encodeURIComponent('v1"; DROP TABLE items; --');
     const reply = await api.call('POST', `/v1/models/${name}/publish`);
     expect(problemOf(reply)).toMatchObject({ status: 422, code: 'invalid_request' });
+  });
+
+  it('ends refused with the reasons where the gate refuses it; force publishes it, and GET says who did', async () => {
+    api.world.reports.set('v2', refusedReport('v2'));
+    await api.call('POST', '/v1/models/v2/publish');
+    expect((await api.call('GET', '/v1/models/v2')).json).toMatchObject({
+      publish_run: { state: 'refused', code: 'publish_refused', detail: 'tiers up to 16: worse' },
+    });
+    const key = api.world.key({ client: 'ops', scopes: ['admin'] });
+    const forced = await api.call('POST', '/v1/models/v2/publish?force=true', { key });
+    expect(forced.status).toBe(202);
+    const { json } = await api.call('GET', '/v1/models');
+    const { models } = json as { models: { version: string; publish: unknown }[] };
+    expect(models.find(({ version }) => version === 'v1')!.publish).toBeNull();
+    expect(models.find(({ version }) => version === 'v2')!.publish).toMatchObject({
+      ...{ outcome: 'published', reasons: ['tiers up to 16: worse'] },
+      forced_by: expect.stringMatching(/^ops \(key \S+\)$/) as unknown,
+    });
   });
 });
