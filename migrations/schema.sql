@@ -180,6 +180,23 @@ CREATE TABLE publish_reports (
   CONSTRAINT publish_reports_pkey PRIMARY KEY (seq)
 );
 
+CREATE TABLE publish_runs (
+  version text NOT NULL,
+  run_id uuid NOT NULL,
+  state text NOT NULL,
+  phase text NOT NULL,
+  share real NOT NULL,
+  code text,
+  detail text,
+  started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  ended_at timestamp with time zone,
+  CONSTRAINT publish_runs_pkey PRIMARY KEY (version),
+  CONSTRAINT publish_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+  CONSTRAINT publish_runs_state_check CHECK ((state = ANY (ARRAY['running'::text, 'published'::text, 'refused'::text, 'failed'::text]))),
+  CONSTRAINT publish_runs_version_fkey FOREIGN KEY (version) REFERENCES model_versions(version) ON DELETE CASCADE
+);
+
 CREATE TABLE published_model (
   singleton boolean DEFAULT true NOT NULL,
   version text NOT NULL,

@@ -7,8 +7,12 @@ import { moveOffsets } from './a4-rewinds.js';
 import { changePartitions } from './a5-partitions.js';
 import { poisonStream } from './a7-poison.js';
 import { rebalance } from './a9-rebalances.js';
+import { swapVersions } from './b1-swaps.js';
+import { rollBack } from './b2-rollbacks.js';
+import { refuseBadCandidates } from './b3-bad-candidates.js';
 import { killTrainers } from './b4-killed-trainers.js';
 import { raceTrainers } from './b5-trainers-at-once.js';
+import { fillDisk } from './b9-disk-full.js';
 import { restartDatabase } from './c1-database.js';
 import { loseKafka } from './c4-kafka.js';
 import { loseOneOfThree } from './k3-brokers.js';
@@ -22,8 +26,8 @@ export interface ChaosRun {
   readonly title: string;
   /** The pass number, in words. */
   readonly pass: string;
-  /** What is broken on purpose in the twin. */
-  readonly twin: string;
+  /** What is broken on purpose in the twin; null: the fault needs no build to be seen. */
+  readonly twin: string | null;
   /** What the twin has to show at least; absent: one failure is enough. */
   readonly twinShows?: (verdict: Verdict) => boolean;
   /** Whether it guards every merge. */
@@ -81,6 +85,23 @@ export const RUNS: readonly ChaosRun[] = [
     twin: 'no idle_in_transaction_session_timeout',
   },
   {
+    ...{ id: 'B1', title: 'versions are swapped', ci: true, execute: swapVersions },
+    pass: '0 mixed, 0 not 200, 0 back on a connection of 90,000 in 50 swaps (10 in CI); p99 during a swap at most 2 x steady or 20 ms',
+    twin: 'weights by one look at the pointer, item vectors by another',
+    twinShows: measured('mixed'),
+  },
+  {
+    ...{ id: 'B2', title: 'versions are rolled back', ci: false, execute: rollBack },
+    pass: 'served within 2 s, 0 not 200, 0 of 10 x 1,000 answers differ from those before',
+    twin: 'no listening, a look every 15 s',
+  },
+  {
+    ...{ id: 'B3', title: 'bad candidates', ci: true, execute: refuseBadCandidates },
+    pass: '0 of 11 served, 11 of 11 refused, 0 not 200; p99 of the first second at most 2 x steady or 20 ms',
+    twin: 'the old model let go before the next is there',
+    twinShows: measured('not 200'),
+  },
+  {
     ...{ id: 'B4', title: 'trainers killed anywhere', ci: true, execute: killTrainers },
     pass: 'served version unchanged or fully new after 80 of 80 kills (8 in CI), 0 leftovers, next training succeeds unattended',
     twin: 'a trainer that moves the pointer before the vectors are copied',
@@ -91,6 +112,11 @@ export const RUNS: readonly ChaosRun[] = [
     pass: 'of 5 exactly 1 publishes in each of 20 rounds, 4 leave with 75 naming it; a killed one is succeeded within 5 s; a frozen one publishes 0 times',
     twin: 'trainers whose fence nobody asks for',
     twinShows: measured('published by zombies'),
+  },
+  {
+    ...{ id: 'B9', title: 'the disk is full during a publish', ci: false, execute: fillDisk },
+    pass: 'refused with 53100 and ENOSPC named; served version unchanged, 0 partial tables and files; the next publish is fine once there is space',
+    twin: null,
   },
   {
     ...{ id: 'C1', title: 'the database restarts', ci: false, execute: restartDatabase },

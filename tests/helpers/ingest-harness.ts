@@ -257,6 +257,7 @@ export function faultyDatabase(
     execute: (script) => db.execute(script),
     transaction: (work) =>
       options.transactional ? db.transaction((tx) => work(counted(tx))) : work(counted(db)),
+    listen: (channel, onMessage) => db.listen(channel, onMessage),
     close: () => db.close(),
   };
 }

@@ -38,6 +38,7 @@ export function mortalDatabase(db: Database, diesAfter: number): MortalDatabase 
       return dead();
     },
     transaction: (work, options) => step(() => db.transaction((tx) => work(mortal(tx)), options)),
+    listen: (channel, onMessage) => db.listen(channel, onMessage),
     close: () => db.close(),
   };
 }

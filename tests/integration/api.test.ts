@@ -120,7 +120,10 @@ describeDatabases('the API', (database) => {
   it('publishes another version and goes back, and every answer names the one that served it', async () => {
     const servedBy = async () => (await recommend('walker')).served_by.model_version;
     const publish = await api.call('POST', '/v1/models/v2/publish');
-    expect([publish.status, publish.json]).toEqual([200, { published: 'v2', previous: 'v1' }]);
+    expect([publish.status, publish.headers.get('location')]).toEqual([202, '/v1/models/v2']);
+    const state = async () =>
+      (await api.call('GET', '/v1/models/v2')).json as { publish_run: { state: string } };
+    await expect.poll(async () => (await state()).publish_run.state).toBe('published');
     await expect.poll(servedBy).toBe('v2');
     expect((await recommend('walker')).served_by.events_in_state).toBe(2);
     expect((await api.call('GET', '/v1/models')).json).toMatchObject({

@@ -105,7 +105,9 @@ describeDatabases('the quality gate', (database) => {
       await publish(candidate('v1', compared(null)));
       const text = await refusal(candidate('worse', compared('v1', -0.02)));
       expect(text).toMatch(/tiers up to 4: NDCG@10 at 4 is 0\.0800 .*difference of -0\.0200/);
-      expect(text).toMatch(/tiers without limit: .*allowed is -0\.0050 \(5 %\): worse beyond doubt/);
+      expect(text).toMatch(
+        /tiers without limit: .*allowed is -0\.0050 \(5 %\): worse beyond doubt/,
+      );
       expect(await served()).toBe('v1');
       expect(await listItemVectorTables(database())).toEqual(['v1']);
       const reports = await newestPublishReports(database());
@@ -182,7 +184,11 @@ describeDatabases('the quality gate', (database) => {
     const random = createRandom(3);
     const starts = Array.from({ length: USERS }, () => random.int(ITEMS));
     const event = (user: number, n: number) => ({
-      ...{ eventId: `e${user}-${n}`, userId: `u${user}`, itemId: `i${(starts[user]! + n) % ITEMS}` },
+      ...{
+        eventId: `e${user}-${n}`,
+        userId: `u${user}`,
+        itemId: `i${(starts[user]! + n) % ITEMS}`,
+      },
       ...{ type: 'view', value: null },
       timestampMs: Date.UTC(2026, 0, 1) + user * 1_000 + n * 86_400_000,
     });
@@ -245,7 +251,9 @@ describeDatabases('the quality gate', (database) => {
         settings: { ...settings, learningRate: 1e-9 },
       });
       expect(bad.evaluation).toMatchObject({ against: 'first', comparedUsers: USERS });
-      expect(bad.evaluation!.sizes.map((size) => [size.limit, size.dim, size.publishedDim])).toEqual([
+      expect(
+        bad.evaluation!.sizes.map((size) => [size.limit, size.dim, size.publishedDim]),
+      ).toEqual([
         [4, 4, 4],
         [8, 8, 4],
         [16, 8, 16],

@@ -17,8 +17,10 @@ import type {
   KeyCreated,
   KeyRequest,
   KeysAnswer,
+  ModelDetailAnswer,
   ModelsAnswer,
   PublishAnswer,
+  PublishRunAnswer,
   ReadinessAnswer,
   RecommendationsAnswer,
   RotatedKey,
@@ -101,12 +103,17 @@ export interface NestrecClient {
   getTiers(options?: CallOptions): Promise<TiersAnswer>;
   /** The model versions, and which one answers. */
   getModels(options?: CallOptions): Promise<ModelsAnswer>;
-  /** Makes a version answer; resolves once it serves, which may take minutes. Never tried again by itself. */
+  /** A model version, and how its publish stands. */
+  getModel(version: string, options?: CallOptions): Promise<ModelDetailAnswer>;
+  /**
+   * Begins to make a version answer, which may take minutes: `getModel` says how it ends. Never tried again
+   * by itself.
+   */
   publishModel(
     version: string,
     query?: QueryOf<'publishModel'>,
     options?: CallOptions,
-  ): Promise<PublishAnswer>;
+  ): Promise<PublishRunAnswer>;
   /** Goes back from the version that serves. Never tried again by itself. */
   rollbackModel(version: string, options?: CallOptions): Promise<PublishAnswer>;
   /** Queues a training; its publish is up to the checks. Never tried again by itself. */
@@ -185,6 +192,7 @@ export function createClient(options: ClientOptions): NestrecClient {
     deleteItem: (itemId, limits) => call('deleteItem', { path: [itemId] }, limits),
     getTiers: (limits) => call('getTiers', {}, limits),
     getModels: (limits) => call('getModels', {}, limits),
+    getModel: (version, limits) => call('getModel', { path: [version] }, limits),
     publishModel: (version, query, limits) =>
       call('publishModel', { path: [version], query }, limits),
     rollbackModel: (version, limits) => call('rollbackModel', { path: [version] }, limits),

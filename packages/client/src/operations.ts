@@ -25,8 +25,6 @@ export interface Operation {
 }
 
 const RANKING = { k: 'number', dim: 'number', explain: 'boolean' } as const;
-/** Embedding and indexing all items takes as long as it takes. */
-const PUBLISH_TIMEOUT_MS = 3_600_000;
 const BULK_TIMEOUT_MS = 60_000;
 
 export const operations = {
@@ -85,12 +83,12 @@ export const operations = {
   deleteItem: { method: 'DELETE', path: '/v1/items/{id}', answer: 'nothing', repeatable: true },
   getTiers: { method: 'GET', path: '/v1/tiers', repeatable: true },
   getModels: { method: 'GET', path: '/v1/models', repeatable: true },
+  getModel: { method: 'GET', path: '/v1/models/{version}', repeatable: true },
   publishModel: {
     method: 'POST',
     path: '/v1/models/{version}/publish',
     query: { force: 'boolean' },
     repeatable: false,
-    timeoutMs: PUBLISH_TIMEOUT_MS,
   },
   rollbackModel: { method: 'POST', path: '/v1/models/{version}/rollback', repeatable: false },
   startTrainingRun: {

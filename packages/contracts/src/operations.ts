@@ -60,7 +60,30 @@ export const modelsAnswerSchema = z.strictObject({
 });
 export type ModelsAnswer = z.infer<typeof modelsAnswerSchema>;
 
-/** The versions after a publish or a rollback. */
+/** The last publish of a version that was asked for over HTTP. */
+export const publishRunAnswerSchema = z.strictObject({
+  version: z.string(),
+  state: z.enum(['running', 'published', 'refused', 'failed']),
+  /** What it does: check, embed, index, swap. */
+  phase: z.string(),
+  /** How far the phase is, 0 to 1. */
+  share: z.number(),
+  /** Code and text of the refusal or failure. */
+  code: z.string().nullable(),
+  detail: z.string().nullable(),
+  started_at: z.string(),
+  ended_at: z.string().nullable(),
+});
+export type PublishRunAnswer = z.infer<typeof publishRunAnswerSchema>;
+
+export const modelDetailAnswerSchema = z.strictObject({
+  ...modelAnswerSchema.shape,
+  /** null: none was asked for. */
+  publish_run: publishRunAnswerSchema.nullable(),
+});
+export type ModelDetailAnswer = z.infer<typeof modelDetailAnswerSchema>;
+
+/** The versions after a rollback. */
 export const publishAnswerSchema = z.strictObject({
   published: z.string(),
   previous: z.string().nullable(),

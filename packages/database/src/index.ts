@@ -1,6 +1,7 @@
 /** pg and PGlite behind one interface; migrations. */
 export type {
   Database,
+  Listening,
   Queryable,
   QueryOptions,
   QueryResult,

@@ -11,10 +11,11 @@ import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { DatabaseUnavailable, DatabaseUnsuitable, excerpt, NestrecError } from '@nestrec/errors';
 import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
+import { quoteChannel } from './channel.js';
 import { fileFaultText, mapDatabaseError } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { createTransactionScope } from './transaction-scope.js';
-import type { Database, Queryable, QueryResult, Row } from './types.js';
+import type { Database, Listening, Queryable, QueryResult, Row } from './types.js';
 import { byteaText, encodeParameters, parserOf } from './values.js';
 
 export interface PgliteOptions {
@@ -163,9 +164,38 @@ function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string)
         throw mapDatabaseError(error);
       }
     },
+    listen: (channel, onMessage) => {
+      assertOpen();
+      return listenOnPglite(pglite, channel, onMessage);
+    },
     close: () => {
       closing ??= pglite.close().finally(() => lock?.release());
       return closing;
+    },
+  };
+}
+
+function listenOnPglite(
+  pglite: PGlite,
+  channel: string,
+  onMessage: (payload: string | null) => void,
+): Listening {
+  const name = quoteChannel(channel);
+  let stopped = false;
+  const hear = (payload: string | null) => {
+    if (!stopped) onMessage(payload);
+  };
+  const begun = pglite.listen(name, hear);
+  // A database that is closed before it began has nothing to say.
+  begun.then(
+    () => hear(null),
+    () => undefined,
+  );
+  return {
+    stop: async () => {
+      stopped = true;
+      const unlisten = await begun.catch(() => null);
+      if (!pglite.closed) await unlisten?.();
     },
   };
 }

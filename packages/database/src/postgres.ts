@@ -9,9 +9,11 @@ import { silentLogger, type Logger } from '@nestrec/runtime';
 import { mapDatabaseError, sqlState } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { checkPostgres } from './postgres-checks.js';
+import { listenOnPostgres, type ListenerOptions } from './postgres-listener.js';
 import { createTransactionScope } from './transaction-scope.js';
 import type {
   Database,
+  Listening,
   Queryable,
   QueryOptions,
   QueryResult,
@@ -57,6 +59,8 @@ const DEFAULTS = {
   lockTimeoutMs: 2_000,
   idleInTransactionTimeoutMs: 5_000,
 };
+
+const DEFAULT_APPLICATION_NAME = 'nestrec';
 
 /** How much longer than the server we wait before giving the connection up for dead. */
 const GRACE_MS = 1_000;
@@ -142,7 +146,7 @@ function createPool(options: PostgresOptions, limits: Limits, logger: Logger): p
     // A peer that vanished without a word is noticed in about 20 s, also during an unlimited statement.
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    application_name: options.applicationName ?? 'nestrec',
+    application_name: options.applicationName ?? DEFAULT_APPLICATION_NAME,
     onConnect: async (client: pg.ClientBase) => {
       await client.query(settings);
     },
@@ -226,7 +230,13 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     });
     for (const warning of report.warnings) logger.warn(warning);
     const prepare = options.prepareStatements ?? false;
-    return adapt(pool, limits, prepare, outside, report.description);
+    const listener: ListenerOptions = {
+      url: options.url,
+      applicationName: options.applicationName ?? DEFAULT_APPLICATION_NAME,
+      connectionTimeoutMs: limits.connectionTimeoutMs,
+      logger,
+    };
+    return adapt(pool, limits, prepare, outside, listener, report.description);
   } catch (error) {
     await pool.end();
     throw error;
@@ -238,9 +248,11 @@ function adapt(
   limits: Limits,
   prepare: boolean,
   outside: Queryable,
+  listener: ListenerOptions,
   description: string,
 ): Database {
   const scope = createTransactionScope();
+  const listenings = new Set<Listening>();
   let closing: Promise<void> | null = null;
   const assertOpen = () => {
     scope.assertOutside();
@@ -262,8 +274,14 @@ function adapt(
       assertOpen();
       return runTransaction(pool, limits, prepare, options, (inner) => scope.run(inner, work));
     },
+    listen: (channel, onMessage) => {
+      assertOpen();
+      const listening = listenOnPostgres(listener, channel, onMessage);
+      listenings.add(listening);
+      return { stop: () => listening.stop().finally(() => listenings.delete(listening)) };
+    },
     close: () => {
-      closing ??= pool.end();
+      closing ??= Promise.all([...listenings].map((one) => one.stop())).then(() => pool.end());
       return closing;
     },
   };

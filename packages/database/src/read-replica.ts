@@ -75,6 +75,8 @@ export function createReadReplica(options: ReadReplicaOptions): ReadReplica {
     execute: () =>
       Promise.reject(new InternalError({ cause: new Error('scripts are for the primary') })),
     transaction: (work, limits) => read((db) => db.transaction(work, limits)),
+    // A standby takes no LISTEN; what the primary says may be true there a moment later only.
+    listen: (channel, onMessage) => primary.listen(channel, onMessage),
     close: () => replica.close(),
     status: async () => {
       const late = sleep(STATUS_WITHIN_MS, null, { ref: false });

@@ -158,6 +158,11 @@ export function openRemoteDatabase(channel: DatabaseChannel): Database {
         throw error;
       }
     },
+    listen: () => {
+      throw new InternalError({
+        detail: 'a process that borrows the database does not listen to it; its holder does',
+      });
+    },
     close: () => {
       closed = true;
       return Promise.resolve();

@@ -56,6 +56,20 @@ export interface Database extends Queryable {
    * Inside `work` use `tx` only: the database itself refuses, because it would wait for ever.
    */
   transaction<T>(work: (tx: Queryable) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Hears what anybody says by NOTIFY on the channel, from its transaction's commit on, until stopped or
+   * until the database is closed. PostgreSQL: by a connection of its own beside the pool's, made again for
+   * ever when it is lost. `onMessage(null)` says that listening began, or began again: what was said before
+   * is not heard, so look for yourself. It must not throw.
+   *
+   * A hint, never the truth: a standby and a pooler in transaction mode pass nothing on.
+   */
+  listen(channel: string, onMessage: (payload: string | null) => void): Listening;
   /** Waits for statements that run, then lets go of connections, files and locks. Safe twice. */
   close(): Promise<void>;
+}
+
+export interface Listening {
+  /** No message comes after this resolves. Safe twice. */
+  stop(): Promise<void>;
 }

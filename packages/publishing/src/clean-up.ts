@@ -15,10 +15,11 @@ import {
   NO_RETRIEVAL_FACTS,
   setRetrievalFacts,
   vectorsVersionOf,
+  type ModelVersion,
 } from '@nestrec/storage';
 import { dropVectorTable, lockPublishing } from './vector-table.js';
 
-/** Versions besides the published one that can be gone back to. */
+/** Versions besides the published one that can be gone back to, where nobody asks for another number. */
 export const KEPT_PREVIOUS = 2;
 
 /** Drops tables that are not kept, nor those of `alsoKeep`; returns the versions whose tables went. */
@@ -26,9 +27,10 @@ export async function cleanUpVectorTables(
   db: Database,
   logger: Logger,
   alsoKeep: readonly string[] = [],
+  keepPrevious: number = KEPT_PREVIOUS,
 ): Promise<string[]> {
   const tables = await listItemVectorTables(db);
-  const kept = new Set([...(await tablesToKeep(db)), ...alsoKeep]);
+  const kept = new Set([...(await tablesToKeep(db, keepPrevious)), ...alsoKeep]);
   const dropped: string[] = [];
   for (const version of tables.filter((candidate) => !kept.has(candidate))) {
     if (await dropUnserved(db, version)) dropped.push(version);
@@ -51,16 +53,30 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
   });
 }
 
-/** Those that have the tables of versions that can be served. */
-async function tablesToKeep(db: Queryable): Promise<string[]> {
+/**
+ * The published version and those that can be gone back to: the one before it, always, and the newest
+ * retired ones up to `keepPrevious` in all. Empty where nothing is published.
+ */
+export async function versionsToKeep(
+  db: Queryable,
+  keepPrevious: number = KEPT_PREVIOUS,
+): Promise<ModelVersion[]> {
   const pointer = await getPublished(db);
   if (pointer === null) return [];
   const versions = await listVersions(db);
-  const tableOf = new Map(versions.map((known) => [known.version, known.vectorsVersion]));
+  const known = new Map(versions.map((one) => [one.version, one]));
   const previous = pointer.previousVersion === null ? [] : [pointer.previousVersion];
   const retired = versions
     .filter(({ version, status }) => status === 'retired' && !previous.includes(version))
     .map(({ version }) => version);
-  const kept = [pointer.version, ...[...previous, ...retired].slice(0, KEPT_PREVIOUS)];
-  return kept.map((version) => tableOf.get(version) ?? version);
+  const kept = [
+    pointer.version,
+    ...[...previous, ...retired].slice(0, Math.max(previous.length, keepPrevious)),
+  ];
+  return kept.map((version) => known.get(version)!);
+}
+
+/** Those that have the tables of versions that can be served. */
+async function tablesToKeep(db: Queryable, keepPrevious: number): Promise<string[]> {
+  return (await versionsToKeep(db, keepPrevious)).map(({ vectorsVersion }) => vectorsVersion);
 }

@@ -68,6 +68,8 @@ export interface PublishOptions {
   readonly recallQueries?: number;
   /** Publish although the version is older than the published one, or the quality gate refuses it. */
   readonly force?: boolean;
+  /** Versions besides the published one whose vectors stay. Default 2. */
+  readonly keepPrevious?: number;
   /** Who asks for force, for the record. */
   readonly forcedBy?: string;
   /** Share of the published NDCG@10 that the version may lack. Default 0.05. */
@@ -119,7 +121,8 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
   const pass = before === version ? null : await passGate({ ...options, minRecall }, before);
   // What killed publishes left goes first: their space may be needed.
   const shared = await sharedVectorsVersion(options, artifact, known);
-  const leftOver = await cleanUpVectorTables(db, logger, [version, shared ?? version]);
+  const alsoKeep = [version, shared ?? version];
+  const leftOver = await cleanUpVectorTables(db, logger, alsoKeep, options.keepPrevious);
   await registerVersion(db, { version, manifest, path: options.path });
   const embedder = createItemEmbedder(artifact);
   const table = await openTable(options, known);
@@ -166,9 +169,9 @@ function droppedMeanwhile(version: string, cause: unknown): Error {
 }
 
 /** The model is served by now: a table that is in use for longer than the lock waits goes next time. */
-async function tidyUp({ db, logger }: PublishOptions): Promise<string[]> {
+async function tidyUp({ db, logger, keepPrevious }: PublishOptions): Promise<string[]> {
   try {
-    return await cleanUpVectorTables(db, logger);
+    return await cleanUpVectorTables(db, logger, [], keepPrevious);
   } catch (error) {
     logger.warn(
       { err: error },

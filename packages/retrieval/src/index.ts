@@ -10,10 +10,12 @@ export {
 } from './recommender.js';
 export {
   createPublishedModels,
+  type FollowResult,
   type PublishedModel,
   type PublishedModels,
   type PublishedModelsOptions,
 } from './published-models.js';
+export { createWarmUp, type WarmUpOptions } from './warm-up.js';
 export { smallerSize, withStepDown } from './with-step-down.js';
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';

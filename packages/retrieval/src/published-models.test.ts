@@ -1,11 +1,12 @@
 import type { ModelConfig } from '@nestrec/contracts';
 import type { Queryable, Row } from '@nestrec/database';
+import { DatabaseUnavailable } from '@nestrec/errors';
 import { initParameters } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import type { Artifact } from '@nestrec/registry';
 import { manualClock, silentLogger } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
-import { createPublishedModels } from './published-models.js';
+import { createPublishedModels, type PublishedModelsOptions } from './published-models.js';
 
 const config: ModelConfig = {
   ...{ sizes: [2, 4], blocks: 1, featureWidth: 0, numItems: 3, useBias: true },
@@ -14,10 +15,14 @@ const config: ModelConfig = {
 const parameters = initParameters(config, createRandom(1));
 
 /** A pointer that the test moves, and loads that it lets finish. */
-function harness(pollMs = 500) {
+function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
+  const followed: string[] = [];
   const clock = manualClock(0);
-  const pointer = { version: 'v1' as string | null, looks: 0 };
-  const loads: { version: string; finish(): void; fail(): void }[] = [];
+  const pointer = {
+    ...{ version: 'v1' as string | null, looks: 0 },
+    failsWith: (): Error | null => null,
+  };
+  const loads: { version: string; finish(files?: unknown[]): void; fail(): void }[] = [];
   const answer = (text: string, params: readonly unknown[]): Row[] => {
     if (text.includes('FROM published_model')) {
       pointer.looks++;
@@ -28,32 +33,52 @@ function harness(pollMs = 500) {
     if (text.includes('count(*)')) return [{ rows: 3n }];
     return [
       {
-        ...{ version: params[0], status: 'published', manifest: {}, path: `/${String(params[0])}` },
+        ...{
+          version: params[0],
+          status: 'published',
+          manifest: { files: [] },
+          path: `/${String(params[0])}`,
+        },
         ...{ index_dims: [4], vectors_version: params[0], created_at: new Date(0) },
       },
     ];
   };
   const db: Queryable = {
-    query: (text, params = []) =>
-      Promise.resolve({ rows: answer(text, params) as never[], rowCount: 1 }),
+    query: (text, params = []) => {
+      const fault = pointer.failsWith();
+      if (fault !== null) return Promise.reject(fault);
+      return Promise.resolve({ rows: answer(text, params) as never[], rowCount: 1 });
+    },
     execute: () => Promise.resolve(),
   };
   const models = createPublishedModels({
     ...{ db, clock, pollMs, logger: silentLogger() },
+    onFollowed: (result, version) => followed.push(`${version} ${result}`),
     loadArtifact: (version) =>
       new Promise((resolve, reject) => {
         loads.push({
           version,
-          finish: () =>
-            resolve({ manifest: { config, version } as Artifact['manifest'], parameters }),
+          finish: (files = []) =>
+            resolve({
+              manifest: { config, version, files } as unknown as Artifact['manifest'],
+              parameters,
+            }),
           fail: () => reject(new Error('broken artifact')),
         });
       }),
+    ...extra,
   });
   /** Lets everything that is not waiting for the test run. */
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   const serving = async () => (await models.current()).version;
-  return { clock, pointer, loads, models, settle, serving };
+  /** Serves `v1` already. */
+  const begun = async () => {
+    const first = serving();
+    await settle();
+    loads[0]!.finish();
+    await first;
+  };
+  return { clock, pointer, loads, models, settle, serving, followed, begun };
 }
 
 describe('createPublishedModels', () => {
@@ -142,5 +167,132 @@ describe('createPublishedModels', () => {
     loads[2]!.finish();
     expect((await refreshed).version).toBe('v3');
     expect(models.peek()?.version).toBe('v3');
+  });
+
+  it('follows at once when it is woken, without a request and without waiting for the poll', async () => {
+    const { pointer, loads, models, settle, begun } = harness(1e9);
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.finish();
+    await settle();
+    expect(models.peek()?.version).toBe('v2');
+  });
+
+  it('looks again where it is woken during a look that may have come too early', async () => {
+    const { pointer, loads, models, settle, begun } = harness(1e9);
+    await begun();
+    models.wake();
+    // The look has asked for the pointer by now and will be told v1.
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    expect(loads.map(({ version }) => version)).toEqual(['v1', 'v2']);
+  });
+
+  it('never serves a version that was rolled back while it was loaded', async () => {
+    const { pointer, loads, models, settle, begun, followed } = harness(1e9);
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    pointer.version = 'v1';
+    loads[1]!.finish();
+    await settle();
+    expect(models.peek()?.version).toBe('v1');
+    expect(followed).toEqual(['v1 loaded']);
+  });
+
+  it('warms the next version up before its first request, and serves the old one meanwhile', async () => {
+    const warm: { version: string; done(): void }[] = [];
+    const warmUp: PublishedModelsOptions['warmUp'] = ({ version }) =>
+      new Promise((resolve) => warm.push({ version, done: resolve }));
+    const { pointer, loads, models, settle, serving } = harness(1e9, { warmUp });
+    const first = serving();
+    await settle();
+    loads[0]!.finish();
+    await settle();
+    warm[0]!.done();
+    expect(await first).toBe('v1');
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.finish();
+    await settle();
+    expect([warm[1]!.version, await serving()]).toEqual(['v2', 'v1']);
+    warm[1]!.done();
+    await settle();
+    expect(await serving()).toBe('v2');
+  });
+
+  it('serves a version also where warming it up failed', async () => {
+    const warmUp = () => Promise.reject(new Error('the sample failed'));
+    const { begun, serving } = harness(1e9, { warmUp });
+    await begun();
+    expect(await serving()).toBe('v1');
+  });
+
+  it('goes back to the version before without reading its artifact again', async () => {
+    const { pointer, loads, models, settle, begun } = harness(1e9);
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.finish();
+    await settle();
+    pointer.version = 'v1';
+    models.wake();
+    await settle();
+    expect(models.peek()?.version).toBe('v1');
+    expect(loads).toHaveLength(2);
+  });
+
+  it('says which version it could not load, until another is published or it is gone back', async () => {
+    const { pointer, loads, models, settle, begun, followed } = harness(1e9);
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.fail();
+    await settle();
+    expect([models.failed(), models.peek()?.version]).toEqual(['v2', 'v1']);
+    pointer.version = 'v1';
+    models.wake();
+    await settle();
+    expect([models.failed(), models.peek()?.version]).toEqual([null, 'v1']);
+    expect(followed).toEqual(['v1 loaded', 'v2 failed']);
+  });
+
+  it('refuses an artifact that is sound but not the one that was published', async () => {
+    const { pointer, loads, models, settle, begun } = harness(1e9);
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.finish([{ name: 'weights.safetensors', bytes: 1, sha256: 'other' }]);
+    await settle();
+    expect([models.failed(), models.peek()?.version]).toEqual(['v2', 'v1']);
+  });
+
+  it('does not blame a version for a database that is away, and tries again with the next poll', async () => {
+    let away = false;
+    const { clock, pointer, loads, models, settle, serving, begun } = harness(500, {
+      warmUp: () => Promise.resolve(),
+    });
+    await begun();
+    pointer.version = 'v2';
+    away = true;
+    pointer.failsWith = () => (away ? new DatabaseUnavailable({ detail: 'away' }) : null);
+    models.wake();
+    await settle();
+    expect([models.failed(), await serving()]).toEqual([null, 'v1']);
+    away = false;
+    clock.advance(500);
+    await serving();
+    await settle();
+    loads[1]!.finish();
+    await settle();
+    expect(await serving()).toBe('v2');
   });
 });

@@ -2,15 +2,30 @@
  * The published model, held in memory, following the pointer.
  *
  * A request takes the model once and uses it to its end, so it sees one version everywhere. The next one
- * is loaded completely beside the old one and then takes its place; a version that cannot be loaded
- * leaves the old one serving. The pointer is looked at, at most once per `pollMs`, when a request comes.
+ * is loaded completely and warmed up beside the old one, and takes its place only if it is still the
+ * published one then; a version that cannot be loaded leaves the old one serving.
+ *
+ * Whoever hears that the pointer moved says so by `wake`. The poll is the net under that: the pointer is
+ * looked at when a request comes, at most once per `pollMs`.
  */
 import type { Manifest } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
-import { ModelNotFound, NoPublishedModel } from '@nestrec/errors';
+import {
+  DatabaseUnavailable,
+  InvalidArtifact,
+  isError,
+  ModelNotFound,
+  NoPublishedModel,
+} from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
-import { getPublished, getVersion, itemVectorsTable, type RetrievalFacts } from '@nestrec/storage';
+import {
+  getPublished,
+  getVersion,
+  itemVectorsTable,
+  type ModelVersion,
+  type RetrievalFacts,
+} from '@nestrec/storage';
 import { createCell, type Cell } from '@nestrec/streaming';
 
 export interface PublishedModel {
@@ -37,12 +52,19 @@ export interface PublishedModels {
   current(): Promise<PublishedModel>;
   /**
    * Looks at the pointer now and waits until its model is loaded: after a publish in this process.
-   * @throws what reading the pointer or loading the model throws
+   * @throws what reading the pointer or loading the model throws; what was served before serves on then
    */
   refresh(): Promise<PublishedModel>;
   /** The model that `current` would give without waiting; null before the first. */
   peek(): PublishedModel | null;
+  /** Looks at the pointer now, waiting for nothing: it moved, or may have. */
+  wake(): void;
+  /** The published version that this process could not load and serves another instead of; null: none. */
+  failed(): string | null;
 }
+
+/** How following the pointer to a version ended. */
+export type FollowResult = 'loaded' | 'failed';
 
 export interface PublishedModelsOptions {
   readonly db: Queryable;
@@ -55,7 +77,14 @@ export interface PublishedModelsOptions {
     version: string,
     path: string,
   ) => Promise<Pick<Artifact, 'manifest' | 'parameters'>>;
+  /** Makes a loaded model fast before its first request; a failure of it is logged and stops nothing. */
+  readonly warmUp?: (model: PublishedModel) => Promise<void>;
+  /** Told each time that a version took its place, or could not. */
+  readonly onFollowed?: (result: FollowResult, version: string) => void;
 }
+
+/** What of an artifact serves; without features, item ids and item vectors it is small. */
+type Loaded = Pick<PublishedModel, 'version' | 'manifest' | 'cell'>;
 
 const DEFAULT_POLL_MS = 500;
 /** A version that could not be loaded is tried again after this. */
@@ -63,25 +92,70 @@ const RETRY_MS = 10_000;
 
 export function createPublishedModels(options: PublishedModelsOptions): PublishedModels {
   const { db, logger, clock = systemClock, pollMs = DEFAULT_POLL_MS } = options;
+  const load = createLoader(options);
   let model: PublishedModel | null = null;
+  /** Until when a version that could not be loaded is not tried again, and why it could not. */
+  let failure: { version: string; untilMs: number; error: unknown } | null = null;
   let nextLookAt = Number.NEGATIVE_INFINITY;
   let following: Promise<PublishedModel> | null = null;
+  let wakened = false;
+  let toldOfFailure = false;
 
+  /** Follows until nobody has said meanwhile that the pointer moved. */
   const follow = async (): Promise<PublishedModel> => {
-    const pointer = await getPublished(db);
-    if (pointer === null) {
-      throw new NoPublishedModel({
-        detail: 'nothing is published yet; run `nestrec train` and `nestrec publish`',
-        retryAfterSeconds: 10,
-      });
+    for (;;) {
+      wakened = false;
+      try {
+        const served = await followOneStep();
+        toldOfFailure = false;
+        if (!wakened) return served;
+      } catch (error) {
+        if (!wakened) throw error;
+      }
     }
-    if (model?.version === pointer.version) return model;
-    const next = await loadModel(options, pointer.version);
+  };
+  /** Loads what the pointer names and lets it take its place, unless the pointer moved on meanwhile. */
+  const followOneStep = async (): Promise<PublishedModel> => {
+    const version = await publishedVersion(db);
+    if (model?.version === version) {
+      failure = null;
+      return model;
+    }
+    if (failure?.version === version && clock.now() < failure.untilMs) {
+      if (model === null) throw failure.error;
+      return model;
+    }
+    const next = await tryToLoad(version);
+    if (model === null && next !== null) return take(next);
+    if (next !== null && (await publishedVersion(db)) === version) return take(next);
+    wakened ||= next !== null;
+    return model!;
+  };
+  /** null where it cannot be loaded and there is another to serve with. */
+  const tryToLoad = async (version: string): Promise<PublishedModel | null> => {
+    try {
+      return await load(version);
+    } catch (error) {
+      // Says nothing about the version.
+      if (isError(error, DatabaseUnavailable)) throw error;
+      failure = { version, untilMs: clock.now() + RETRY_MS, error };
+      options.onFollowed?.('failed', version);
+      logger.error(
+        { err: error, version, served: model?.version ?? null },
+        'the published model cannot be loaded; what was served before serves on',
+      );
+      if (model === null) throw error;
+      return null;
+    }
+  };
+  const take = (next: PublishedModel) => {
     logger.info(
       { version: next.version, replaces: model?.version ?? null, rows: next.rows },
       'serving a model version',
     );
     model = next;
+    failure = null;
+    options.onFollowed?.('loaded', next.version);
     return next;
   };
   /** All who wait share one look, unless it began before they asked for a fresh one. */
@@ -93,13 +167,10 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     return following;
   };
   const lookAside = () => {
-    const served = model?.version;
     followOnce().catch((error: unknown) => {
-      nextLookAt = clock.now() + RETRY_MS;
-      logger.error(
-        { err: error, served },
-        'the published model cannot be loaded; the old one serves on',
-      );
+      if (error === failure?.error || toldOfFailure) return;
+      toldOfFailure = true;
+      logger.warn({ err: error, served: model?.version ?? null }, 'the pointer cannot be followed');
     });
   };
   return {
@@ -110,35 +181,92 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     },
     refresh: async () => {
       await following?.catch(() => undefined);
-      return followOnce();
+      if (failure !== null) failure.untilMs = Number.NEGATIVE_INFINITY;
+      const served = await followOnce();
+      if (failure !== null) throw failure.error;
+      return served;
     },
     peek: () => model,
+    wake: () => {
+      wakened = true;
+      if (following === null) lookAside();
+    },
+    failed: () => failure?.version ?? null,
   };
 }
 
-async function loadModel(
-  { db, loadArtifact: load = (_version, path) => loadArtifact(path) }: PublishedModelsOptions,
-  version: string,
-): Promise<PublishedModel> {
-  const row = await getVersion(db, version);
-  if (row === null) {
-    throw new ModelNotFound({ detail: `version ${version} is published but not registered` });
-  }
-  const { manifest, parameters } = await load(version, row.path);
-  const { vectorsVersion } = row;
-  const table = itemVectorsTable(vectorsVersion);
-  const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
-  return {
-    version,
-    manifest,
-    cell: createCell(manifest.config, parameters),
-    vectorsVersion,
-    table,
-    rows: Number(rows[0]!.rows),
-    facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
-    indexedDims: new Set([
-      ...row.indexDims,
-      ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
-    ]),
+async function publishedVersion(db: Queryable): Promise<string> {
+  const pointer = await getPublished(db);
+  if (pointer !== null) return pointer.version;
+  throw new NoPublishedModel({
+    detail: 'nothing is published yet; run `nestrec train` and `nestrec publish`',
+    retryAfterSeconds: 10,
+  });
+}
+
+/**
+ * Loads versions and warms them up. The version loaded before the newest one stays in memory, so that a
+ * rollback reads no artifact, and needs none.
+ */
+function createLoader(
+  options: PublishedModelsOptions,
+): (version: string) => Promise<PublishedModel> {
+  const { db, logger } = options;
+  let kept: readonly Loaded[] = [];
+  return async (version) => {
+    const row = await getVersion(db, version);
+    if (row === null) {
+      throw new ModelNotFound({ detail: `version ${version} is published but not registered` });
+    }
+    const loaded = kept.find((one) => one.version === version) ?? (await read(options, row));
+    const { vectorsVersion } = row;
+    const table = itemVectorsTable(vectorsVersion);
+    const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
+    const model: PublishedModel = {
+      ...loaded,
+      vectorsVersion,
+      table,
+      rows: Number(rows[0]!.rows),
+      facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
+      indexedDims: new Set([
+        ...row.indexDims,
+        ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
+      ]),
+    };
+    await options.warmUp?.(model).catch((error: unknown) => {
+      logger.warn({ err: error, version }, 'a model version serves without having been warmed up');
+    });
+    kept = [loaded, ...kept.filter((one) => one !== loaded)].slice(0, KEPT_LOADED);
+    return model;
   };
+}
+
+/** The model that serves and the one before it. */
+const KEPT_LOADED = 2;
+
+/**
+ * Reads the artifact that the version was published from. Another one in its place, sound as it may be,
+ * would be served with item vectors that are not its own.
+ * @throws InvalidArtifact, InputNotFound
+ */
+async function read(
+  { loadArtifact: load = (_version, path) => loadArtifact(path) }: PublishedModelsOptions,
+  { version, path, manifest: published }: ModelVersion,
+): Promise<Loaded> {
+  const { manifest, parameters } = await load(version, path);
+  if (manifest.version !== version || !sameFiles(manifest, published)) {
+    throw new InvalidArtifact({
+      detail: `the artifact in ${path} is not the one that ${version} was published from`,
+    });
+  }
+  return { version, manifest, cell: createCell(manifest.config, parameters) };
+}
+
+function sameFiles(a: Manifest, b: Manifest): boolean {
+  const hashes = ({ files }: Manifest) =>
+    files
+      .map(({ name, sha256 }) => `${name} ${sha256}`)
+      .sort()
+      .join();
+  return hashes(a) === hashes(b);
 }

@@ -6,8 +6,8 @@ import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 
 /**
- * Resolves where all is well, to a word about it or to nothing; throws, with a message fit for operators, where it
- * is not.
+ * Resolves where the next request finds what it needs, to a note where operators should know something
+ * about it; the note is shown to anybody. Throws where it does not.
  */
 export type ReadinessCheck = () => Promise<string | void>;
 
@@ -96,9 +96,9 @@ async function judge(
   });
   // The cause stays inside: a probe is open to anybody, so it must not carry addresses or SQL.
   const answer = check().then(
-    (detail) => {
+    (note) => {
       report(null);
-      return { ok: true, detail: detail ?? 'ok' };
+      return { ok: true, detail: note ?? 'ok' };
     },
     (error: unknown) => {
       report(error ?? new Error('no reason given'));

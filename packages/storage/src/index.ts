@@ -26,7 +26,7 @@ export {
   type StoredUserState,
   type UserState,
 } from './user-states.js';
-export { nextUsers, sampleStates, sampleUsers } from './user-samples.js';
+export { nextUsers, sampleActiveUsers, sampleStates, sampleUsers } from './user-samples.js';
 export { readInSnapshot } from './snapshot.js';
 export {
   getPublishedVectors,
@@ -114,6 +114,7 @@ export {
   getPublished,
   getVersion,
   listVersions,
+  PUBLISHED_CHANNEL,
   registerVersion,
   removeVersion,
   shareVectors,
@@ -123,6 +124,14 @@ export {
   type PublishedPointer,
   type VersionStatus,
 } from './model-versions.js';
+export {
+  beginPublishRun,
+  endPublishRun,
+  getPublishRun,
+  reportPublishRun,
+  type PublishRun,
+  type PublishState,
+} from './publish-runs.js';
 export { createItemVectorCache, type ItemVectorCache } from './item-vector-cache.js';
 export {
   assertVersion,

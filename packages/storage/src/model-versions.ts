@@ -136,9 +136,12 @@ export async function getPublished(db: Queryable): Promise<PublishedPointer | nu
   return rows[0] ? toPointer(rows[0]) : null;
 }
 
+/** Whoever follows the pointer listens here; the message is the version that it points to. */
+export const PUBLISHED_CHANNEL = 'nestrec_published';
+
 /**
  * Points to `version` if the pointer still stands at `expected` (null: nothing published), and updates the
- * statuses of both, all in one statement.
+ * statuses of both, all in one statement. Those who listen to `PUBLISHED_CHANNEL` hear it at the commit.
  * @returns the new pointer, or null when the pointer stood elsewhere (nothing changed)
  */
 export async function swapPublished(
@@ -161,7 +164,8 @@ export async function swapPublished(
        SET status = CASE WHEN v.version = moved.version THEN 'published' ELSE 'retired' END
        FROM moved WHERE v.version IN (moved.version, moved.previous_version)
      )
-     SELECT version, previous_version, published_at FROM moved`,
+     SELECT version, previous_version, published_at, pg_notify('${PUBLISHED_CHANNEL}', version)
+     FROM moved`,
     [version, expected],
   );
   return rows[0] ? toPointer(rows[0]) : null;

@@ -58,3 +58,18 @@ export async function sampleStates(
   );
   return rows.map((row) => row.user_id);
 }
+
+/**
+ * Up to `count` users from a few random pages of the interactions: those who do much come up more often, as
+ * they do in requests. Fewer where the pages hold fewer.
+ */
+export async function sampleActiveUsers(db: Queryable, count: number): Promise<string[]> {
+  const { rows } = await db.query<{ user_id: string }>(
+    `SELECT user_id FROM (
+       SELECT DISTINCT user_id FROM interactions
+       TABLESAMPLE SYSTEM (least(100, 100.0 * $1 / greatest(1, pg_relation_size('interactions') / $2)))
+     ) users ORDER BY random() LIMIT $3`,
+    [count * PAGES_PER_STATE, PAGE_BYTES, count],
+  );
+  return rows.map((row) => row.user_id);
+}

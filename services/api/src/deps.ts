@@ -27,6 +27,7 @@ import type {
   ErasureStatus,
   KeyLookup,
   NewApiKey,
+  PublishRun,
   Rotation,
   TrainingRun,
 } from '@nestrec/storage';
@@ -93,15 +94,22 @@ export interface ModelStore {
 
 export interface Publisher {
   /**
+   * Begins to publish, unless it runs already; resolves to how it stands now.
    * @param force names who wants it published whatever the quality gate says; null: nobody
-   * @throws ModelNotFound, PublishRefused
+   * @throws ModelNotFound
    */
-  publish(
-    version: string,
-    force: string | null,
-  ): Promise<{ published: string; previous: string | null }>;
+  publish(version: string, force: string | null): Promise<PublishRun>;
+  /** The version's last publish that was asked for here or at another API process, or null. */
+  publishing(version: string): Promise<PublishRun | null>;
   /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
+}
+
+export interface Serving {
+  /** What answers now; null before the first. */
+  peek(): { readonly version: string; readonly manifest: Manifest } | null;
+  /** The published version that could not be loaded, where an older one serves in its stead. */
+  failed(): string | null;
 }
 
 export interface TrainingRunStore {
@@ -180,6 +188,8 @@ export interface ApiDeps {
   readonly publisher: Publisher;
   readonly trainingRuns: TrainingRunStore;
   readonly recommender: Recommender;
+  /** The model in the memory of this process, for metrics. */
+  readonly serving?: Serving;
   readonly log: EventAppender;
   readonly waitForEvents: WaitForEvents;
   /** What `/readyz` asks, by name. */

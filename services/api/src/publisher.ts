@@ -1,32 +1,114 @@
-/** Publishing and rolling back on request of an administrator, over the publishing package. */
+/**
+ * Publishing and rolling back on request of an administrator, over the publishing package.
+ *
+ * A publish takes minutes where there are many items, so a request only begins one; how far it is stands in
+ * the database, where every API process finds it.
+ */
 import type { Database } from '@nestrec/database';
-import { ModelNotFound } from '@nestrec/errors';
-import { publishVersion, rollback } from '@nestrec/publishing';
+import {
+  InvalidArtifact,
+  isError,
+  ModelNotFound,
+  NestrecError,
+  PublishRefused,
+} from '@nestrec/errors';
+import { publishVersion, rollback, type PublishProgress } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
-import { getVersion, listTiers } from '@nestrec/storage';
+import {
+  beginPublishRun,
+  endPublishRun,
+  getPublishRun,
+  getVersion,
+  listTiers,
+  reportPublishRun,
+  type ModelVersion,
+} from '@nestrec/storage';
 import type { Publisher } from './deps.js';
 
-export function createPublisher(db: Database, logger: Logger): Publisher {
+export type PublishEnd = 'published' | 'refused' | 'failed';
+
+/** How often a run says that it lives. */
+const HEARTBEAT_MS = 5_000;
+
+/** @param onEnded told how each publish ended that was begun here */
+export function createPublisher(
+  db: Database,
+  logger: Logger,
+  onEnded: (end: PublishEnd) => void = () => undefined,
+): Publisher {
+  const execute = async (runId: string, known: ModelVersion, force: string | null) => {
+    let progress: PublishProgress | null = null;
+    const report = () =>
+      reportPublishRun(
+        db,
+        runId,
+        progress?.phase ?? 'check',
+        progress === null ? 0 : progress.done / Math.max(1, progress.total),
+      ).catch((error: unknown) => logger.debug({ err: error }, 'progress not written'));
+    const heartbeat = setInterval(() => void report(), HEARTBEAT_MS);
+    heartbeat.unref();
+    try {
+      await publish(db, known, force, logger, (now) => {
+        const isNewPhase = now.phase !== progress?.phase;
+        progress = now;
+        if (isNewPhase) void report();
+      });
+      await end(runId, known.version, null);
+    } catch (error) {
+      await end(runId, known.version, error);
+    } finally {
+      clearInterval(heartbeat);
+    }
+  };
+  const end = async (runId: string, version: string, error: unknown) => {
+    const state = error === null ? 'published' : isRefusal(error) ? 'refused' : 'failed';
+    onEnded(state);
+    if (error === null) logger.info({ version }, 'a model version was published');
+    else logger.error({ err: error, version }, 'a model version was not published');
+    const known = error instanceof NestrecError ? error : null;
+    await endPublishRun(db, runId, {
+      state,
+      code: error === null ? null : (known?.code ?? 'internal_error'),
+      // What went wrong inside stays in the log; why a candidate is refused is the caller's to know.
+      detail: error === null ? null : state === 'refused' ? (known?.detail ?? null) : null,
+    }).catch((failure: unknown) =>
+      logger.error({ err: failure, version }, 'its end is not written'),
+    );
+  };
   return {
     publish: async (version, force) => {
       const known = await getVersion(db, version);
       if (known === null) throw new ModelNotFound({ detail: 'GET /v1/models lists the versions.' });
-      const tiers = await listTiers(db);
-      const result = await publishVersion({
-        db,
-        artifact: await loadArtifact(known.path),
-        path: known.path,
-        tierDims: tiers.map((tier) => tier.max_dim),
-        tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
-        logger,
-        ...(force === null ? {} : { force: true, forcedBy: force }),
-      });
-      return { published: result.version, previous: result.previousVersion };
+      const runId = await beginPublishRun(db, version);
+      if (runId !== null) void execute(runId, known, force);
+      const run = await getPublishRun(db, version);
+      return run!;
     },
+    publishing: (version) => getPublishRun(db, version),
     rollback: async (from) => {
       const { version, rolledBack } = await rollback(db, { from });
       return { published: version, previous: rolledBack };
     },
   };
 }
+
+async function publish(
+  db: Database,
+  { path }: ModelVersion,
+  force: string | null,
+  logger: Logger,
+  onProgress: (progress: PublishProgress) => void,
+): Promise<void> {
+  const tiers = await listTiers(db);
+  await publishVersion({
+    ...{ db, path, logger, onProgress },
+    artifact: await loadArtifact(path),
+    tierDims: tiers.map((tier) => tier.max_dim),
+    ...(force === null ? {} : { force: true, forcedBy: force }),
+    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
+  });
+}
+
+const isRefusal = (error: unknown) =>
+  isError(error, PublishRefused) || isError(error, InvalidArtifact);

@@ -18,13 +18,19 @@ import {
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { createPublishedModels, createRecommender, withStepDown } from '@nestrec/retrieval';
+import {
+  createPublishedModels,
+  createRecommender,
+  createWarmUp,
+  withStepDown,
+} from '@nestrec/retrieval';
 import { createMetrics, systemClock, type Logger, type MetricsRegistry } from '@nestrec/runtime';
-import { ensureDefaultTiers, getNextOffsets } from '@nestrec/storage';
+import { ensureDefaultTiers, getNextOffsets, PUBLISHED_CHANNEL } from '@nestrec/storage';
 import { createApi } from './api.js';
 import { limitSettings, type ApiConfig } from './config.js';
 import type { ApiDeps } from './deps.js';
 import { createEventWaiter } from './events/wait-for-events.js';
+import { createApiMetrics } from './http/api-metrics.js';
 import { createMemoryClaims, createSharedClaims } from './limits/claim-store.js';
 import { createPublisher } from './publisher.js';
 import {
@@ -125,7 +131,14 @@ export function composeDeps(
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
   // One place for pointer, vectors and states of a list: the replica shows each only when all are there.
   const reads = replica ?? db;
-  const models = createPublishedModels({ db: reads, clock: systemClock, logger });
+  const { modelSwaps } = createApiMetrics(metrics);
+  const models = createPublishedModels({
+    ...{ db: reads, clock: systemClock, logger, warmUp: createWarmUp({ db: reads, logger }) },
+    onFollowed: (result) => modelSwaps.inc({ result }),
+  });
+  // Also loads the first one, before a request asks for it. Ends with the database. A replica that has not
+  // come that far is looked at again by the poll.
+  db.listen(PUBLISHED_CHANNEL, () => models.wake());
   const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
   return {
     keys: createKeyStore(db),
@@ -137,9 +150,10 @@ export function composeDeps(
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
-    publisher: createPublisher(db, logger),
+    publisher: createPublisher(db, logger, (result) => modelSwaps.inc({ result })),
     trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db: reads, models, logger }), models),
+    serving: models,
     claims: db.kind === 'postgres' ? createSharedClaims(db) : createMemoryClaims(),
     checks: {
       ...createStoreChecks(db, models),

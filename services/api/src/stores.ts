@@ -6,6 +6,7 @@ import type { Item, ItemOutcome } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
 import type { PreparedItems } from '@nestrec/publishing';
+import type { ReadinessCheck } from '@nestrec/runtime';
 import * as storage from '@nestrec/storage';
 import type {
   CatalogueStore,
@@ -139,17 +140,25 @@ async function putBack(db: Database, itemId: string, before: Item | null): Promi
   });
 }
 
-/** Readiness: the database answers, and a published model is loaded (by `models`) or at least there. */
+/**
+ * Readiness: the database answers, and a published model is loaded (by `models`) or at least there. An older
+ * one that serves in its stead is enough: with it out of service there would be none.
+ */
 export function createStoreChecks(
   db: Queryable,
-  models: { current(): Promise<unknown> } = { current: () => requirePublished(db) },
-): Record<string, () => Promise<void>> {
+  models: { current(): Promise<unknown>; failed?(): string | null } = {
+    current: () => requirePublished(db),
+  },
+): Record<string, ReadinessCheck> {
   return {
     database: async () => {
       await db.query('SELECT 1 AS one');
     },
     model: async () => {
       await models.current();
+      const failed = models.failed?.() ?? null;
+      if (failed === null) return;
+      return `an older version serves: the published ${failed} could not be loaded`;
     },
   };
 }

@@ -5,7 +5,7 @@
  * the log's subscription, which delivers the batch again, after a growing pause, for as long as it takes;
  * they never set a record aside.
  */
-import type { Database } from '@nestrec/database';
+import type { Database, Listening } from '@nestrec/database';
 import {
   EventLogUnavailable,
   EventLogUnsuitable,
@@ -24,6 +24,7 @@ import { createUserHash, type Clock, type Logger, type MetricsRegistry } from '@
 import { createItemVectorCache, getPositions, pinPartitions } from '@nestrec/storage';
 import { applyBatch, type BatchContext, type BatchOutcome } from './apply-batch.js';
 import { createDeadLetterForwarder, type DeadLetterSettings } from './dead-letters.js';
+import { followPointer } from './follow-pointer.js';
 import { createIngestMetrics } from './ingest-metrics.js';
 import { artifactModels, createModelCache, type LoadModel } from './model-source.js';
 import { createProgress, type Progress } from './progress.js';
@@ -89,6 +90,7 @@ export function createIngest(deps: IngestDeps): Ingest {
   const forwarder = createForwarder(deps);
   let subscription: Subscription | null = null;
   let lagTimer: NodeJS.Timeout | null = null;
+  let following: Listening | null = null;
 
   const positions = async (held: ReadonlyMap<number, OffsetRange>) => {
     await assertPartitions(db, log.topic, held, logger);
@@ -141,6 +143,7 @@ export function createIngest(deps: IngestDeps): Ingest {
       if (subscription !== null) return;
       await refuseChangedTopic(db, log, logger);
       forwarder?.start();
+      following = followPointer(db, models, logger);
       subscription = await log.subscribe({ positions, handler, maxRecords: settings.maxRecords });
       lagTimer = setInterval(() => {
         measure().catch((error: unknown) => logger.debug({ err: error }, 'lag not measured'));
@@ -150,6 +153,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     },
     stop: async () => {
       if (lagTimer !== null) clearInterval(lagTimer);
+      await following?.stop();
       await sampler.stop();
       await subscription?.stop();
       await forwarder?.stop();

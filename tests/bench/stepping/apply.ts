@@ -174,6 +174,7 @@ function timed(db: Database, times: Map<string, number>): Database {
     query: db.query,
     execute: db.execute,
     close: db.close,
+    listen: (channel, onMessage) => db.listen(channel, onMessage),
     transaction: async (work, options) => {
       const start = performance.now();
       let inside = 0;

@@ -3,6 +3,7 @@
  * does not slow the next request), and the API as a supervised process.
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../helpers/processes.js';
 import type { ChaosContext } from './context.js';
@@ -20,6 +21,8 @@ export interface Reply {
   readonly body: unknown;
   /** Why there is no answer. */
   readonly reason: string | null;
+  /** Which connection it came by: requests of one come one after the other. 0: none. */
+  readonly connection: number;
 }
 
 export interface Target {
@@ -47,7 +50,8 @@ export function send(
     const settle = (reply: Partial<Reply>) => {
       clearTimeout(timer);
       const tookMs = performance.now() - atMs;
-      resolve({ status: 0, retryAfter: null, body: null, reason: null, ...reply, atMs, tookMs });
+      const none = { status: 0, retryAfter: null, body: null, reason: null, connection: 0 };
+      resolve({ ...none, ...reply, atMs, tookMs });
     };
     const call = request(target.url + path, {
       ...{ method, agent: target.agent ?? agent },
@@ -64,14 +68,25 @@ export function send(
       settle({ reason: error.code ?? error.message });
     call.on('error', failed);
     call.on('response', (response) => {
+      // At its end the socket is the agent's again.
+      const connection = connectionOf(response.socket);
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (text += chunk));
       response.on('error', failed);
-      response.on('end', () => settle(toReply(response, text)));
+      response.on('end', () => settle({ ...toReply(response, text), connection }));
     });
     call.end(payload);
   });
+}
+
+const connections = new WeakMap<Socket, number>();
+let lastConnection = 0;
+
+function connectionOf(socket: Socket): number {
+  const known = connections.get(socket) ?? (lastConnection += 1);
+  connections.set(socket, known);
+  return known;
 }
 
 function toReply(response: IncomingMessage, text: string): Partial<Reply> {

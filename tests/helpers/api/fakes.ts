@@ -27,6 +27,7 @@ import {
   publicIdOf,
   type ApiKey,
   type ErasureStatus,
+  type PublishRun,
   type TrainingRun,
 } from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
@@ -49,6 +50,8 @@ export interface FakeWorld {
   /** First offset that is not applied; tests move it. */
   applied: bigint;
   published: string | null;
+  /** The published version that this process serves an older one instead of. */
+  failedToLoad: string | null;
   /** Makes a key at once; returns its text. */
   key(options?: {
     tier?: string | Tier;
@@ -81,6 +84,12 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     );
   const items = new Map<string, Item>([['i1', { item_id: 'i1', title: 'One', available: true }]]);
   const models = [model('v1'), model('v2')];
+  const publishRuns = new Map<string, PublishRun>();
+  const runOf = (version: string, state: PublishRun['state'], detail: string | null) => ({
+    ...{ version, state, phase: 'swap', share: 1, detail },
+    code: detail === null ? null : PublishRefused.code,
+    ...{ startedAtMs: clock.now(), endedAtMs: clock.now() },
+  });
   const addKey: FakeWorld['key'] = (options = {}) => {
     const { tier = 'full', client = 'tests', scopes = ALL_SCOPES, expiresAtMs } = options;
     const { key, publicId, hash } = generateApiKey();
@@ -117,6 +126,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     reports: new Map(),
     applied: 0n,
     published: 'v1',
+    failedToLoad: null,
     key: addKey,
     revoke: (key) => void revoke(publicIdOf(key)!),
     deps: undefined as unknown as ApiDeps,
@@ -237,13 +247,19 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         if (!models.some((one) => one.version === version)) throw new ModelNotFound();
         const refused = world.reports.get(version);
         if (refused?.outcome === 'refused') {
-          if (force === null) throw new PublishRefused({ detail: refused.reasons.join('; ') });
+          if (force === null) {
+            const run = runOf(version, 'refused', refused.reasons.join('; '));
+            publishRuns.set(version, run);
+            return run;
+          }
           world.reports.set(version, { ...refused, outcome: 'published', forced_by: force });
         }
-        const previous = world.published;
         world.published = version;
-        return { published: version, previous };
+        const run = runOf(version, 'published', null);
+        publishRuns.set(version, run);
+        return run;
       },
+      publishing: async (version) => publishRuns.get(version) ?? null,
       rollback: async (from) => {
         if (from !== world.published) {
           throw new PublishRefused({ detail: `${from} does not serve.` });
@@ -275,6 +291,10 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
         if (!items.has(query.itemId)) throw new ItemNotFound({ detail: 'Unknown here.' });
         return rank({ ...query });
       },
+    },
+    serving: {
+      peek: () => models.find((one) => one.version === world.published) ?? null,
+      failed: () => world.failedToLoad,
     },
     log: {
       topic: 'interactions.v1',

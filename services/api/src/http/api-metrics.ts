@@ -26,18 +26,22 @@ export function createApiMetrics(registry: MetricsRegistry) {
       'Events that are durable in the log: posted here (http), or read from it (log).',
       ['source'],
     ),
-    modelInfo: registry.gauge('rec_model_info', 'The published model version: 1.', [
+    modelInfo: registry.gauge('rec_model_info', 'The model version that this process serves: 1.', [
       'version',
       'commit',
     ]),
     modelAge: registry.gauge(
       'rec_model_age_seconds',
-      'Time since the published model version was trained.',
+      'Time since the model version that this process serves was trained.',
     ),
     modelSwaps: registry.counter(
       'rec_model_swaps_total',
-      'Requests to publish or to roll back, by how they ended.',
+      'Requests to publish or to roll back, by how they ended; and versions that this process followed the pointer to (loaded) or could not (failed).',
       ['result'],
+    ),
+    modelBehind: registry.gauge(
+      'rec_model_behind',
+      '1 while this process serves an older version since it could not load the published one.',
     ),
     rateLimited: registry.counter(
       'rec_rate_limited_total',

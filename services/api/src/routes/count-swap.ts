@@ -4,7 +4,7 @@ import type { ApiMetrics } from '../http/api-metrics.js';
 
 export async function countSwap<T>(
   { modelSwaps }: ApiMetrics,
-  done: 'published' | 'rolled_back',
+  done: 'rolled_back',
   swap: () => Promise<T>,
 ): Promise<T> {
   try {

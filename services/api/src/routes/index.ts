@@ -14,6 +14,7 @@ import { getHealthz } from './get-healthz/route.js';
 import { getItem } from './get-item/route.js';
 import { getKeys } from './get-keys/route.js';
 import { getMetrics } from './get-metrics/route.js';
+import { getModel } from './get-model/route.js';
 import { getModels } from './get-models/route.js';
 import { getOpenApi } from './get-openapi/route.js';
 import { getReadyz } from './get-readyz/route.js';
@@ -50,6 +51,7 @@ export const routes: readonly Route[] = [
   deleteItem,
   getTiers,
   getModels,
+  getModel,
   publishModel,
   rollbackModel,
   postTrainingRun,

@@ -1,7 +1,8 @@
-/** `nestrec model verify|slice|list`: model artifacts as files; `model show`: how a version came about and fared. */
+/** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about and fared. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { modelsAnswerSchema, type PublishReport } from '@nestrec/contracts';
+import { pruneVersions } from '@nestrec/publishing';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
 import { excerpt, ModelNotFound } from '@nestrec/errors';
 import {
@@ -14,15 +15,18 @@ import {
 import { defineAction, type Invocation } from '../command-context.js';
 import { renderReport } from '../gate-table.js';
 import { renderTable, type Output } from '../output.js';
-import { dataFolders, type Platform } from '../platform.js';
+import { dataFolders, withPlatform, type Platform } from '../platform.js';
 import { directOrRemote, type AdminRequest } from '../running-server.js';
 
 export function addModel(program: Command, invocation: Invocation): void {
-  const group = program.command('model').description('model artifacts: list, show, verify, slice');
+  const group = program
+    .command('model')
+    .description('model artifacts: list, show, verify, slice, prune');
   addList(group, invocation);
   addVerify(group, invocation);
   addShow(group, invocation);
   addSlice(group, invocation);
+  addPrune(group, invocation);
 }
 
 function addList(group: Command, invocation: Invocation): void {
@@ -158,6 +162,32 @@ function addSlice(group: Command, invocation: Invocation): void {
       output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes}`);
     },
   );
+}
+
+function addPrune(group: Command, invocation: Invocation): void {
+  const command = group
+    .command('prune')
+    .description('remove artifacts and vectors of versions that were served once and are not kept')
+    .option('--keep <count>', 'versions besides the published one that stay', parseKeep, 2)
+    .option('--dry-run', 'say what would go, and leave it')
+    .addHelpText('after', '\nExample:\n  nestrec model prune --keep 2 --dry-run');
+  defineAction<{ keep: number; dryRun?: boolean; json?: boolean }>(
+    command,
+    invocation,
+    async ({ config, output }, _args, { keep, dryRun = false }) => {
+      const result = await withPlatform(config, ({ db, logger, folders }) =>
+        pruneVersions({ db, logger, modelsDir: folders.models, keepPrevious: keep, dryRun }),
+      );
+      const names = result.artifacts.length === 0 ? 'nothing' : result.artifacts.join(', ');
+      const did = dryRun ? 'Would remove' : 'Removed';
+      output.result(result, `${did} ${names}; kept are ${result.kept.join(', ') || 'all'}.`);
+    },
+  );
+}
+
+function parseKeep(text: string): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) >= 1) return Number(text);
+  throw new InvalidArgumentError('wanted a number from 1 to 999.');
 }
 
 function parseDim(text: string): number {

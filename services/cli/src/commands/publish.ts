@@ -1,8 +1,15 @@
 /** `nestrec publish VERSION` and `nestrec rollback`: which model version answers. */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
-import { publishAnswerSchema, modelsAnswerSchema } from '@nestrec/contracts';
-import { isError, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import {
+  modelDetailAnswerSchema,
+  modelsAnswerSchema,
+  publishAnswerSchema,
+  publishRunAnswerSchema,
+  type PublishRunAnswer,
+} from '@nestrec/contracts';
+import { InvalidArtifact, isError, NoPublishedModel, PublishRefused } from '@nestrec/errors';
 import { publishVersion, rollback, type PublishResult } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import { ensureDefaultTiers, listTiers, newestPublishReport } from '@nestrec/storage';
@@ -13,7 +20,7 @@ import { renderReport } from '../gate-table.js';
 import { operatorName } from '../operator-name.js';
 import { renderTable, type Output } from '../output.js';
 import type { Platform } from '../platform.js';
-import { directOrRemote, refuseRemotely } from '../running-server.js';
+import { directOrRemote, refuseRemotely, type AdminRequest } from '../running-server.js';
 
 interface PublishOptions {
   force?: boolean;
@@ -48,17 +55,45 @@ export function addPublish(program: Command, invocation: Invocation): void {
         },
         async (ask) => {
           refuseRemotely({ '--min-recall': options.minRecall });
-          const force = options.force === true ? '?force=true' : '';
-          const path = `/v1/models/${encodeURIComponent(version!)}/publish${force}`;
-          const answer = await ask('POST', path, publishAnswerSchema);
+          await publishRemotely(output, ask, version!, options.force ?? false);
+          const { published, previous } = await ask('GET', '/v1/models', modelsAnswerSchema);
           output.result(
-            answer,
-            `${answer.published} answers now (before: ${answer.previous ?? 'nothing'}).`,
+            { published, previous },
+            `${published} answers now (before: ${previous ?? 'nothing'}).`,
           );
         },
       );
     },
   );
+}
+
+const ASK_AGAIN_MS = 500;
+
+/** Lets the running server publish, and waits for the end. */
+async function publishRemotely(
+  output: Output,
+  ask: AdminRequest,
+  version: string,
+  force: boolean,
+): Promise<void> {
+  const path = `/v1/models/${encodeURIComponent(version)}`;
+  const bar = output.progress('Publishing', 1);
+  let run: PublishRunAnswer | null = await ask(
+    'POST',
+    `${path}/publish${force ? '?force=true' : ''}`,
+    publishRunAnswerSchema,
+  );
+  while (run?.state === 'running') {
+    bar.update(run.share, run.phase);
+    await sleep(ASK_AGAIN_MS);
+    run = (await ask('GET', path, modelDetailAnswerSchema)).publish_run;
+  }
+  bar.stop();
+  if (run?.state === 'published') return;
+  const detail = run?.detail ?? 'the log of the server says why.';
+  throw run?.code === 'invalid_artifact'
+    ? new InvalidArtifact({ detail })
+    : new PublishRefused({ detail });
 }
 
 /** Publishes a version of the models folder, with a bar; says what the quality gate found where it refuses. */

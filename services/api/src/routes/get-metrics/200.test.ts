@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeWorld } from '../../../../../tests/helpers/api/fakes.js';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
 
 describe('GET /metrics 200', () => {
@@ -24,24 +23,38 @@ describe('GET /metrics 200', () => {
     expect(text).not.toContain('secret-user');
   });
 
-  it('names the published model, its age, and how swaps ended', async () => {
+  it('names the model that this process serves, its age, and how swaps ended', async () => {
     const api = await startApi();
     await api.call('POST', '/v1/models/v2/publish');
-    await api.call('POST', '/v1/models/v1/rollback');
+    await api.call('POST', '/v1/models/v2/rollback');
+    await api.call('POST', '/v1/models/v2/rollback');
+    await api.call('POST', '/v1/models/v2/publish');
     const { text } = await api.call('GET', '/metrics', { key: null });
     await api.stop();
     expect(text).toMatch(/^rec_model_info\{version="v2",commit="[^"]+"\} 1$/m);
     expect(text).not.toContain('rec_model_info{version="v1"');
     expect(text).toMatch(/^rec_model_age_seconds \d+/m);
-    expect(text).toContain('rec_model_swaps_total{result="published"} 1');
+    expect(text).toContain('rec_model_swaps_total{result="rolled_back"} 1');
     expect(text).toContain('rec_model_swaps_total{result="refused"} 1');
   });
 
-  it('answers also where the database is away', async () => {
-    const away = createFakeWorld();
-    const models = { ...away.deps.models, published: () => Promise.reject(new Error('away')) };
-    const api = await startApi({ models });
-    expect((await api.call('GET', '/metrics', { key: null })).status).toBe(200);
+  it('says so while an older model serves since the published one could not be loaded', async () => {
+    const api = await startApi();
+    const before = await api.call('GET', '/metrics', { key: null });
+    api.world.failedToLoad = 'v9';
+    const after = await api.call('GET', '/metrics', { key: null });
     await api.stop();
+    expect(before.text).toMatch(/^rec_model_behind 0$/m);
+    expect(after.text).toMatch(/^rec_model_behind 1$/m);
+    expect(after.text).toContain('rec_model_info{version="v1"');
+  });
+
+  it('answers also where there is no model yet', async () => {
+    const api = await startApi();
+    api.world.published = null;
+    const { status, text } = await api.call('GET', '/metrics', { key: null });
+    await api.stop();
+    expect(status).toBe(200);
+    expect(text).not.toContain('rec_model_info{');
   });
 });

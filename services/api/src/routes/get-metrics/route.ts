@@ -11,20 +11,20 @@ export const getMetrics = defineOpenRoute({
   errors: [],
   async handler(_input, context) {
     const { deps } = context;
-    await describeModel(context);
+    describeModel(context);
     const { contentType, body } = await deps.metrics.expose();
     return { status: 200, content: body, contentType };
   },
 });
 
-/** Says which model is published now. Where the database is away, the last word stands. */
-async function describeModel({ deps, metrics }: RouteContext): Promise<void> {
-  const published = await deps.models.published().catch(() => undefined);
-  if (published === undefined) return;
+/** Says which model this process serves; before it has loaded one, or where nobody knows, nothing. */
+function describeModel({ deps, metrics }: RouteContext): void {
   metrics.modelInfo.reset();
   metrics.modelAge.reset();
-  if (published === null) return;
-  const { version, manifest } = published;
+  metrics.modelBehind.set(deps.serving?.failed() == null ? 0 : 1);
+  const served = deps.serving?.peek() ?? null;
+  if (served === null) return;
+  const { version, manifest } = served;
   metrics.modelInfo.set({ version, commit: manifest.commit ?? 'unknown' }, 1);
   metrics.modelAge.set(Math.max(0, (deps.clock.now() - Date.parse(manifest.createdAt)) / 1_000));
 }

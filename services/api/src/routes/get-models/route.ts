@@ -1,6 +1,7 @@
 /** GET /v1/models: the model versions, and which one answers. */
 import { modelsAnswerSchema } from '@nestrec/contracts';
 import { defineRoute } from '../../http/route.js';
+import { presentModel } from '../present-model.js';
 import { ANY_KEY } from '../shared-schemas.js';
 
 export const getModels = defineRoute({
@@ -24,14 +25,7 @@ export const getModels = defineRoute({
       body: {
         published: published?.version ?? null,
         previous,
-        models: models.map((model) => ({
-          version: model.version,
-          status: model.status,
-          created_at: new Date(model.createdAtMs).toISOString(),
-          sizes: model.manifest.config.sizes,
-          items: model.manifest.data.items,
-          publish: reports.get(model.version) ?? null,
-        })),
+        models: models.map((model) => presentModel(model, reports.get(model.version) ?? null)),
       },
     };
   },

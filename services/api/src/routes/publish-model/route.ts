@@ -1,9 +1,9 @@
-/** POST /v1/models/{version}/publish: makes a version answer, after publishing's own checks. */
-import { publishAnswerSchema } from '@nestrec/contracts';
-import { InvalidArtifact, ModelNotFound, PublishRefused } from '@nestrec/errors';
+/** POST /v1/models/{version}/publish: begins to make a version answer, after publishing's own checks. */
+import { publishRunAnswerSchema } from '@nestrec/contracts';
+import { ModelNotFound } from '@nestrec/errors';
 import { z } from 'zod';
 import { defineRoute } from '../../http/route.js';
-import { countSwap } from '../count-swap.js';
+import { presentPublishRun } from '../present-model.js';
 import { scopes, versionParams } from '../shared-schemas.js';
 
 export const publishModel = defineRoute({
@@ -11,7 +11,7 @@ export const publishModel = defineRoute({
   path: '/v1/models/{version}/publish',
   summary: 'Publish a model version',
   description:
-    'Answers once the version serves; embedding and indexing all items may take minutes. 409 where the quality gate refuses it: the detail says why, tier by tier, and so does GET /v1/models.',
+    'Begins it and answers at once: embedding and indexing all items may take minutes. Location names where to look how it ends: refused where the quality gate refuses it, with the reasons tier by tier. Sent again while it runs, it begins nothing.',
   access: scopes('admin'),
   params: versionParams,
   query: z.strictObject({
@@ -22,14 +22,24 @@ export const publishModel = defineRoute({
         'Publish it although it is older than the published version, or the quality gate refuses it. Who forced it stays on record.',
       ),
   }),
-  answers: { 200: { description: 'The version serves.', schema: publishAnswerSchema } },
-  errors: [ModelNotFound, PublishRefused, InvalidArtifact],
-  async handler({ params, query }, { deps, metrics, client }) {
+  answers: {
+    202: {
+      description: 'It runs; GET /v1/models/{version} says how it ends.',
+      schema: publishRunAnswerSchema,
+    },
+  },
+  errors: [ModelNotFound],
+  async handler({ params, query }, { deps, client }) {
     const force = query.force ? `${client.client} (key ${client.publicId})` : null;
-    const result = await countSwap(metrics, 'published', () =>
-      deps.publisher.publish(params.version, force),
+    const run = await deps.publisher.publish(params.version, force);
+    deps.logger.info(
+      { version: params.version, force, key_id: client.publicId },
+      'asked to publish a model version',
     );
-    deps.logger.info({ ...result, key_id: client.publicId }, 'a model version was published');
-    return { status: 200, body: result };
+    return {
+      status: 202,
+      body: presentPublishRun(run),
+      headers: { Location: `/v1/models/${params.version}` },
+    };
   },
 });
