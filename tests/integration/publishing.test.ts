@@ -308,7 +308,7 @@ describeDatabases('publishing', (database) => {
         const winners = versions.filter((_, index) => results[index]!.status === 'fulfilled');
         for (const result of results) {
           if (result.status === 'rejected') {
-            expect((result.reason as { code: string }).code).toBe('publish_refused');
+            expect(result.reason).toMatchObject({ code: 'publish_refused' });
           }
         }
         expect(winners.length).toBeGreaterThan(0);

@@ -44,11 +44,11 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 describe('the client in a browser', () => {
-  it('bundles from its own files alone, in less than 8 kB', async () => {
+  it('bundles from its own files alone, in less than 10 kB', async () => {
     const { code, inputs } = await bundle(`export * from '@nestrec/client'`);
     const strangers = inputs.filter((file) => !/^(<stdin>$|packages\/client\/src\/)/.test(file));
     expect(strangers).toEqual([]);
-    expect(code.length).toBeLessThan(8_000);
+    expect(code.length).toBeLessThan(10_000);
   });
 
   it('runs where there is nothing but what browsers have', async () => {
