@@ -229,7 +229,8 @@ async function openTable(
     }
     await dropUnserved(db, version);
   }
-  const identity = await createVectorTable(db, version, config.sizes);
+  // One transaction: until it ends nobody else can drop the table.
+  const identity = await db.transaction((tx) => createVectorTable(tx, version, config.sizes));
   return { identity, whole: false, vectorsVersion: version };
 }
 
