@@ -65,7 +65,7 @@ export async function buildIndex(
   const name = indexName(version, form);
   const { expression, operatorClass } = indexSql(form, fullDim);
   const statements = [
-    ...(db.kind === 'postgres' ? [`SET LOCAL maintenance_work_mem = '256MB'`] : []),
+    ...(db.kind === 'postgres' ? [ENOUGH_BUILD_MEMORY] : []),
     ...(replace ? [`DROP INDEX IF EXISTS "${name}"`] : []),
     `CREATE INDEX IF NOT EXISTS "${name}" ON ${itemVectorsTable(version)}
        USING hnsw (${expression('')} ${operatorClass})
@@ -82,6 +82,10 @@ export async function buildIndex(
   const buildMs = Math.round(performance.now() - startedMs);
   return { ...form, ...settings, name, bytes: await indexBytes(db, name), buildMs };
 }
+
+/** At least 256 MB; an operator who gave more keeps it: a graph that does not fit is built many times slower. */
+const ENOUGH_BUILD_MEMORY = `SELECT set_config('maintenance_work_mem', '256MB', true)
+  WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`;
 
 const OUT_OF_RESOURCES = '53';
 
