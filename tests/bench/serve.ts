@@ -108,7 +108,7 @@ try {
 }
 
 async function answering(address: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
+  for (let tries = 0; tries < 1_200; tries++) {
     const ready = await fetch(address).then(
       (answer) => answer.ok,
       () => false,
@@ -116,7 +116,7 @@ async function answering(address: string): Promise<void> {
     if (ready) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`${address} did not answer with 200 within 30 s`);
+  throw new Error(`${address} did not answer with 200 within 120 s`);
 }
 
 function render({ name, perSecond, p50Ms, p99Ms, answers, failures }: Row): string {

@@ -7,6 +7,7 @@
  * round is no faster than the one before. The time is bounded: a slow first minute is better than an old
  * version for ever.
  */
+import type { TierPlan } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import type { Logger } from '@nestrec/runtime';
 import { listTiers, sampleActiveUsers } from '@nestrec/storage';
@@ -33,16 +34,16 @@ export function createWarmUp(options: WarmUpOptions): (model: PublishedModel) =>
     const startedAtMs = performance.now();
     const isOver = () => performance.now() - startedAtMs > limitMs;
     const prewarmed = await prewarm(db, model, isOver);
-    const dims = await tierDims(db, model);
+    const served = await servedSizes(db, model);
     const users = await sampleActiveUsers(db, USERS_PER_ROUND * MOST_ROUNDS);
     const recommender = createRecommender({ db, models: alone(model), logger });
     const rounds: number[] = [];
     while (rounds.length < MOST_ROUNDS && !isOver() && !hasSettled(rounds)) {
-      rounds.push(await runRound(recommender, roundOf(users, rounds.length), dims, isOver));
+      rounds.push(await runRound(recommender, roundOf(users, rounds.length), served, isOver));
     }
     logger.info(
       {
-        ...{ version: model.version, dims, prewarmed, rounds: rounds.length },
+        ...{ version: model.version, served, prewarmed, rounds: rounds.length },
         ...{ tookMs: Math.round(performance.now() - startedAtMs), complete: !isOver() },
       },
       'a model version was warmed up',
@@ -67,27 +68,34 @@ function roundOf(users: readonly string[], round: number): readonly string[] {
 async function runRound(
   recommender: Recommender,
   users: readonly string[],
-  dims: readonly number[],
+  served: readonly ServedSize[],
   isOver: () => boolean,
 ): Promise<number> {
   const startedAtMs = performance.now();
   for (const userId of users) {
-    for (const dim of dims) {
+    for (const { dim, plan } of served) {
       if (isOver()) break;
       if (userId === '')
-        await recommender.recommendForSession({ items: [], k: K, dim, maxDim: null });
-      else await recommender.recommendForUser({ userId, k: K, dim, maxDim: null });
+        await recommender.recommendForSession({ items: [], k: K, dim, plan, maxDim: null });
+      else await recommender.recommendForUser({ userId, k: K, dim, plan, maxDim: null });
     }
   }
   return performance.now() - startedAtMs;
 }
 
-/** The sizes that tiers are served at, ascending. */
-async function tierDims(db: Queryable, { cell }: PublishedModel): Promise<number[]> {
-  const dims = (await listTiers(db)).map(({ max_dim }) =>
-    cell.sizes.findLast((size) => max_dim === null || size <= max_dim),
-  );
-  return [...new Set(dims.filter((dim) => dim !== undefined))].sort((a, b) => a - b);
+interface ServedSize {
+  readonly dim: number;
+  readonly plan: TierPlan;
+}
+
+/** The sizes that tiers are served at, and how; ascending, each once. */
+async function servedSizes(db: Queryable, { cell }: PublishedModel): Promise<ServedSize[]> {
+  const served = new Map<string, ServedSize>();
+  for (const { max_dim, plan } of await listTiers(db)) {
+    const dim = cell.sizes.findLast((size) => max_dim === null || size <= max_dim);
+    if (dim !== undefined) served.set(`${dim} ${plan}`, { dim, plan });
+  }
+  return [...served.values()].sort((a, b) => a.dim - b.dim);
 }
 
 /** The model as if it were published, for a recommender of its own. */
