@@ -146,9 +146,22 @@ export async function startIngest(
   const metrics = createMetrics();
   const clock = manualClock(NOW_MS);
   const logger = silentLogger();
-  // Nobody stops these: a sampler of an earlier test would judge the states of a later one by its own model.
+  // Nobody stops these: a sampler of an earlier test would judge the states of a later one by its own model,
+  // and each that listens would keep a connection.
   const settings = { verifyIntervalMs: 0 };
-  const ingest = createIngest({ db, log, clock, logger, metrics, loadModel, settings, ...more });
+  const deaf: Database = Object.create(db, {
+    listen: { value: () => ({ stop: () => Promise.resolve() }) },
+  }) as Database;
+  const ingest = createIngest({
+    db: deaf,
+    log,
+    clock,
+    logger,
+    metrics,
+    loadModel,
+    settings,
+    ...more,
+  });
   await ingest.start();
   const { handler, positions } = handlers[0]!;
   let next = (await positions(new Map([[0, { low: 0n, next: 0n }]]))).get(0)?.nextOffset ?? 0n;
