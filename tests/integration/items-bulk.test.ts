@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { serveApi, type ServedApi } from '../helpers/api/served-api.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem } from '../helpers/published-artifact.js';
+import { waitFor } from '../helpers/wait-for.js';
 
 describeDatabases('items in bulk', (database) => {
   let served: ServedApi;
@@ -69,6 +70,7 @@ describeDatabases('items in bulk', (database) => {
 
   it('reach every live version, the published one first', async () => {
     await client.publishModel('v2');
+    await waitFor('v2 to answer', async () => (await client.getModels()).published === 'v2');
     const item = catalogueItem(1_400);
     const answer = await client.putItems([item]);
     expect(answer.items[0]).toMatchObject({ outcome: 'created', embedded_in: ['v2', 'v1'] });
