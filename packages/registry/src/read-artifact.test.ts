@@ -113,7 +113,7 @@ const FAULTS: [string, () => Promise<unknown>, RegExp][] = [
   [
     'a newer format',
     () => set({ formatVersion: 99 }),
-    /format version 99; this nestrec reads up to 1/,
+    /format version 99; this nestrec reads up to 2/,
   ],
   ['an unknown older format', () => set({ formatVersion: 0 }), /format version 0, never written/],
   ['no format', () => set({ formatVersion: 'x' }), /formatVersion is x/],
