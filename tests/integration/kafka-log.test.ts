@@ -232,7 +232,10 @@ describe.skipIf(missing !== null)(`the Kafka log${missing === null ? '' : ` (${m
     await log.append(
       Array.from({ length: records }, (_, n) => ({ key: 'k', value: bytes(`new ${n}`) })),
     );
-    const subscription = await reader.subscribe(log);
+    // The broker may not host the new topic for a moment yet.
+    const subscription = await waitFor('the new topic', () =>
+      reader.subscribe(log).catch(() => null),
+    );
     await waitFor('the alarm', () => subscription.status().failures >= 2);
     expect(subscription.status().lastError).toMatchObject({ code: EventLogGap.code });
     expect(String(subscription.status().lastError)).toMatch(/made\s+anew/);

@@ -168,6 +168,8 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
   };
   const lookAside = () => {
     followOnce().catch((error: unknown) => {
+      // Nothing published yet is no fault, and whoever asks is told.
+      if (isError(error, NoPublishedModel)) return;
       if (error === failure?.error || toldOfFailure) return;
       toldOfFailure = true;
       logger.warn({ err: error, served: model?.version ?? null }, 'the pointer cannot be followed');
