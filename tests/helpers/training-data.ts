@@ -15,7 +15,7 @@ export interface SmallShop {
 export const SMALL_SHOP: SmallShop = { users: 60, items: 20, eventsPerUser: 8 };
 
 export async function fillShop(db: Database, shop: SmallShop = SMALL_SHOP): Promise<void> {
-  const items = Array.from({ length: shop.items }, (_, i): Item => ({
+  const items = Array.from({ length: shop.catalogue ?? shop.items }, (_, i): Item => ({
     item_id: `i${i}`,
     available: true,
     title: `Blue thing ${i % 5} of kind ${i}`,
