@@ -71,7 +71,11 @@ const NESTREC_VERSION = '0.1.0';
  */
 export async function runTraining(options: TrainingRunOptions): Promise<Manifest> {
   const finished = await finishedBefore(options);
-  if (finished !== null) return finished;
+  if (finished !== null) {
+    // It may have been killed before it came to this.
+    await removeCheckpoint(checkpointOf(options));
+    return finished;
+  }
   const { checkpointsDir: folder, eventsInMemory } = options;
   const spill = new Spill({ folder, eventsInMemory });
   try {
@@ -81,10 +85,13 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
   }
 }
 
+const checkpointOf = ({ checkpointsDir, version }: TrainingRunOptions) =>
+  join(checkpointsDir, `${version}.safetensors`);
+
 async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promise<Manifest> {
   const { db, settings, seed, version, textWidth } = options;
   const stage = options.onStage ?? (() => {});
-  const checkpoint = join(options.checkpointsDir, `${version}.safetensors`);
+  const checkpoint = checkpointOf(options);
   stage('Reading interactions and items');
   const { mode = 'full', window, startFrom } = options;
   const base =
