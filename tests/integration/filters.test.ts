@@ -2,11 +2,10 @@
 import { filterSchema, type Filter, type Item } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
 import { matchesFilter } from '@nestrec/retrieval';
-import { upsertItems } from '@nestrec/storage';
+import { upsertItems, sqlParameters, type Access } from '@nestrec/storage';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { servable, type Access } from '../../packages/retrieval/src/restriction.js';
-import { sqlParameters } from '../../packages/retrieval/src/sql-parameters.js';
+import { servable } from '../../packages/retrieval/src/restriction.js';
 import { describeDatabases } from '../helpers/databases.js';
 
 const IDS = ['a', 'b', 'c', 'ä', 'i1', 'I1', "x' OR 1=1 --"];

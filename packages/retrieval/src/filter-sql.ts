@@ -12,7 +12,7 @@ import {
   type FilterValue,
 } from '@nestrec/contracts';
 import { json } from '@nestrec/database';
-import type { SqlParameters } from './sql-parameters.js';
+import type { SqlParameters } from '@nestrec/storage';
 
 /**
  * How the catalogue is reached: `point`, by the row's id, one row at a time as an index scan brings them;

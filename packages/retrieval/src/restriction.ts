@@ -5,8 +5,8 @@
  * away. Nothing that a client sent is ever part of the text; it travels in parameters.
  */
 import type { Filter } from '@nestrec/contracts';
+import type { Access, SqlParameters } from '@nestrec/storage';
 import { filterCondition, isIndexed } from './filter-sql.js';
-import type { SqlParameters } from './sql-parameters.js';
 
 /** What an answer must not hold. */
 export type Exclusion =
@@ -41,9 +41,6 @@ const MAX_WALKED_ROWS = 1_500;
 const MAX_WALKED_SHARE = 0.015;
 /** Below hnsw.max_scan_tuples, where a walk ends. */
 const LONGEST_WALK = 15_000;
-
-/** `point`: few rows are looked at, one at a time, as they come; `scan`: every row of the table is. */
-export type Access = 'point' | 'scan';
 
 /**
  * Whether walking an index in order of distance is likely to meet `wanted` rows that pass before an exact

@@ -1,6 +1,6 @@
 /** The SQL that finds popular items; those by vectors are in `storage`, for publishing tries them too. */
+import { sqlParameters, type Statement } from '@nestrec/storage';
 import { indexCanFill, servable, type Restriction } from './restriction.js';
-import { sqlParameters, type Statement } from './sql-parameters.js';
 
 /** The `limit` items with most interactions, as last counted, that the version can score. */
 export function popularItems(table: string, limit: number, restriction: Restriction): Statement {

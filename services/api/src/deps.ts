@@ -3,8 +3,6 @@
  * answers. The composition root fills them in (`stores.ts` over a database); tests use fakes or the same.
  */
 import type {
-  Boost,
-  Filter,
   Item,
   ItemOutcome,
   Manifest,
@@ -14,6 +12,7 @@ import type {
   TierPlan,
   TrainingRunRequest,
 } from '@nestrec/contracts';
+import type { ListOptions } from '@nestrec/retrieval';
 import type {
   Clock,
   Logger,
@@ -133,16 +132,6 @@ export interface Ranking {
   readonly explain?: boolean | undefined;
   /** Sizes less than allowed, because of overload. */
   readonly stepsDown: number;
-}
-
-/** What a list may be asked for beside its length. */
-export interface ListOptions {
-  readonly filter?: Filter | undefined;
-  readonly exclude?: readonly string[] | undefined;
-  readonly boosts?: readonly Boost[] | undefined;
-  readonly diversity?: number | undefined;
-  readonly cursor?: string | undefined;
-  readonly because?: boolean | undefined;
 }
 
 /** @throws NoPublishedModel, DimensionNotAllowed, InvalidRequest; similarItems also ItemNotFound */

@@ -22,8 +22,8 @@ export interface IndexSql {
   expression(alias: 'v' | ''): string;
   readonly operatorClass: string;
   readonly operator: string;
-  /** What it is compared with, made of a placeholder that stands for a vector of the prefix. */
-  query(placeholder: string): string;
+  /** What it is compared with, made of the parameter that holds a vector of the prefix. */
+  query(parameter: string): string;
 }
 
 /** Greatest prefix that HNSW takes, in coordinates. */
@@ -43,7 +43,7 @@ export function indexSql(form: IndexForm, fullDim: number): IndexSql {
       operatorClass: 'bit_hamming_ops',
       operator: '<~>',
       // A subquery is computed once; the bare expression would be for every row that is returned.
-      query: (placeholder) => `(SELECT binary_quantize(${placeholder}::vector)::bit(${dim}))`,
+      query: (parameter) => `(SELECT binary_quantize(${parameter}::vector)::bit(${dim}))`,
     };
   }
   if (kind !== 'bit' && metric === 'inner_product') {
@@ -52,10 +52,10 @@ export function indexSql(form: IndexForm, fullDim: number): IndexSql {
         kind === 'vector' ? prefix(alias) : `(${cast(prefix(alias), kind, dim)})`,
       operatorClass: `${kind}_ip_ops`,
       operator: '<#>',
-      query: (placeholder) =>
+      query: (parameter) =>
         kind === 'vector'
-          ? `${placeholder}::vector`
-          : `(SELECT ${cast(`${placeholder}::vector`, kind, dim)})`,
+          ? `${parameter}::vector`
+          : `(SELECT ${cast(`${parameter}::vector`, kind, dim)})`,
     };
   }
   if (kind !== 'bit' && metric === 'reduced_l2') return reducedSql(form, prefix);
@@ -82,7 +82,7 @@ function reducedSql(
     },
     operatorClass: `${kind}_l2_ops`,
     operator: '<->',
-    query: (placeholder) => `(SELECT ${whole(`${placeholder}::vector || '[0]'::vector`)})`,
+    query: (parameter) => `(SELECT ${whole(`${parameter}::vector || '[0]'::vector`)})`,
   };
 }
 

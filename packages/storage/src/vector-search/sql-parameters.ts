@@ -6,7 +6,7 @@ export interface Statement {
 }
 
 export interface SqlParameters {
-  /** Takes a value in; returns its placeholder, `$1` and so on. */
+  /** Takes a value in; returns how the text names it, `$1` and so on. */
   add(value: unknown): string;
   readonly values: readonly unknown[];
 }

@@ -52,13 +52,13 @@ export function exactSearch(search: VectorSearch): Statement {
 /** A row's score at the query's size. */
 export function scoreOf(
   { query, fullDim, measure = 'inner_product' }: VectorSearch,
-  placeholder: string,
+  parameter: string,
 ): string {
   const prefix = itemVectorsPrefix(query.length, fullDim);
   return measure === 'cosine'
-    ? `1 - (${prefix} <=> ${placeholder}::vector)`
-    : innerProduct(prefix, placeholder);
+    ? `1 - (${prefix} <=> ${parameter}::vector)`
+    : innerProduct(prefix, parameter);
 }
 
-export const innerProduct = (expression: string, placeholder: string) =>
-  `-(${expression} <#> ${placeholder}::vector)`;
+export const innerProduct = (expression: string, parameter: string) =>
+  `-(${expression} <#> ${parameter}::vector)`;

@@ -1,7 +1,8 @@
 /** What the routes of ranked lists have in common: limits of the tier, and metrics of the outcome. */
 import { DEFAULT_K, type RecommendationsAnswer } from '@nestrec/contracts';
 import { InvalidRequest, Overloaded } from '@nestrec/errors';
-import type { ListOptions, Ranking } from '../deps.js';
+import type { ListOptions } from '@nestrec/retrieval';
+import type { Ranking } from '../deps.js';
 import type { Answer, Client, RouteContext } from '../http/route.js';
 
 type RankingContext = RouteContext & { readonly client: Client };
