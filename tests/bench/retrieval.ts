@@ -76,7 +76,8 @@ interface Variant {
 }
 
 const DENSE: BuildSettings = { m: 16, efConstruction: 100 };
-const SPARSE: BuildSettings = { m: 8, efConstruction: 64 };
+const SPARSE: BuildSettings = { m: 8, efConstruction: 200 };
+const MIDDLE: BuildSettings = { m: 12, efConstruction: 200 };
 const NONE: BuildSettings = { m: 0, efConstruction: 0 };
 const form = (kind: IndexForm['kind'], dim: number): IndexForm => ({
   ...{ kind, dim, metric: kind === 'bit' ? 'hamming' : 'inner_product' },
@@ -90,11 +91,12 @@ function variants(): Variant[] {
     { plan: 'prefix', dim: DIM, form: form('vector', DIM), build: DENSE },
     { plan: 'prefix', dim: DIM, form: form('halfvec', DIM), build: DENSE },
     { plan: 'staged', dim: DIM, form: form('halfvec', half), build: SPARSE },
+    { plan: 'staged', dim: DIM, form: form('halfvec', half), build: MIDDLE },
     { plan: 'bound', dim: DIM, form: form('halfvec', half), build: SPARSE },
     { plan: 'staged', dim: DIM, form: form('halfvec', smaller.at(-2) ?? half), build: DENSE },
     { plan: 'staged', dim: DIM, form: form('bit', DIM), build: DENSE },
     ...smaller.map((dim): Variant => ({
-      ...{ plan: 'prefix', dim, form: form('vector', dim), build: DENSE },
+      ...{ plan: 'prefix', dim, form: form('halfvec', dim), build: DENSE },
     })),
   ];
 }
