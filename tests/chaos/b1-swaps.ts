@@ -11,7 +11,7 @@ import { API } from './harness/http.js';
 import { broken } from './harness/stream.js';
 import { eventually } from './harness/supervisor.js';
 import { publishPath, saveNumbered, versionOf } from './harness/version-models.js';
-import { storeStates } from './harness/version-states.js';
+import { prepareStates } from './harness/version-states.js';
 import { allServe, ITEMS, makeServedScene, percentile, type Served } from './harness/versions.js';
 
 const PER_SECOND = 300;
@@ -39,7 +39,11 @@ export async function swapVersions(
     ...{ program, processes: 2 },
   });
   const swaps = context.scaled(short ? CI_SWAPS : SWAPS);
-  for (let n = 2; n <= swaps + 1; n++) await saveNumbered(scene.folder, n, ITEMS);
+  const storeStatesOf = new Map<number, () => Promise<void>>();
+  for (let n = 2; n <= swaps + 1; n++) {
+    await saveNumbered(scene.folder, n, ITEMS);
+    storeStatesOf.set(n, await prepareStates(scene, versionOf(n)));
+  }
   const load = await startLoad(short ? CI_PER_SECOND : PER_SECOND);
   await sleep(1_000);
   const steadyFromMs = performance.now();
@@ -59,7 +63,7 @@ export async function swapVersions(
         () => (allServe(load, 2, versionOf(n), 0) ? performance.now() - movedMs : null),
         30_000,
       ),
-      storeStates(scene, versionOf(n)),
+      storeStatesOf.get(n)!(),
     ]);
     delays.push(delayMs);
     windows.push([movedMs, performance.now() + 500]);

@@ -11,7 +11,7 @@ import { API } from './harness/http.js';
 import { broken } from './harness/stream.js';
 import { eventually } from './harness/supervisor.js';
 import { saveNumbered, versionOf } from './harness/version-models.js';
-import { storeStates } from './harness/version-states.js';
+import { prepareStates } from './harness/version-states.js';
 import {
   allServe,
   answersOf,
@@ -38,6 +38,10 @@ export async function rollBack(
   const before = new Map([[versionOf(1), await answersOf(apis[0]!, users)]]);
   await saveNumbered(scene.folder, 2, ITEMS);
   await publishNumbered(scene, 2);
+  const storeStatesOf = new Map<string, () => Promise<void>>();
+  for (const n of [1, 2]) {
+    storeStatesOf.set(versionOf(n), await prepareStates(scene, versionOf(n)));
+  }
   const load = await startLoad(PER_SECOND, 2);
   before.set(versionOf(2), await answersOf(apis[0]!, users));
 
@@ -52,7 +56,7 @@ export async function rollBack(
     const old = load.served.filter((one) => one.status === 200 && one.version !== version);
     delays.push(Math.max(0, ...old.map(({ atMs }) => atMs - commandMs)));
     // Ingest makes states of what serves now; then answers come from the same as before.
-    await storeStates(scene, version);
+    await storeStatesOf.get(version)!();
     const now = await answersOf(apis[n % 2]!, users);
     differing += now.filter((answer, i) => answer !== before.get(version)![i]).length;
   }

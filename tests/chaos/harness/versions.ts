@@ -21,7 +21,7 @@ import type { Ground } from './ground.js';
 import { API, openLoop, send, type Reply, type Target } from './http.js';
 import { eventually, supervise, type Supervised } from './supervisor.js';
 import { belongsTo, numberOf, publishPath, saveNumbered, versionOf } from './version-models.js';
-import { storeStates, STORED_MARK } from './version-states.js';
+import { prepareStates, STORED_MARK } from './version-states.js';
 
 /** More than the exact scan is used for, so that answers come from indexes. */
 export const ITEMS = 1_200;
@@ -117,7 +117,9 @@ export async function makeServedScene(
 /** Publishes a saved model, and lets the users' states follow. */
 export async function publishNumbered(scene: VersionScene, n: number): Promise<void> {
   await publishPath(scene.db, join(scene.folder, versionOf(n)));
-  await storeStates(scene, versionOf(n));
+  await (
+    await prepareStates(scene, versionOf(n))
+  )();
 }
 
 export type VersionedApi = Supervised & Target;
