@@ -22,6 +22,7 @@ import { eventually, type Supervised } from './harness/supervisor.js';
 import { makeEvents, toRecord } from './harness/workload.js';
 
 const ROUNDS = 10;
+const CI_ROUNDS = 4;
 const TWIN_ROUNDS = 2;
 const USERS = 997;
 const EVENTS_PER_SECOND = 300;
@@ -47,7 +48,8 @@ export async function freezeIngest(
   build: Build,
 ): Promise<Verdict> {
   const { options, random, note } = context;
-  const rounds = context.scaled(build === 'broken' ? TWIN_ROUNDS : ROUNDS);
+  const whole = options.ci ? CI_ROUNDS : ROUNDS;
+  const rounds = context.scaled(build === 'broken' ? TWIN_ROUNDS : whole);
   const stream = await makeStream(context, ground);
   const { db, items } = stream.scene;
   const all = makeEvents({

@@ -17,6 +17,7 @@ import { eventuallyOrStuck } from './harness/supervisor.js';
 import { makeEvents, toRecord } from './harness/workload.js';
 
 const EVENTS = 60_000;
+const CI_EVENTS = 30_000;
 const TWIN_EVENTS = 20_000;
 const USERS = 997;
 const REWINDS = 5;
@@ -33,7 +34,8 @@ export async function moveOffsets(
   const { options, random, note } = context;
   const stream = await makeStream(context, ground);
   const { db, items } = stream.scene;
-  const count = context.scaled(build === 'broken' ? TWIN_EVENTS : EVENTS);
+  const whole = options.ci ? CI_EVENTS : EVENTS;
+  const count = context.scaled(build === 'broken' ? TWIN_EVENTS : whole);
   const truth = makeEvents({
     ...{ seed: options.seed, events: count, users: USERS, items },
     startMs: Date.now() - 86_400_000,

@@ -22,6 +22,7 @@ import { eventually } from './harness/supervisor.js';
 import { makeEvents, toRecord, type WireRecord } from './harness/workload.js';
 
 const RECORDS = 100_000;
+const CI_RECORDS = 60_000;
 const TWIN_RECORDS = 5_000;
 const POISON_ONE_IN = 100;
 const USERS = 997;
@@ -30,6 +31,8 @@ const FIRST = 50;
 /** Slow enough that records still come when the outage is over and made up for. */
 const RECORDS_PER_SECOND = 650;
 const OUTAGE_MS = 60_000;
+/** Its load has to outlast it by ingest's longest pause, 30 s. */
+const CI_OUTAGE_MS = 30_000;
 const LATE_MS = 5_000;
 /** The backlog of the outage is made up for once a record is as early as this. */
 const ON_TIME_MS = 1_000;
@@ -45,7 +48,8 @@ export async function poisonStream(
   const { options, random, note } = context;
   const stream = await makeStream(context, ground);
   const { db, items } = stream.scene;
-  const count = context.scaled(build === 'broken' ? TWIN_RECORDS : RECORDS);
+  const whole = options.ci ? CI_RECORDS : RECORDS;
+  const count = context.scaled(build === 'broken' ? TWIN_RECORDS : whole);
   const nowMs = Date.now();
   const poison = Array.from({ length: Math.round(count / POISON_ONE_IN) }, () =>
     drawPoison(random, { nowMs }),
@@ -74,7 +78,7 @@ export async function poisonStream(
     outage.fromMs = Date.now();
     await ground.postgres.halt('fast');
     note(`database down after ${load.sent()} records`);
-    await sleep(context.scaled(OUTAGE_MS));
+    await sleep(context.scaled(options.ci ? CI_OUTAGE_MS : OUTAGE_MS));
     await ground.postgres.start();
     outage.untilMs = Date.now();
     note(`database up after ${((outage.untilMs - outage.fromMs) / 1_000).toFixed(0)} s`);

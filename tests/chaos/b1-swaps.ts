@@ -1,8 +1,9 @@
 /**
- * B1: versions are swapped under 300 requests a second to two API processes: no answer mixes two versions,
- * none fails, none goes back. The broken build takes its weights from one look at the pointer and its item
+ * B1: versions are swapped under 300 requests a second to two API processes, while states follow: no answer mixes
+ * two versions, none fails, none goes back. The broken build takes its weights from one look at the pointer and its item
  * vectors from another.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createJudge, type Build, type ChaosContext, type Verdict } from './harness/context.js';
 import type { Ground } from './harness/ground.js';
@@ -10,15 +11,8 @@ import { API } from './harness/http.js';
 import { broken } from './harness/stream.js';
 import { eventually } from './harness/supervisor.js';
 import { publishPath, saveNumbered, versionOf } from './harness/version-models.js';
-import {
-  allServe,
-  ITEMS,
-  makeVersionScene,
-  percentile,
-  startApi,
-  startVersionLoad,
-  type Served,
-} from './harness/versions.js';
+import { prepareStates } from './harness/version-states.js';
+import { allServe, ITEMS, makeServedScene, percentile, type Served } from './harness/versions.js';
 
 const PER_SECOND = 300;
 /** What two cores do beside everything else that a merge runs on them. */
@@ -28,6 +22,9 @@ const CI_SWAPS = 10;
 /** From one swap to the next in the long form: 50 in 5 minutes. */
 const EVERY_MS = 6_000;
 const CI_EVERY_MS = 1_000;
+/** New processes are slow at first, and would make any swap look fast. */
+const WARM_UP_MS = 8_000;
+const CI_WARM_UP_MS = 1_000;
 const STEADY_MS = 10_000;
 const CI_STEADY_MS = 3_000;
 /** What 2 x steady is compared with where steady is next to nothing: the promise of p99 at 500/s. */
@@ -40,19 +37,18 @@ export async function swapVersions(
 ): Promise<Verdict> {
   const { note, options } = context;
   const short = options.ci || build === 'broken';
-  const scene = await makeVersionScene(context, ground.postgres.url);
-  const swaps = context.scaled(short ? CI_SWAPS : SWAPS);
-  const paths: string[] = [];
-  for (let n = 1; n <= swaps + 1; n++) paths.push(await saveNumbered(scene.folder, n, ITEMS));
-  await publishPath(scene.db, paths[0]!);
   const program = build === 'broken' ? broken('two-looks-api') : API;
-  const apis = [
-    await startApi(context, scene, 'api 1', program),
-    await startApi(context, scene, 'api 2', program),
-  ];
-  const load = startVersionLoad(context, apis, context.scaled(short ? CI_PER_SECOND : PER_SECOND));
-  await eventually('both to answer', () => allServe(load, 2, versionOf(1), 0), 30_000);
-  await sleep(1_000);
+  const { scene, apis, startLoad } = await makeServedScene(context, ground, {
+    ...{ program, processes: 2 },
+  });
+  const swaps = context.scaled(short ? CI_SWAPS : SWAPS);
+  const storeStatesOf = new Map<number, () => Promise<void>>();
+  for (let n = 2; n <= swaps + 1; n++) {
+    await saveNumbered(scene.folder, n, ITEMS);
+    storeStatesOf.set(n, await prepareStates(scene, versionOf(n)));
+  }
+  const load = await startLoad(short ? CI_PER_SECOND : PER_SECOND);
+  await sleep(short ? CI_WARM_UP_MS : WARM_UP_MS);
   const steadyFromMs = performance.now();
   await sleep(short ? CI_STEADY_MS : STEADY_MS);
   const steadyToMs = performance.now();
@@ -61,10 +57,18 @@ export async function swapVersions(
   const delays: number[] = [];
   for (let n = 2; n <= swaps + 1; n++) {
     const dueMs = performance.now() + (short ? CI_EVERY_MS : EVERY_MS);
-    await publishPath(scene.db, paths[n - 1]!);
+    await publishPath(scene.db, join(scene.folder, versionOf(n)));
     const movedMs = performance.now();
-    await eventually(`${versionOf(n)} to serve`, () => allServe(load, 2, versionOf(n), 0), 30_000);
-    delays.push(performance.now() - movedMs);
+    // As an ingest that hears of the move first: processes that have yet to follow meet the new states.
+    const [delayMs] = await Promise.all([
+      eventually(
+        `${versionOf(n)} to serve`,
+        () => (allServe(load, 2, versionOf(n), 0) ? performance.now() - movedMs : null),
+        30_000,
+      ),
+      storeStatesOf.get(n)!(),
+    ]);
+    delays.push(delayMs);
     windows.push([movedMs, performance.now() + 500]);
     await sleep(Math.max(0, dueMs - performance.now()));
   }
@@ -88,6 +92,11 @@ export async function swapVersions(
   judge.equal('answers that went back on their connection', load.backwards(), 0);
   judge.equal('ends of an api process', apis[0]!.unexpectedExits + apis[1]!.unexpectedExits, 0);
   judge.equal('requests not sent', load.unsent(), 0);
+  judge.atLeast(
+    'answers of stored states, as a part',
+    load.fromStates() / load.served.length,
+    0.25,
+  );
   // Short runs share their machine with a build: what they measure is shown, not judged.
   if (!short) judge.atMost('p99 during a swap', swapping, Math.max(FLOOR_MS, 2 * steady));
   for (const one of load.mixed.slice(0, 5)) note(`mixed: ${one}`);
@@ -95,6 +104,7 @@ export async function swapVersions(
     measures: {
       requests: load.served.length,
       swaps,
+      'of stored states': load.fromStates(),
       mixed: load.mixed.length,
       'not 200': failed.length,
       'went back': load.backwards(),

@@ -10,14 +10,14 @@ import type { Ground } from './harness/ground.js';
 import { API } from './harness/http.js';
 import { broken } from './harness/stream.js';
 import { eventually } from './harness/supervisor.js';
-import { publishPath, saveNumbered, versionOf } from './harness/version-models.js';
+import { saveNumbered, versionOf } from './harness/version-models.js';
+import { prepareStates } from './harness/version-states.js';
 import {
   allServe,
   answersOf,
   ITEMS,
-  makeVersionScene,
-  startApi,
-  startVersionLoad,
+  makeServedScene,
+  publishNumbered,
   USERS,
 } from './harness/versions.js';
 
@@ -30,22 +30,19 @@ export async function rollBack(
   ground: Ground,
   build: Build,
 ): Promise<Verdict> {
-  const scene = await makeVersionScene(context, ground.postgres.url);
   const users = Array.from({ length: context.scaled(USERS) }, (_, user) => user);
-  const paths = [
-    await saveNumbered(scene.folder, 1, ITEMS),
-    await saveNumbered(scene.folder, 2, ITEMS),
-  ];
   const program = build === 'broken' ? broken('deaf-api') : API;
-  await publishPath(scene.db, paths[0]!);
-  const apis = [
-    await startApi(context, scene, 'api 1', program),
-    await startApi(context, scene, 'api 2', program),
-  ];
+  const { scene, apis, startLoad } = await makeServedScene(context, ground, {
+    ...{ program, processes: 2 },
+  });
   const before = new Map([[versionOf(1), await answersOf(apis[0]!, users)]]);
-  await publishPath(scene.db, paths[1]!);
-  const load = startVersionLoad(context, apis, context.scaled(PER_SECOND));
-  await eventually('the second', () => allServe(load, 2, versionOf(2), 0), 60_000);
+  await saveNumbered(scene.folder, 2, ITEMS);
+  await publishNumbered(scene, 2);
+  const storeStatesOf = new Map<string, () => Promise<void>>();
+  for (const n of [1, 2]) {
+    storeStatesOf.set(versionOf(n), await prepareStates(scene, versionOf(n)));
+  }
+  const load = await startLoad(PER_SECOND, 2);
   before.set(versionOf(2), await answersOf(apis[0]!, users));
 
   let differing = 0;
@@ -58,6 +55,8 @@ export async function rollBack(
     // The last request that the old version answered.
     const old = load.served.filter((one) => one.status === 200 && one.version !== version);
     delays.push(Math.max(0, ...old.map(({ atMs }) => atMs - commandMs)));
+    // Ingest makes states of what serves now; then answers come from the same as before.
+    await storeStatesOf.get(version)!();
     const now = await answersOf(apis[n % 2]!, users);
     differing += now.filter((answer, i) => answer !== before.get(version)![i]).length;
   }
@@ -73,6 +72,7 @@ export async function rollBack(
       requests: load.served.length,
       rollbacks: delays.length,
       'not 200': failed,
+      'of stored states': load.fromStates(),
       mixed: load.mixed.length,
       'slowest to serve': `${Math.round(Math.max(...delays))} ms`,
       'answers compared': delays.length * users.length,

@@ -13,14 +13,13 @@ import type { Ground } from './harness/ground.js';
 import { API, send, type Target } from './harness/http.js';
 import { broken } from './harness/stream.js';
 import { eventually } from './harness/supervisor.js';
-import { publishPath, saveNumbered, versionOf } from './harness/version-models.js';
+import { saveNumbered, versionOf } from './harness/version-models.js';
 import {
   allServe,
   ITEMS,
-  makeVersionScene,
+  makeServedScene,
   percentile,
-  startApi,
-  startVersionLoad,
+  publishNumbered,
   type VersionScene,
 } from './harness/versions.js';
 
@@ -40,12 +39,12 @@ export async function refuseBadCandidates(
   build: Build,
 ): Promise<Verdict> {
   const short = context.options.ci || build === 'broken';
-  const scene = await makeVersionScene(context, ground.postgres.url);
-  await publishPath(scene.db, await saveNumbered(scene.folder, GOOD, ITEMS, 0.05));
   const program = build === 'broken' ? broken('hasty-swap-api') : API;
-  const api = await startApi(context, scene, 'api', program);
-  const load = startVersionLoad(context, [api], context.scaled(short ? CI_PER_SECOND : PER_SECOND));
-  await eventually('an answer', () => allServe(load, 1, versionOf(GOOD), 0), 30_000);
+  const { scene, apis, startLoad } = await makeServedScene(context, ground, {
+    ...{ program, processes: 1, ndcg: 0.05 },
+  });
+  const api = apis[0]!;
+  const load = await startLoad(short ? CI_PER_SECOND : PER_SECOND);
 
   const taken: string[] = [];
   const refuse = async (n: number, why: string) => {
@@ -74,7 +73,8 @@ export async function refuseBadCandidates(
   const steadyFromMs = performance.now();
   await sleep(short ? CI_STEADY_MS : STEADY_MS);
   const steadyToMs = performance.now();
-  await publishPath(scene.db, await saveNumbered(scene.folder, NEXT, ITEMS, 0.05));
+  await saveNumbered(scene.folder, NEXT, ITEMS, 0.05);
+  await publishNumbered(scene, NEXT);
   await eventually('the next', () => allServe(load, 1, versionOf(NEXT), 0), 30_000);
   await sleep(FIRST_MS);
   await load.stop();
@@ -99,6 +99,7 @@ export async function refuseBadCandidates(
       requests: load.served.length,
       candidates: DAMAGES.length + 1,
       served: ofBad.length,
+      'of stored states': load.fromStates(),
       'not refused': taken.length,
       'not 200': failed.length,
       'p99 steady': `${steady.toFixed(1)} ms`,

@@ -1,7 +1,7 @@
 /**
  * B9: the disk is full during a publish: that of the tables, and that of the models. The publish fails and
  * names the reason, the served version is untouched, nothing is left behind, and the next one is fine once
- * there is space. Needs root for two small tmpfs; says so and skips elsewhere.
+ * there is space. The broken publisher leaves what it could not finish. Needs root for two small tmpfs; says so and skips elsewhere.
  */
 import { execFile } from 'node:child_process';
 import { chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -9,8 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { sqlState } from '@nestrec/database';
+import { saveArtifact } from '@nestrec/registry';
 import { getPublished, itemVectorsTable, listItemVectorTables } from '@nestrec/storage';
 import { runsAsRoot, UNPRIVILEGED_ID } from '../helpers/postgres-binaries.js';
+import { saveInPlace, withoutDrops } from './broken/littering-publisher.js';
 import { createJudge, type Build, type ChaosContext, type Verdict } from './harness/context.js';
 import type { Ground } from './harness/ground.js';
 import { publishPath, saveNumbered, versionOf } from './harness/version-models.js';
@@ -25,7 +27,7 @@ const MANY_ITEMS = 30_000;
 export async function fillDisk(
   context: ChaosContext,
   ground: Ground,
-  _build: Build,
+  build: Build,
 ): Promise<Verdict> {
   const [tables, models] = [await mountTmpfs(context, TABLES), await mountTmpfs(context, MODELS)];
   if (tables === null || models === null) {
@@ -36,6 +38,8 @@ export async function fillDisk(
   if (runsAsRoot()) await chown(tables, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
   const scene = await makeVersionScene(context, ground.postgres.url);
   const { db } = scene;
+  const publisher = build === 'broken' ? withoutDrops(db) : db;
+  const save = build === 'broken' ? saveInPlace : saveArtifact;
   const judge = createJudge();
   const space = `chaos_${process.pid}`;
   await db.query(`CREATE TABLESPACE ${space} LOCATION '${tables}'`);
@@ -56,7 +60,7 @@ export async function fillDisk(
 
   await publishPath(db, await saveNumbered(scene.folder, 1, ITEMS));
   const large = await saveNumbered(scene.folder, 2, MANY_ITEMS);
-  const error = await publishPath(db, large).then(
+  const error = await publishPath(publisher, large).then(
     () => null,
     (thrown: unknown) => thrown,
   );
@@ -69,7 +73,7 @@ export async function fillDisk(
   judge.equal('tables left besides the served one', left.length - 1, 0);
 
   await writeFile(join(models, 'filler'), new Uint8Array(900_000));
-  const refusal = await saveNumbered(models, 3, ITEMS).then(
+  const refusal = await saveNumbered(models, 3, ITEMS, undefined, save).then(
     () => 'saved',
     (thrown: unknown) => (thrown as Error).message + String((thrown as { detail?: string }).detail),
   );
@@ -77,6 +81,14 @@ export async function fillDisk(
   judge.holds(`the artifact's refusal names ENOSPC: got ${refusal}`, refusal.includes('ENOSPC'));
   const files = (await readdir(models)).filter((name) => name !== 'filler');
   judge.equal('partial files', files.length, 0);
+  const measures = {
+    'SQLSTATE of the publish': state,
+    'partial tables': left.length - 1,
+    'partial files': files.length,
+    'served meanwhile': served,
+  };
+  // The next publish begins by clearing tables, which the broken one cannot.
+  if (build === 'broken') return { measures, failures: judge.failures };
 
   await run('mount', ['-o', 'remount,size=400m', tables]);
   await run('mount', ['-o', 'remount,size=64m', models]);
@@ -85,13 +97,7 @@ export async function fillDisk(
   judge.holds(`served with space: got ${after}, wanted ${versionOf(2)}`, after === versionOf(2));
   await publishPath(db, await saveNumbered(models, 3, ITEMS));
   return {
-    measures: {
-      'SQLSTATE of the publish': state,
-      'partial tables': left.length - 1,
-      'partial files': files.length,
-      'served meanwhile': served,
-      'served with space': (await getPublished(db))?.version ?? 'nothing',
-    },
+    measures: { ...measures, 'served with space': (await getPublished(db))?.version ?? 'nothing' },
     failures: judge.failures,
   };
 }

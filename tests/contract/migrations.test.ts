@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { describeDatabases, postgresMissing } from '../helpers/databases.js';
 import { createDatabase } from '../helpers/postgres-template.js';
 import { dumpSchema } from '../helpers/schema-dump.js';
+import { waitFor } from '../helpers/wait-for.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -114,7 +115,43 @@ describe.skipIf(postgresMissing() !== null)('migrations of an empty PostgreSQL d
     );
     await created.drop();
   });
+
+  it('let readers of a table pass while a long transaction keeps them from changing it', async () => {
+    const created = await createDatabase(inject('postgres').url!);
+    const open = () => openPostgres({ url: created.url, max: 1, allowUnsafeDurability: true });
+    const [migrator, holder, reader] = [await open(), await open(), await open()];
+    await migrate(migrator);
+    const number = (await readMigrations(migrationsFolder())).length + 1;
+    const path = join(folder, `${String(number).padStart(4, '0')}_column.sql`);
+    await writeFile(path, 'ALTER TABLE items ADD COLUMN added int');
+    const { promise: released, resolve: release } = deferred();
+    const holding = holder.transaction(async (tx) => {
+      await tx.query('SELECT count(*) FROM items');
+      await released;
+    });
+    const migrating = migrate(migrator, folder);
+    await waitFor('the migration to wait', async () => {
+      const { rows } = await reader.query<{ waits: boolean }>(
+        `SELECT EXISTS (SELECT FROM pg_locks
+           WHERE NOT granted AND relation = 'items'::regclass) AS waits`,
+      );
+      return rows[0]!.waits;
+    });
+    // Behind the migration, and with the limit of every process: 2 s.
+    expect((await reader.query('SELECT item_id FROM items')).rowCount).toBe(0);
+    release();
+    await holding;
+    expect(await migrating).toHaveLength(1);
+    for (const db of [migrator, holder, reader]) await db.close();
+    await created.drop();
+  });
 });
+
+function deferred() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve: () => resolve() };
+}
 
 describe('migrations of an empty embedded database', () => {
   it('run in memory, and nothing is left behind', async () => {

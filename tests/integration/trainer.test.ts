@@ -1,5 +1,6 @@
 /** The trainer on both databases, with real training processes: by command, by the API's queue, by a stop. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '@nestrec/cli';
@@ -12,6 +13,7 @@ import {
   getPublished,
   getTrainingRun,
   listItemVectorTables,
+  nameTrainingVersion,
   queueTrainingRun,
   type TrainingRun,
 } from '@nestrec/storage';
@@ -124,25 +126,41 @@ describe.skipIf(missing !== null)(`the trainer (${missing ?? 'PostgreSQL'})`, ()
       60_000,
     );
 
-  it('leaves politely with 75 where another works, naming it, and takes a dead one over', async () => {
+  it('leaves politely with 75 where another works, naming it, and takes a dead one over with what it left', async () => {
     const holder = await openPostgres({ url: created.url, max: 1, allowUnsafeDurability: true });
     const instance = '00000000-0000-4000-8000-000000000001';
-    await claimTrainingRun(holder, {
+    const claim = await claimTrainingRun(holder, {
       holder: { pid: 4711, host: 'elsewhere', instance },
       take: { requestedBy: 'cli', mode: 'full', publish: true, options: {} },
       ...{ leaseMs: 60_000, graceMs: 3_000, attempts: 3 },
     });
+    if (claim.outcome !== 'claimed') throw new Error(`got ${claim.outcome}, wanted a claim`);
+    await nameTrainingVersion(holder, claim.run, 'v_dead');
+    const [models, checkpoints] = [
+      join(folder, 'postgres/models'),
+      join(folder, 'postgres/checkpoints'),
+    ];
+    const halfOfIt = join(models, '.v_dead.0123456789ab.tmp');
+    const halfCheckpoint = join(checkpoints, '.v_dead.safetensors.0123456789ab.tmp');
+    // By hand, of another version: nobody can say whether it is being written.
+    const halfOfAnother = join(models, '.by_hand.0123456789ab.tmp');
+    for (const path of [halfOfIt, halfCheckpoint, halfOfAnother])
+      await mkdir(path, { recursive: true });
+    const standing = () =>
+      [halfOfIt, halfCheckpoint, halfOfAnother].map((path) => existsSync(path));
     const busy = await nestrec(env, 'retrain', ...FAST_TRAINING);
     expect(busy.code).toBe(75);
     expect(JSON.stringify(busy.json)).toMatch(
       /Process 4711 on elsewhere works at run \d+ since 20/,
     );
+    expect(standing()).toEqual([true, true, true]);
 
     await holder.close();
     const done = await nestrec(env, 'retrain', '--wait', ...FAST_TRAINING);
     expect([done.code, (done.json as TrainingRunAnswer).status]).toEqual([0, 'succeeded']);
     const { runs } = (await nestrec(env, 'runs', 'list')).json as TrainingRunsAnswer;
     expect(runs.map(({ status }) => status)).toEqual(['succeeded', 'abandoned']);
+    expect(standing()).toEqual([false, false, true]);
     expect(await listItemVectorTables(db)).toEqual([(await getPublished(db))!.version]);
   });
 

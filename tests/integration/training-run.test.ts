@@ -1,5 +1,6 @@
 /** A training run over the real database: what it reads, what it saves, what it refuses. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Item } from '@nestrec/contracts';
@@ -143,9 +144,12 @@ describeDatabases('training run', (database) => {
     const again = { ...run, onStage: (stage: string) => stages.push(stage) };
     await expect(runTraining(again)).rejects.toThrow(/never overwritten/);
     expect(stages).toEqual([]);
-    // A run that was killed after saving takes what it saved, and registers it.
+    // A run that was killed after saving takes what it saved, and registers it; what it had half written goes.
     await db.query('DELETE FROM model_versions WHERE version = $1', [version]);
+    const half = join(modelsDir, `.${version}.0123456789ab.tmp`);
+    await mkdir(half);
     expect(await runTraining({ ...again, continues: true })).toEqual(manifest);
+    expect(existsSync(half)).toBe(false);
     expect(await getVersion(db, version)).toMatchObject({ status: 'candidate' });
     expect(stages).toEqual([]);
   });

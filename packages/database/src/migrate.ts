@@ -5,14 +5,23 @@
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { InputNotFound, MigrationConflict } from '@nestrec/errors';
+import { sqlState } from './errors.js';
 import type { Database, Queryable } from './types.js';
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
 /** Any fixed number; every nestrec process locks the same one. */
 const ADVISORY_LOCK = 7_306_083;
 const LOCK_WAIT_MS = 120_000;
+/**
+ * One try of a migration waits so long for a table in use, since all who come after wait behind it; they give up
+ * after 2 s. Between two tries they pass.
+ */
+const TABLE_LOCK_WAIT_MS = 500;
+const BETWEEN_TRIES_MS = 1_000;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 export interface Migration {
   readonly number: number;
@@ -61,7 +70,7 @@ export async function migrate(db: Database, folder = migrationsFolder()): Promis
   const migrations = await readMigrations(folder);
   const done: string[] = [];
   for (const migration of await pending(db, migrations)) {
-    if (await apply(db, migration)) done.push(migration.name);
+    if (await applyPatiently(db, migration)) done.push(migration.name);
   }
   return done;
 }
@@ -98,6 +107,19 @@ async function readApplied(db: Queryable): Promise<Applied[]> {
   ).rows;
 }
 
+/** Tries again while others use the tables: a training reads them for minutes in one transaction. */
+async function applyPatiently(db: Database, migration: Migration): Promise<boolean> {
+  const giveUpAtMs = performance.now() + LOCK_WAIT_MS;
+  for (;;) {
+    try {
+      return await apply(db, migration);
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || performance.now() > giveUpAtMs) throw error;
+    }
+    await sleep(BETWEEN_TRIES_MS);
+  }
+}
+
 /** Applies one migration; false when another process had done so. */
 function apply(db: Database, migration: Migration): Promise<boolean> {
   return db.transaction(
@@ -117,6 +139,7 @@ function apply(db: Database, migration: Migration): Promise<boolean> {
         [migration.number, migration.name, migration.checksum],
       );
       if (claimed.rowCount === 0) return false;
+      await tx.execute(`SET LOCAL lock_timeout = ${TABLE_LOCK_WAIT_MS}`);
       await tx.execute(migration.sql);
       return true;
     },

@@ -1,8 +1,13 @@
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './index.js';
+import {
+  removeStaleTemporaries,
+  removeTemporariesOf,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from './index.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -54,5 +59,15 @@ describe('atomic files', () => {
     await writeFile(join(folder, 'kept.tmp'), '');
     expect(await removeStaleTemporaries(folder)).toEqual(['.a.json.0123456789ab.tmp']);
     expect(await readdir(folder)).toEqual(['kept.tmp']);
+  });
+
+  it('clears what crashed writers of one target left, whole folders too, and nothing of another', async () => {
+    await mkdir(join(folder, '.v1.0123456789ab.tmp'));
+    await writeFile(join(folder, '.v1.0123456789ab.tmp', 'part'), 'half');
+    const others = ['.v1.safetensors.0123456789ab.tmp', '.v10.0123456789ab.tmp', 'v1'];
+    for (const name of others) await writeFile(join(folder, name), '');
+    expect(await removeTemporariesOf(join(folder, 'v1'))).toEqual(['.v1.0123456789ab.tmp']);
+    expect((await readdir(folder)).sort()).toEqual(others.sort());
+    expect(await removeTemporariesOf(join(folder, 'missing', 'v1'))).toEqual([]);
   });
 });

@@ -1,14 +1,16 @@
 /**
  * Files and folders that appear whole or not at all: written aside, synced, renamed, folder synced.
  *
- * A crash leaves at most a hidden temporary entry beside the target; `removeStaleTemporaries` clears
- * those at the next start.
+ * A crash leaves at most a hidden temporary entry beside the target; `removeTemporariesOf` clears those of one
+ * target, `removeStaleTemporaries` all that are old at the next start.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 const TEMPORARY = /^\..+\.[0-9a-f]{12}\.tmp$/;
+/** What follows the name of the target. */
+const RANDOM_END = /^[0-9a-f]{12}\.tmp$/;
 
 function temporaryBeside(target: string): string {
   return join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -70,6 +72,20 @@ export async function writeFolderAtomic(
     throw error;
   }
   await sync(dirname(target));
+}
+
+/**
+ * Removes what crashed writers of `target` left beside it, however young; returns the names removed. Only for
+ * who knows that nobody writes it: a living writer fails, and `target` stays as it is.
+ */
+export async function removeTemporariesOf(target: string): Promise<string[]> {
+  const prefix = `.${basename(target)}.`;
+  const entries = await readdir(dirname(target)).catch(() => []);
+  const left = entries.filter(
+    (name) => name.startsWith(prefix) && RANDOM_END.test(name.slice(prefix.length)),
+  );
+  for (const name of left) await rm(join(dirname(target), name), { recursive: true, force: true });
+  return left;
 }
 
 /** Removes what a crashed `write…Atomic` left in `folder`; returns the names removed. */

@@ -30,7 +30,12 @@ export {
   type MetricsRegistry,
 } from './metrics.js';
 export { manualClock, systemClock, type Clock, type ManualClock } from './clock.js';
-export { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from './atomic-files.js';
+export {
+  removeStaleTemporaries,
+  removeTemporariesOf,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from './atomic-files.js';
 export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';
 export { createUserHash } from './user-hash.js';
 export {

@@ -184,6 +184,7 @@ export {
   cancelTrainingRun,
   getTrainingRun,
   lastTrainingSuccess,
+  listLeftVersions,
   listTrainingRuns,
   queueOneTrainingRun,
   queueTrainingRun,

@@ -139,6 +139,19 @@ export async function listTrainingRuns(db: Queryable, limit: number): Promise<Tr
   return rows.map(toTrainingRun);
 }
 
+/**
+ * Versions that runs of the last day ended before they were done with: what older ones left beside goes by its age.
+ * The run that is worked at may go on with one of them.
+ */
+export async function listLeftVersions(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ version: string }>(
+    `SELECT DISTINCT version FROM training_runs
+     WHERE status IN ('abandoned', 'cancelled', 'failed') AND version IS NOT NULL
+       AND finished_at > clock_timestamp() - interval '1 day' ORDER BY version`,
+  );
+  return rows.map(({ version }) => version);
+}
+
 /** When a run last succeeded, or null. */
 export async function lastTrainingSuccess(db: Queryable): Promise<number | null> {
   const { rows } = await db.query<{ at: Date | null }>(

@@ -43,7 +43,8 @@ export const DEFAULT_API_SETTINGS: ApiSettings = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   connectionsCheckingIntervalMs: 1_000,
-  keepAliveTimeoutMs: 30_000,
+  // Node tells clients whole seconds: 30, and closes this much later, so that a request under way is not cut off.
+  keepAliveTimeoutMs: 30_900,
   sendTimeoutMs: 15_000,
   maxConnections: 2_000,
   bodyLimitBytes: 100_000,

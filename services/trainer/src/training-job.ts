@@ -19,6 +19,7 @@ import {
   ensureDefaultTiers,
   getPublished,
   getVersion,
+  listLeftVersions,
   listTiers,
   markTrainingPublished,
 } from '@nestrec/storage';
@@ -26,7 +27,7 @@ import { workersBesideServing } from './beside-serving.js';
 import { measureCandidate } from './candidate-evaluation.js';
 import type { JobProgress, JobResult, JobRun, TrainingJob } from './job.js';
 import { planTraining, type TrainingPlan } from './plan-training.js';
-import { runTraining } from './training-run.js';
+import { removeHalfWritten, runTraining } from './training-run.js';
 
 const DEFAULTS = { preset: 'quality', protocol: 'leave-one-out', textWidth: 256, seed: 1 } as const;
 const DAY_MS = 86_400_000;
@@ -81,6 +82,8 @@ async function train(
   { run, settings }: TrainingJob,
 ): Promise<void> {
   const { options } = run;
+  // Whether this run goes on with one of them or was asked for something else: this one alone works now.
+  for (const left of await listLeftVersions(db)) await removeHalfWritten(settings, left);
   const workers = settings.trainWorkers ?? (await workersBesideServing(db));
   let stage = '';
   await runTraining({

@@ -16,6 +16,7 @@ import { Spill } from '@nestrec/dataset';
 import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
+import { removeTemporariesOf } from '@nestrec/runtime';
 import { registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
@@ -70,6 +71,7 @@ const NESTREC_VERSION = '0.1.0';
  * @throws InsufficientData, InvalidModelConfig, InvalidArtifact (the version exists), Interrupted
  */
 export async function runTraining(options: TrainingRunOptions): Promise<Manifest> {
+  if (options.continues) await removeHalfWritten(options, options.version);
   const finished = await finishedBefore(options);
   if (finished !== null) {
     // It may have been killed before it came to this.
@@ -85,7 +87,21 @@ export async function runTraining(options: TrainingRunOptions): Promise<Manifest
   }
 }
 
-const checkpointOf = ({ checkpointsDir, version }: TrainingRunOptions) =>
+interface TrainingFolders {
+  readonly modelsDir: string;
+  readonly checkpointsDir: string;
+}
+
+/**
+ * Removes what a killed run was writing of a version: half an artifact, half a checkpoint. Only for versions whose
+ * runs are over: one that was frozen and wakes cannot save any more.
+ */
+export async function removeHalfWritten(folders: TrainingFolders, version: string): Promise<void> {
+  await removeTemporariesOf(join(folders.modelsDir, version));
+  await removeTemporariesOf(checkpointOf({ ...folders, version }));
+}
+
+const checkpointOf = ({ checkpointsDir, version }: TrainingFolders & { version: string }) =>
   join(checkpointsDir, `${version}.safetensors`);
 
 async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promise<Manifest> {

@@ -33,8 +33,11 @@ export interface Target {
 }
 
 const GIVE_UP_MS = 20_000;
-/** More wait in the client than the API takes connections. */
-const agent = new Agent({ keepAlive: true, maxSockets: 500 });
+/**
+ * More wait in the client than the API takes connections. A client that was held up sends on every connection that
+ * it has, so it lets idle ones go long before the API does.
+ */
+const agent = new Agent({ keepAlive: true, maxSockets: 500, timeout: 10_000 });
 
 /** One request; never throws. */
 export function send(

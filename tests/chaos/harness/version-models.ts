@@ -30,6 +30,7 @@ export async function saveNumbered(
   n: number,
   items: number,
   ndcg?: number,
+  save: typeof saveArtifact = saveArtifact,
 ): Promise<string> {
   const shape = { version: versionOf(n), seed: n, items, ...(ndcg === undefined ? {} : { ndcg }) };
   const { manifest, ...content } = makeArtifact(shape);
@@ -63,7 +64,7 @@ export async function saveNumbered(
   }
   const draft = Object.entries(manifest).filter(([name]) => !FILLED_IN.includes(name));
   await mkdir(folder, { recursive: true });
-  await saveArtifact(folder, {
+  await save(folder, {
     manifest: Object.fromEntries(draft) as unknown as ManifestDraft,
     ...{ ...content, parameters },
   });

@@ -1,6 +1,6 @@
 /**
- * What the runs of model versions share: a database with users and a catalogue, numbered models on disk, two
- * API processes, and a load of requests whose every answer is judged by the version it names.
+ * What the runs of model versions share: a database with users and a catalogue, numbered models on disk, API
+ * processes on the first of them, and a load of requests whose every answer is judged by the version it names.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,14 +11,17 @@ import {
   ensureDefaultTiers,
   insertInteractions,
   upsertItems,
+  type Interaction,
 } from '@nestrec/storage';
 import { freePort } from '../../helpers/processes.js';
 import { catalogueItem, itemIdOf } from '../../helpers/published-artifact.js';
 import { createDatabase } from '../../helpers/postgres-template.js';
 import type { ChaosContext } from './context.js';
+import type { Ground } from './ground.js';
 import { API, openLoop, send, type Reply, type Target } from './http.js';
-import { supervise, type Supervised } from './supervisor.js';
-import { belongsTo, numberOf } from './version-models.js';
+import { eventually, supervise, type Supervised } from './supervisor.js';
+import { belongsTo, numberOf, publishPath, saveNumbered, versionOf } from './version-models.js';
+import { prepareStates, STORED_MARK } from './version-states.js';
 
 /** More than the exact scan is used for, so that answers come from indexes. */
 export const ITEMS = 1_200;
@@ -32,6 +35,8 @@ export interface VersionScene {
   /** Where artifacts lie. */
   readonly folder: string;
   readonly key: string;
+  /** Of each user, oldest first. */
+  readonly histories: readonly (readonly Interaction[])[];
 }
 
 export async function makeVersionScene(
@@ -54,17 +59,67 @@ export async function makeVersionScene(
     db,
     Array.from({ length: ITEMS }, (_, i) => catalogueItem(i)),
   );
-  await insertInteractions(
-    db,
-    Array.from({ length: USERS * EVENTS_PER_USER }, (_, n) => ({
-      ...{ eventId: `e${n}`, userId: `u${n % USERS}`, type: 'view', value: null },
-      ...{ itemId: itemIdOf(context.random.int(ITEMS)), timestampMs: T0 + n },
-    })),
+  const events = Array.from({ length: USERS * EVENTS_PER_USER }, (_, n): Interaction => ({
+    ...{ eventId: `e${n}`, userId: `u${n % USERS}`, type: 'view', value: null },
+    ...{ itemId: itemIdOf(context.random.int(ITEMS)), timestampMs: T0 + n },
+  }));
+  await insertInteractions(db, events);
+  const histories = Array.from({ length: USERS }, (_, user) =>
+    events.filter((_event, n) => n % USERS === user),
   );
   await db.execute('ANALYZE');
-  const scopes = ['recommend', 'admin'] as const;
+  const scopes = ['recommend', 'events:write', 'admin'] as const;
   const { key } = await createApiKey(db, { client: 'chaos', tier: 'full', scopes });
-  return { url: created.url, db, folder, key };
+  return { url: created.url, db, folder, key, histories };
+}
+
+export interface ServedScene {
+  readonly scene: VersionScene;
+  readonly apis: readonly VersionedApi[];
+  /** Begins a load on all of them; resolves once each has answered with version `n`. */
+  startLoad(perSecond: number, n?: number): Promise<VersionLoad>;
+}
+
+/** A scene whose model 1 is published, and so many API processes that serve it. */
+export async function makeServedScene(
+  context: ChaosContext,
+  ground: Ground,
+  options: {
+    readonly program: URL;
+    readonly processes: number;
+    /** Of model 1, as measured by its training. */
+    readonly ndcg?: number;
+    readonly env?: Readonly<Record<string, string>>;
+  },
+): Promise<ServedScene> {
+  const scene = await makeVersionScene(context, ground.postgres.url);
+  const { program, processes, ndcg, env } = options;
+  await saveNumbered(scene.folder, 1, ITEMS, ndcg);
+  await publishNumbered(scene, 1);
+  const apis: VersionedApi[] = [];
+  for (let n = 1; n <= processes; n++) {
+    apis.push(await startApi(context, scene, `api ${n}`, program, env));
+  }
+  return {
+    ...{ scene, apis },
+    startLoad: async (perSecond, n = 1) => {
+      const load = startVersionLoad(context, apis, context.scaled(perSecond));
+      await eventually(
+        `${versionOf(n)} to serve`,
+        () => allServe(load, processes, versionOf(n), 0),
+        60_000,
+      );
+      return load;
+    },
+  };
+}
+
+/** Publishes a saved model, and lets the users' states follow. */
+export async function publishNumbered(scene: VersionScene, n: number): Promise<void> {
+  await publishPath(scene.db, join(scene.folder, versionOf(n)));
+  await (
+    await prepareStates(scene, versionOf(n))
+  )();
 }
 
 export type VersionedApi = Supervised & Target;
@@ -75,12 +130,13 @@ export async function startApi(
   scene: VersionScene,
   name: string,
   program: URL = API,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<VersionedApi> {
   const port = await freePort();
   const supervised = supervise(
     {
       ...{ name, program, keepAlive: true, readyLine: /"msg":"listening"/ },
-      env: { DATABASE_URL: scene.url, PORT: String(port), NESTREC_LOG_LEVEL: 'info' },
+      env: { DATABASE_URL: scene.url, PORT: String(port), NESTREC_LOG_LEVEL: 'info', ...env },
     },
     context.note,
   );
@@ -96,7 +152,11 @@ export const pathOf = (user: number) => `/v1/users/u${user}/recommendations?k=10
 
 interface AnswerBody {
   readonly items: readonly { readonly item_id: string; readonly score: number }[];
-  readonly served_by: { readonly model_version: string; readonly fallback: string | null };
+  readonly served_by: {
+    readonly model_version: string;
+    readonly fallback: string | null;
+    readonly events_in_state: number;
+  };
 }
 
 /** One answer of a load, judged. */
@@ -109,6 +169,8 @@ export interface Served extends Pick<Reply, 'status' | 'atMs' | 'tookMs'> {
 export interface VersionLoad {
   readonly served: readonly Served[];
   readonly mixed: readonly string[];
+  /** Answers that were made of a stored state. */
+  fromStates(): number;
   /** Answers of a version that is older than one given on the same connection before. */
   backwards(): number;
   unsent(): number;
@@ -126,6 +188,7 @@ export function startVersionLoad(
   const mixed: string[] = [];
   const newest = new Map<number, number>();
   let backwards = 0;
+  let fromStates = 0;
   let told = 0;
   const load = openLoop(perSecond, async (index) => {
     const api = index % apis.length;
@@ -139,6 +202,7 @@ export function startVersionLoad(
     }
     if (body !== null && version !== null) {
       const n = numberOf(version);
+      if (body.served_by.events_in_state >= STORED_MARK) fromStates += 1;
       const wrong = body.items.find(({ score }) => !belongsTo(n, score));
       if (wrong !== undefined || body.items.length !== 10) {
         mixed.push(`${version}: ${wrong?.item_id ?? 'too few'} ${wrong?.score ?? ''}`);
@@ -151,6 +215,7 @@ export function startVersionLoad(
   return {
     ...{ served, mixed },
     backwards: () => backwards,
+    fromStates: () => fromStates,
     unsent: load.unsent,
     stop: async () => {
       await load.stop();

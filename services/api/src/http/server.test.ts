@@ -123,6 +123,13 @@ describe('time limits', () => {
     expect(DEFAULT_API_SETTINGS.connectionsCheckingIntervalMs).toBe(1_000);
   });
 
+  it('keep an idle connection for longer than clients are told', async () => {
+    const { headers } = await fetch(`${api.url}/healthz`);
+    const toldMs = Number(/timeout=(\d+)/.exec(headers.get('keep-alive') ?? '')?.[1]) * 1_000;
+    expect(toldMs).toBe(30_000);
+    expect(api.api.server.keepAliveTimeout - toldMs).toBeGreaterThan(500);
+  });
+
   it.each([
     { name: 'headers', bytes: 'GET /healthz HTTP/1.1\r\nHost: x\r\nX-Drip: ' },
     {
