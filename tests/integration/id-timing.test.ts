@@ -31,7 +31,7 @@ describeDatabases('ids of others', (database) => {
         ['DELETE', '/v1/users/somebody', '/v1/users/nobody'],
         ['GET', '/v1/items/i0001', '/v1/items/nothing'],
         ['DELETE', '/v1/items/i0001', '/v1/items/nothing'],
-        ['GET', '/v1/models/v1', '/v1/models/v9'],
+        ['POST', '/v1/models/v1/rollback', '/v1/models/v9/rollback'],
         ['DELETE', '/v1/admin/keys/tests', '/v1/admin/keys/nobody'],
         ['GET', `/v1/erasures/${receipt}`, '/v1/erasures/nothing'],
       ];
@@ -49,7 +49,9 @@ describeDatabases('ids of others', (database) => {
         expect(said).toMatch(/^403 /);
         expect(await ask(method, absent, absentMs)).toBe(said);
       }
-      expect(Math.abs(median(otherMs) - median(absentMs))).toBeLessThan(MAX_DIFFERENCE_MS);
+      const [other, absent] = [median(otherMs), median(absentMs)];
+      console.log(`medians: other's ${other.toFixed(2)} ms, nobody's ${absent.toFixed(2)} ms`);
+      expect(Math.abs(other - absent)).toBeLessThan(MAX_DIFFERENCE_MS);
     },
   );
 });
