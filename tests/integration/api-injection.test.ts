@@ -20,6 +20,9 @@ const IS_FULL = process.env['INJECTIONS'] === 'all';
 const FIELDS_PER_TEXT = 3;
 const AT_ONCE = 4;
 
+/** What only the database says. Request ids are hexadecimal, and may hold any digits. */
+const INSIDE = /syntax error|SQLSTATE|relation "|\b(?:22P02|42601)\b/;
+
 /** Pieces of what scanners send, put together: more than 500 texts. */
 function corpus(): string[] {
   const breakouts = [
@@ -147,7 +150,7 @@ describeDatabases('hostile text', (database) => {
     if (reply.status >= 400) {
       const said = { ...(reply.json as object), detail: '', errors: [] };
       expect(leaksIn(JSON.stringify(said))).toEqual([]);
-      expect(reply.text).not.toMatch(/syntax error|SQLSTATE|relation "|22P02|42601/);
+      expect(reply.text).not.toMatch(INSIDE);
     }
   };
 
@@ -182,7 +185,7 @@ describeDatabases('hostile text', (database) => {
       };
       await Promise.all(Array.from({ length: AT_ONCE }, next));
       await expectCanary();
-      expect(logs).not.toMatch(/syntax error|42601|22P02/);
+      expect(logs).not.toMatch(INSIDE);
       console.log(`${texts.length * perText} requests, slowest ${slowestMs.toFixed(0)} ms`);
     },
   );
@@ -203,7 +206,7 @@ describeDatabases('hostile text', (database) => {
         }
       }
       await expectCanary();
-      expect(logs).not.toMatch(/syntax error|42601|22P02/);
+      expect(logs).not.toMatch(INSIDE);
     },
   );
 
