@@ -21,6 +21,11 @@ const DATA_IN_SQL = {
   message:
     'Only constants and checked table names may be part of a statement; pass everything else as a parameter.',
 };
+const SUM_IN_SQL = {
+  selector:
+    'CallExpression[callee.property.name=/^(query|execute)$/] > BinaryExpression.arguments:first-child',
+  message: 'Write a statement as one text; pass what varies as a parameter.',
+};
 const TESTS = ['**/*.test.ts', 'tests/**/*.ts', 'vitest.config.ts'];
 
 export default tseslint.config(
@@ -57,7 +62,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 100, skipBlankLines: true, skipComments: true }],
-      'no-restricted-syntax': ['error', DATA_IN_SQL],
+      'no-restricted-syntax': ['error', DATA_IN_SQL, SUM_IN_SQL],
       'no-restricted-properties': [
         'error',
         {

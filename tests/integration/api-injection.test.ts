@@ -1,16 +1,27 @@
 /**
- * SQL in every field, and keys that reach prototypes, against the real database: nothing changes, nothing
- * sleeps, nothing of the inside comes back, and the API goes on.
+ * SQL in every field, and keys that reach prototypes, against the real database (reliability.md D6): nothing
+ * changes, nothing sleeps, nothing of the inside comes back, and the API goes on.
+ *
+ * INJECTIONS=all sends every text in every field (`npm run test:security`); otherwise each text goes into some
+ * fields, and each field gets some texts.
  */
 import { createLogger } from '@nestrec/runtime';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
+import { textFields } from '../helpers/api/text-fields.js';
 import { leaksIn } from '../helpers/api/leaks.js';
 import { serveApi, type ServedApi } from '../helpers/api/served-api.js';
 import type { Reply } from '../helpers/api/harness.js';
 
-/** Below the 5 s that the texts ask the database to sleep, above what a busy test machine takes. */
-const SLOWEST_MS = 4_000;
+/** The texts ask the database to sleep five times as long. */
+const SLOWEST_MS = 1_000;
+const IS_FULL = process.env['INJECTIONS'] === 'all';
+/** How many fields each text goes into where not all are sent. */
+const FIELDS_PER_TEXT = 3;
+const AT_ONCE = 4;
+
+/** What only the database says. Request ids are hexadecimal, and may hold any digits. */
+const INSIDE = /syntax error|SQLSTATE|relation "|\b(?:22P02|42601)\b/;
 
 /** Pieces of what scanners send, put together: more than 500 texts. */
 function corpus(): string[] {
@@ -72,29 +83,6 @@ function corpus(): string[] {
   ];
   return breakouts.flatMap((breakout) => payloads.map((payload) => `x${breakout} ${payload}`));
 }
-
-const FIELDS: ((text: string) => [method: string, path: string, body?: unknown])[] = [
-  (t) => ['GET', `/v1/users/${encodeURIComponent(t)}/recommendations`],
-  (t) => ['GET', `/v1/users/u/recommendations?k=${encodeURIComponent(t)}`],
-  (t) => ['GET', `/v1/users/u/recommendations?after=${encodeURIComponent(t)}`],
-  (t) => ['POST', `/v1/users/${encodeURIComponent(t)}/recommendations`, { exclude: [t] }],
-  (t) => ['GET', `/v1/users/u/recommendations?diversity=${encodeURIComponent(t)}`],
-  (t) => ['GET', `/v1/items/${encodeURIComponent(t)}/similar`],
-  (t) => ['GET', `/v1/items/${encodeURIComponent(t)}`],
-  (t) => ['DELETE', `/v1/items/${encodeURIComponent(t)}`],
-  (t) => ['POST', '/v1/sessions/recommendations', { items: [t, 'i0001'] }],
-  (t) => [
-    'POST',
-    '/v1/events',
-    { events: [{ event_id: t, user_id: t, item_id: t, timestamp: '2026-01-01T00:00:00Z' }] },
-  ],
-  (t) => ['POST', '/v1/events', { events: [{ user_id: 'u', item_id: 'i', type: t }] }],
-  (t) => ['PUT', '/v1/items/injected', { title: t, brand: t, categories: [t], fields: { [t]: t } }],
-  (t) => ['PUT', '/v1/items/injected', { features: { [t]: [1, 2, 3] } }],
-  (t) => ['POST', '/v1/admin/keys', { client: t, tier: t, scopes: ['recommend'] }],
-  (t) => ['DELETE', `/v1/admin/keys/${encodeURIComponent(t)}`],
-  (t) => ['POST', `/v1/models/${encodeURIComponent(t)}/publish`],
-];
 
 /** Fields of lists, each with as many texts at once as the API takes. */
 const LIST_FIELDS: Record<string, { atOnce: number; body: (texts: string[]) => object }> = {
@@ -162,24 +150,45 @@ describeDatabases('hostile text', (database) => {
     if (reply.status >= 400) {
       const said = { ...(reply.json as object), detail: '', errors: [] };
       expect(leaksIn(JSON.stringify(said))).toEqual([]);
-      expect(reply.text).not.toMatch(/syntax error|SQLSTATE|relation "|22P02|42601/);
+      expect(reply.text).not.toMatch(INSIDE);
     }
   };
 
-  it('over 500 texts of SQL, each in a field of every route, do nothing', async () => {
-    const texts = corpus();
-    expect(texts.length).toBeGreaterThan(500);
-    for (const [index, text] of texts.entries()) {
-      // Every text in one field, every field by dozens of texts; the whole product takes minutes.
-      const [method, path, body] = FIELDS[index % FIELDS.length]!(text);
-      const startMs = performance.now();
-      const reply = await api.call(method, path, body);
-      expect(performance.now() - startMs, `${method} ${path}`).toBeLessThan(SLOWEST_MS);
-      expectHarmless(reply, `${method} ${path}`);
-    }
-    await expectCanary();
-    expect(logs).not.toMatch(/syntax error|42601|22P02/);
-  });
+  /** Sends one; where a busy machine made it slow, once more: a text that lets the database sleep does so again. */
+  const timed = async (method: string, path: string, body?: unknown): Promise<Reply> => {
+    const startMs = performance.now();
+    const reply = await api.call(method, path, body);
+    slowestMs = Math.max(slowestMs, performance.now() - startMs);
+    if (performance.now() - startMs <= SLOWEST_MS) return reply;
+    const againMs = performance.now();
+    await api.call(method, path, body);
+    expect(performance.now() - againMs, `${method} ${path}`).toBeLessThanOrEqual(SLOWEST_MS);
+    return reply;
+  };
+  let slowestMs = 0;
+
+  it(
+    `over 500 texts of SQL, in ${IS_FULL ? 'every' : 'some'} field of every route, do nothing`,
+    { timeout: 3_600_000 },
+    async () => {
+      const [texts, fields] = [corpus(), textFields()];
+      expect(texts.length).toBeGreaterThan(500);
+      const perText = IS_FULL ? fields.length : FIELDS_PER_TEXT;
+      let sent = 0;
+      const next = async (): Promise<void> => {
+        for (let n = sent++; n < texts.length * perText; n = sent++) {
+          const [text, field] = [texts[n % texts.length]!, fields[n % fields.length]!];
+          // Where the two numbers share a divisor, going round would leave pairs out.
+          const place = IS_FULL ? fields[Math.floor(n / texts.length)]! : field;
+          expectHarmless(await timed(...place.with(text)), `${place.name}: ${text}`);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, next));
+      await expectCanary();
+      expect(logs).not.toMatch(INSIDE);
+      console.log(`${texts.length * perText} requests, slowest ${slowestMs.toFixed(0)} ms`);
+    },
+  );
 
   it.each(Object.entries(LIST_FIELDS))(
     'over 500 texts of SQL as %s let nothing through and change nothing',
@@ -191,15 +200,13 @@ describeDatabases('hostile text', (database) => {
         const some = texts.slice(from, from + atOnce);
         for (const path of ['/v1/users/u/recommendations', '/v1/sessions/recommendations']) {
           const items = path.includes('sessions') ? { items: ['i0001'] } : {};
-          const startMs = performance.now();
-          const reply = await api.call('POST', path, { ...items, ...body(some) });
-          expect(performance.now() - startMs).toBeLessThan(SLOWEST_MS);
+          const reply = await timed('POST', path, { ...items, ...body(some) });
           expect(reply.status, reply.text.slice(0, 300)).toBe(200);
           expectHarmless(reply, path);
         }
       }
       await expectCanary();
-      expect(logs).not.toMatch(/syntax error|42601|22P02/);
+      expect(logs).not.toMatch(INSIDE);
     },
   );
 

@@ -9,6 +9,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import type { ApiDeps } from './deps.js';
 import { createAccessLog } from './http/access-log.js';
 import { createApiMetrics, type ApiMetrics } from './http/api-metrics.js';
+import { createBodyTurns } from './http/body.js';
 import { createErrorLog, type ErrorLog } from './http/error-log.js';
 import { NO_ROUTE, type ApiLocals } from './http/locals.js';
 import { createRouteHandler, type Pipeline } from './http/pipeline.js';
@@ -18,7 +19,6 @@ import { requestIdOf } from './http/request-id.js';
 import { securityHeaders } from './http/security-headers.js';
 import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
-import { createTurns } from './http/turns.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createAdmission } from './limits/admission.js';
 import { createLoopDelay } from './limits/loop-delay.js';
@@ -68,9 +68,6 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
-/** Each may take its limit, and as much again while it is parsed. */
-const LARGE_BODIES_AT_ONCE = 32;
-
 function createPipeline(
   deps: ApiDeps,
   settings: ApiSettings,
@@ -93,11 +90,18 @@ function createPipeline(
     cacheMs: settings.checkCacheMs,
     logger: deps.logger,
   });
+  // The tier is not known where bodies are read, and does not matter there.
+  const onBodiesRefused = () => metrics.rateLimited.inc({ tier: '', reason: 'bodies' });
   let openApiJson: string | null = null;
   return {
     admission: createAdmission({ deps, settings, metrics, authenticator }),
     hashUser: createUserHash(settings.logHashKey),
-    largeBodies: createTurns(LARGE_BODIES_AT_ONCE, Number.POSITIVE_INFINITY),
+    bodyTurns: {
+      bodyLimitBytes: createBodyTurns(settings.bodyLimitBytes, onBodiesRefused),
+      eventsBodyLimitBytes: createBodyTurns(settings.eventsBodyLimitBytes, onBodiesRefused),
+      itemsBodyLimitBytes: createBodyTurns(settings.itemsBodyLimitBytes, onBodiesRefused),
+    },
+    onBodiesRefused,
     context: {
       deps,
       settings,

@@ -45,7 +45,7 @@ export function createApiMetrics(registry: MetricsRegistry) {
     ),
     rateLimited: registry.counter(
       'rec_rate_limited_total',
-      'Requests refused with 429: by the rate or the concurrency of a client, or by address.',
+      'Requests refused with 429: by the rate or the concurrency of a client, by address, or since too many large bodies wait to be read.',
       ['tier', 'reason'],
     ),
     limitStoreFailures: registry.counter(

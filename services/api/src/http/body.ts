@@ -14,7 +14,7 @@ import {
 } from '@nestrec/errors';
 import express, { type Request, type Response } from 'express';
 import { scanJson, type JsonFault } from './json-scan.js';
-import type { Turns } from './turns.js';
+import { createTurns, type Turns } from './turns.js';
 
 export const MAX_BODY_DEPTH = 8;
 
@@ -22,17 +22,28 @@ export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
 
 /** Bodies of up to so many bytes are read whenever they come. */
 const SMALL_BYTES = 16_000;
+/** Room for the bodies of one limit that are read at once; at least for one as large as the limit allows. */
+const ROOM_BYTES = 4_000_000;
+/** How many more wait unread. Of each Node has read the first 64 KiB ahead, so this bounds memory too. */
+const WAITING = 128;
+
+/** Turns at reading the bodies of one limit: a flood of one kind of body does not keep the others waiting. */
+export function createBodyTurns(limitBytes: number, onRefused: () => void): Turns {
+  const room = Math.max(ROOM_BYTES, limitBytes);
+  return createTurns({ room, waiting: WAITING, of: 'large bodies', onRefused });
+}
 
 /**
- * A reader with a limit in bytes, counted after decompression. Large bodies, and those whose size is not known,
- * are read in turns: what many hold in memory at once is bounded.
+ * A reader with a limit in bytes, counted after decompression. Large bodies take turns by their size, which is
+ * the limit where it is not known before: what all of them hold in memory at once is bounded.
  */
 export function createBodyReader(limitBytes: number, turns: Turns): BodyReader {
   const readRaw = express.raw({ type: () => true, limit: limitBytes, inflate: true });
   return async (req, res) => {
     if (!hasBody(req)) throw new BodyRequired({ detail: 'Send a JSON object as the body.' });
     checkMediaType(req.headers['content-type']);
-    const endTurn = isSmall(req) ? undefined : await turns.take();
+    const bytes = sizeOf(req, limitBytes);
+    const endTurn = bytes <= SMALL_BYTES ? undefined : await turns.take(bytes);
     try {
       return await read(req, res);
     } finally {
@@ -54,9 +65,16 @@ export function createBodyReader(limitBytes: number, turns: Turns): BodyReader {
   }
 }
 
-function isSmall({ headers }: Request): boolean {
-  const bytes = Number(headers['content-length'] ?? Infinity);
-  return bytes <= SMALL_BYTES && headers['content-encoding'] === undefined;
+/**
+ * How many bytes the body may become in memory.
+ * @throws BodyTooLarge where it says itself that it is
+ */
+function sizeOf({ headers }: Request, limitBytes: number): number {
+  const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity';
+  if (!isPlain || headers['content-length'] === undefined) return limitBytes;
+  const bytes = Number(headers['content-length']);
+  if (bytes > limitBytes) throw tooLarge(limitBytes);
+  return bytes;
 }
 
 function hasBody(req: Request): boolean {
@@ -78,14 +96,18 @@ function checkMediaType(header: string | undefined): void {
   }
 }
 
+function tooLarge(limitBytes: number) {
+  return new BodyTooLarge({
+    detail: `The body, decompressed, is larger than ${limitBytes} bytes, the limit of this route; send less at a time.`,
+  });
+}
+
 /** A fault of reading, told apart by the type that body-parser gives it. */
 function readFault(error: unknown, limitBytes: number): unknown {
   const { type, code } = error as { type?: string; code?: string };
   switch (type) {
     case 'entity.too.large':
-      return new BodyTooLarge({
-        detail: `The body, decompressed, is larger than ${limitBytes} bytes, the limit of this route; send less at a time.`,
-      });
+      return tooLarge(limitBytes);
     case 'encoding.unsupported':
       return new UnsupportedMediaType({
         detail: 'The Content-Encoding is not supported; send gzip, deflate, br or none.',

@@ -10,7 +10,7 @@ import { createBodyReader, type BodyReader } from './body.js';
 import type { ApiLocals } from './locals.js';
 import { isOnThisMachine } from './operator-access.js';
 import { createQueryReader } from './query.js';
-import type { Client, Route, RouteContext } from './route.js';
+import type { BodyLimit, Client, Route, RouteContext } from './route.js';
 import { sendAnswer } from './send.js';
 import { createTurns, type Turns } from './turns.js';
 import { parseInput } from './validate.js';
@@ -20,8 +20,10 @@ const NO_FIELDS = z.strictObject({});
 export interface Pipeline {
   readonly context: Omit<RouteContext, 'requestId'>;
   readonly admission: Admission;
-  /** Shared by all routes. */
-  readonly largeBodies: Turns;
+  /** Turns at reading large bodies, shared by all routes of a limit. */
+  readonly bodyTurns: Readonly<Record<BodyLimit, Turns>>;
+  /** A request was refused since too many bodies wait. */
+  readonly onBodiesRefused: () => void;
   readonly hashUser: (userId: string) => string;
 }
 
@@ -29,11 +31,16 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
   const { settings } = pipeline.context;
   const querySchema = route.query ?? NO_FIELDS;
   const readQuery = createQueryReader(querySchema);
-  const readBody: BodyReader = createBodyReader(
-    settings[route.bodyLimit ?? 'bodyLimitBytes'],
-    pipeline.largeBodies,
-  );
-  const turns = route.turns && createTurns(route.turns.atOnce, route.turns.waiting);
+  const limit = route.bodyLimit ?? 'bodyLimitBytes';
+  const readBody: BodyReader = createBodyReader(settings[limit], pipeline.bodyTurns[limit]);
+  const turns =
+    route.turns &&
+    createTurns({
+      room: route.turns.atOnce,
+      waiting: route.turns.waiting,
+      of: 'requests of this route',
+      onRefused: pipeline.onBodiesRefused,
+    });
   const isAboutUser = route.path.startsWith('/v1/users/');
 
   return async (req, res) => {

@@ -18,6 +18,12 @@ export type Access =
   | { readonly kind: 'operator' }
   | { readonly kind: 'scopes'; readonly anyOf: readonly Scope[] };
 
+/** The settings that limit the size of bodies. */
+export type BodyLimit = keyof Pick<
+  ApiSettings,
+  'bodyLimitBytes' | 'eventsBodyLimitBytes' | 'itemsBodyLimitBytes'
+>;
+
 /** The client behind a valid key. */
 export type Client = Pick<ApiKey, 'publicId' | 'client' | 'tier' | 'scopes'>;
 
@@ -76,10 +82,7 @@ interface RouteBase<P extends Shape, Q extends Shape, B extends Shape> {
   readonly query?: Q;
   readonly body?: B;
   /** Absent: the general limit. */
-  readonly bodyLimit?: keyof Pick<
-    ApiSettings,
-    'bodyLimitBytes' | 'eventsBodyLimitBytes' | 'itemsBodyLimitBytes'
-  >;
+  readonly bodyLimit?: BodyLimit;
   /** Bodies that one process reads and works on at once, and how many more may wait; absent: any number. */
   readonly turns?: { readonly atOnce: number; readonly waiting: number };
   /** A list of the body whose length counts as size: above it the answer is 413, not 422. */

@@ -1,36 +1,54 @@
 /**
- * Turns at work that takes much memory: so many at once, some wait, and more than these are refused at once,
- * before anything of them is read.
+ * Turns at work that takes much memory: what has room is let in, some wait in the order they came, and more than
+ * these are refused at once, before anything of them is read.
  */
 import { RateLimited } from '@nestrec/errors';
 
 export interface Turns {
-  /** Resolves, when it is one's turn, to what ends it. @throws RateLimited where too many wait */
-  take(): Promise<() => void>;
+  /**
+   * Resolves, when there is room for `size`, to what gives it back. What is larger than all the room gets it
+   * alone.
+   * @throws RateLimited where too many wait
+   */
+  take(size?: number): Promise<() => void>;
 }
 
-export function createTurns(atOnce: number, waiting: number): Turns {
+export interface TurnsOptions {
+  /** Sum of the sizes that are let in at once. */
+  readonly room: number;
+  /** How many may wait. */
+  readonly waiting: number;
+  /** What is worked on, in the plural, as the refused are told. */
+  readonly of: string;
+  readonly onRefused?: () => void;
+}
+
+export function createTurns({ room, waiting, of, onRefused }: TurnsOptions): Turns {
   let taken = 0;
-  const queue: (() => void)[] = [];
-  const end = () => {
-    const next = queue.shift();
-    if (next === undefined) taken--;
-    else next();
+  const queue: { readonly size: number; readonly enter: () => void }[] = [];
+
+  const enter = (size: number) => {
+    taken += size;
+    return () => {
+      taken -= size;
+      // In their order: a large one that waits is not overtaken for ever by small ones.
+      while (queue.length > 0 && taken + queue[0]!.size <= room) queue.shift()!.enter();
+    };
   };
   return {
-    take: async () => {
-      if (taken < atOnce) {
-        taken++;
-        return end;
-      }
+    take: async (size = 1) => {
+      const bounded = Math.min(size, room);
+      if (queue.length === 0 && taken + bounded <= room) return enter(bounded);
       if (queue.length >= waiting) {
+        onRefused?.();
         throw new RateLimited({
           retryAfterSeconds: 1,
-          detail: `${atOnce} requests of this kind are worked on and ${waiting} wait; send fewer at once.`,
+          detail: `As many ${of} as there is room for are worked on and ${waiting} more wait; send fewer at once.`,
         });
       }
-      await new Promise<void>((resolve) => queue.push(resolve));
-      return end;
+      return new Promise((resolve) =>
+        queue.push({ size: bounded, enter: () => resolve(enter(bounded)) }),
+      );
     },
   };
 }

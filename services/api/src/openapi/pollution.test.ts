@@ -1,6 +1,7 @@
 /**
  * Keys that reach prototypes (reliability.md D7), in every place of every route that takes any: refused by name,
- * and no object of this process is another than before.
+ * and no object of this process is another than before. What comes by the log and from files is tried by
+ * `tests/unit/pollution-sources.test.ts`.
  *
  * PROBES sets how many (600 here; `npm run test:security` takes 10,000), PROBES_SEED repeats a run.
  */
@@ -15,22 +16,16 @@ import {
   type ApiHarness,
 } from '../../../../tests/helpers/api/harness.js';
 import { valid } from '../../../../tests/helpers/api/schema-arbitrary.js';
+import {
+  expectUnpolluted,
+  POLLUTING_MEMBERS,
+  withMember,
+} from '../../../../tests/helpers/pollution.js';
 import { apiConfig } from '../config.js';
 
 const PROBES = Number(process.env['PROBES'] ?? 600);
 const SEED = Number(process.env['PROBES_SEED'] ?? 20261126);
 
-/** JSON members that would reach a prototype if anything copied or merged them. */
-const MEMBERS = [
-  '"__proto__":{"polluted":1}',
-  '"__proto__":[1]',
-  '"__proto__":null',
-  '"constructor":{"prototype":{"polluted":1}}',
-  '"prototype":{"polluted":1}',
-  '"\\u005f_proto__":{"polluted":1}',
-  '"__proto__":{"__proto__":{"polluted":1}}',
-  '"constructor":{"__proto__":{"polluted":1}}',
-];
 const QUERIES = [
   '__proto__=1',
   '__proto__[polluted]=1',
@@ -40,27 +35,6 @@ const QUERIES = [
   'prototype=1',
   '%5F_proto__[polluted]=1',
 ];
-
-/** Puts a member into one of the objects of a JSON text: at its beginning, or behind what it has. */
-function withMember(json: string, member: string, at: number): string {
-  // Texts are passed over whole: a brace in one opens nothing.
-  const opens = [...json.matchAll(/"(?:[^"\\]|\\.)*"|\{/g)]
-    .filter(([found]) => found === '{')
-    .map((match) => match.index);
-  const open = opens[at % opens.length]!;
-  const isEmpty = json[open + 1] === '}';
-  return `${json.slice(0, open + 1)}${member}${isEmpty ? '' : ','}${json.slice(open + 1)}`;
-}
-
-function expectClean(): void {
-  const probes: unknown[] = [{}, [], () => 0, '', 1, Object.create(Object.prototype), new Map()];
-  for (const probe of probes) {
-    expect((probe as Record<string, unknown>)['polluted']).toBeUndefined();
-  }
-  const names = Object.getOwnPropertyNames(Object.prototype).sort();
-  expect(names).toEqual(NAMES);
-}
-const NAMES = Object.getOwnPropertyNames(Object.prototype).sort();
 
 let api: ApiHarness;
 let key: string;
@@ -74,7 +48,7 @@ const withBody = documented.filter(({ operation }) => operation.requestBody !== 
 const bodyProbe = fc
   .tuple(
     fc.oneof(...withBody.map((one) => requestOf(one, valid))),
-    fc.constantFrom(...MEMBERS),
+    fc.constantFrom(...POLLUTING_MEMBERS),
     fc.nat(20),
   )
   .map(([request, member, at]) => ({
@@ -108,7 +82,7 @@ describe('prototype pollution', () => {
             });
             expect(reply.status, `${method} ${url} ${body}: ${reply.text}`).toBe(400);
             codes.add(problemOf(reply).code);
-            expectClean();
+            expectUnpolluted(reply.json);
           },
         ),
         { numRuns: PROBES, seed: SEED },
@@ -127,7 +101,7 @@ describe('prototype pollution', () => {
       } catch (error) {
         expect(error).toMatchObject({ code: 'invalid_config' });
       }
-      expectClean();
+      expectUnpolluted();
     }
   });
 });
