@@ -80,6 +80,7 @@ const FIELDS: ((text: string) => [method: string, path: string, body?: unknown])
   (t) => ['POST', `/v1/users/${encodeURIComponent(t)}/recommendations`, { exclude: [t] }],
   (t) => ['GET', `/v1/users/u/recommendations?diversity=${encodeURIComponent(t)}`],
   (t) => ['GET', `/v1/items/${encodeURIComponent(t)}/similar`],
+  (t) => ['POST', `/v1/items/${encodeURIComponent(t)}/similar`, { exclude: [t] }],
   (t) => ['GET', `/v1/items/${encodeURIComponent(t)}`],
   (t) => ['DELETE', `/v1/items/${encodeURIComponent(t)}`],
   (t) => ['POST', '/v1/sessions/recommendations', { items: [t, 'i0001'] }],
