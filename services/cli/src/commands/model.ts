@@ -37,17 +37,16 @@ function addList(group: Command, invocation: Invocation): void {
     .addHelpText('after', '\nExample:\n  nestrec model list');
   defineAction(command, invocation, async ({ config, output }) => {
     const artifacts = await listArtifacts(dataFolders(config).models);
-    const rows = artifacts.map(({ folder, manifest, problem }) => [
-      folder,
-      manifest === null ? '-' : manifest.config.sizes.join(' '),
-      manifest === null ? '-' : String(manifest.config.numItems),
-      manifest?.createdAt ?? '-',
+    // Names as GET /v1/models has them, which lists what the database knows.
+    const models = artifacts.map(({ folder, manifest, problem }) => ({
+      ...{ version: folder, created_at: manifest?.createdAt ?? null },
+      ...{ sizes: manifest?.config.sizes ?? null, items: manifest?.data.items ?? null, problem },
+    }));
+    const rows = models.map(({ version, created_at, sizes, items, problem }) => [
+      ...[version, created_at ?? '-', sizes?.join(' ') ?? '-', String(items ?? '-')],
       problem ?? 'fine',
     ]);
-    output.result(
-      { artifacts },
-      renderTable(['version', 'sizes', 'items', 'created', 'state'], rows),
-    );
+    output.result({ models }, renderTable(['version', 'created', 'sizes', 'items', 'state'], rows));
   });
 }
 
