@@ -77,8 +77,18 @@ function sessionSettings(limits: Limits, hnsw: HnswOptions | undefined): string 
   ].join(' ');
 }
 
+/** Names of texts by text: hashing one costs as much as sending it. Texts of statements are few. */
+const names = new Map<string, string>();
+const MAX_REMEMBERED_NAMES = 1_000;
+
 /** A prepared statement's name follows from its text, so that equal texts share a plan. */
-const nameOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 32);
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  if (names.size < MAX_REMEMBERED_NAMES) names.set(text, name);
+  return name;
+}
 
 /** The plan that a connection keeps no longer fits the tables: only a new connection forgets it. */
 const isOutdatedPlan = (error: unknown) => sqlState(error) === '0A000';

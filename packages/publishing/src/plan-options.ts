@@ -44,7 +44,7 @@ const SHORTLIST_BUILDS: readonly BuildSettings[] = [
   { m: 16, efConstruction: 200 },
 ];
 
-const PREFIX_WALKS = [50, 100, 200, 400].map((efSearch) => ({ shortlist: null, efSearch }));
+const PREFIX_WALKS = [32, 40, 50, 75, 100, 200, 400].map((efSearch) => ({ shortlist: null, efSearch }));
 const STAGED_WALKS = [60, 100, 150, 200, 300, 400, 600].map((rows) => ({
   ...{ shortlist: rows, efSearch: rows },
 }));
@@ -75,10 +75,13 @@ export function planOptions(
   }
 }
 
+/**
+ * Halves of numbers find as much as whole ones, in three quarters of the bytes and of the time; what is
+ * found is scored by the whole ones.
+ */
 function prefixOption(dim: number): PlanOption {
-  const kind = (['vector', 'halfvec'] as const).find((candidate) => dim <= MAX_DIM[candidate]);
-  if (kind === undefined) return EXACT;
-  const form = { kind, metric: 'inner_product', dim } as const;
+  if (dim > MAX_DIM.halfvec) return EXACT;
+  const form = { kind: 'halfvec', metric: 'inner_product', dim } as const;
   return { plan: 'prefix', form, builds: BUILD_LADDER, walks: PREFIX_WALKS };
 }
 

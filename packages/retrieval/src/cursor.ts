@@ -67,7 +67,7 @@ function shownOf(hashes: readonly string[]): ShownItems {
 }
 
 /** Eight characters below 256. Not secret: it has to be the same in every process. */
-const hashOf = (itemId: string) => hash('sha1', itemId, 'buffer').toString('latin1', 0, HASH_BYTES);
+const hashOf = (itemId: string) => hash('sha1', itemId, 'binary').slice(0, HASH_BYTES);
 
 /** Tells a cut or mistyped cursor from a whole one. */
 const checkOf = (content: Buffer) => hash('sha1', content, 'buffer').subarray(0, CHECK_BYTES);

@@ -19,6 +19,7 @@ import type { PublishedModel, PublishedModels } from './published-models.js';
 import { rankCandidates } from './ranking.js';
 import type { Exclusion } from './restriction.js';
 import { searchBySimilarity, type Found } from './search.js';
+import { createStateReader } from './state-reader.js';
 import { loadUserContext, type UserContext } from './user-context.js';
 
 export interface ListRequest extends DimRequest {
@@ -70,6 +71,7 @@ const UNDEFINED_TABLE = '42P01';
 /** All calls throw NoPublishedModel, DimensionNotAllowed, InvalidRequest (dim, cursor), DatabaseUnavailable. */
 export function createRecommender({ db, models, logger }: RecommenderOptions): Recommender {
   const sample = createCatalogueSample(db, logger);
+  const states = createStateReader(db);
   /** Once more with the newest model where this one's vectors were dropped under the request. */
   const withModel = async <T>(act: (model: PublishedModel) => Promise<T>): Promise<T> => {
     const model = await models.current();
@@ -87,8 +89,9 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
         const shown = shownBefore(request);
-        const { userId, excludeSeen = true, because } = request;
-        const context = await loadUserContext(db, model, userId, logger, because);
+        const { userId, excludeSeen = true, because: withHistory } = request;
+        const from = { db, states, model, logger, withHistory };
+        const context = await loadUserContext(userId, from);
         const exclusion: Exclusion =
           excludeSeen && context.fallback !== 'unknown_user'
             ? { kind: 'seen', userId }

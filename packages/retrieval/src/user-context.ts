@@ -6,15 +6,12 @@ import type { ServedBy } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { InvalidState, isError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import {
-  getUserState,
-  recentInteractions,
-  type StoredUserState as StoredState,
-} from '@nestrec/storage';
+import { recentInteractions, type StoredUserState as StoredState } from '@nestrec/storage';
 import { decodeState, readReplay, type UserState } from '@nestrec/streaming';
 import type { PastEvent } from './because.js';
 import { readItemVectors, refreshItemVectors } from './item-vectors.js';
 import type { PublishedModel } from './published-models.js';
+import type { StateReader } from './state-reader.js';
 
 export interface UserContext {
   readonly state: UserState;
@@ -27,16 +24,21 @@ export interface UserContext {
   readonly history: readonly PastEvent[] | null;
 }
 
-/** @param withHistory makes the state from the events and gives these too; the stored one does not know them */
+export interface UserContextOptions {
+  readonly db: Queryable;
+  readonly states: StateReader;
+  readonly model: PublishedModel;
+  readonly logger: Logger;
+  /** Make the state from the events and give these too; the stored one does not know them. */
+  readonly withHistory?: boolean | undefined;
+}
+
 export async function loadUserContext(
-  db: Queryable,
-  model: PublishedModel,
   userId: string,
-  logger: Logger,
-  withHistory = false,
+  { db, states, model, logger, withHistory = false }: UserContextOptions,
 ): Promise<UserContext> {
   if (withHistory) return rebuild(db, model, userId);
-  const stored = await getUserState(db, userId);
+  const stored = await states.read(userId);
   return (stored && useStored(model, stored, logger)) ?? rebuild(db, model, userId);
 }
 

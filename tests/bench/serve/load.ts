@@ -25,15 +25,20 @@ export interface Load {
   readonly failures: number;
 }
 
+/** Each connection has its own requests ready before the first is sent; more of them are seconds of work. */
+const PATHS_PER_CONNECTION = 200;
+
 export async function load(options: LoadOptions): Promise<Load> {
   const { url, key, paths, rate, connections, seconds } = options;
+  const headers = { authorization: `Bearer ${key}` };
+  let nth = 0;
   const result = await autocannon({
     ...{ url, connections, duration: seconds, pipelining: 1 },
     ...(rate === null ? {} : { overallRate: rate }),
-    requests: paths.map((path) => ({
-      ...{ method: 'GET' as const, path },
-      headers: { authorization: `Bearer ${key}` },
-    })),
+    setupClient: (client) => {
+      const own = every(paths, connections, nth++).slice(0, PATHS_PER_CONNECTION);
+      client.setRequests(own.map((path) => ({ method: 'GET', path, headers })));
+    },
   });
   return {
     wantedPerSecond: rate,
@@ -42,4 +47,9 @@ export async function load(options: LoadOptions): Promise<Load> {
     answers: result['2xx'],
     failures: result.non2xx + result.errors,
   };
+}
+
+/** Every `step`-th of the values, from the `first` on; all of them where there are fewer than steps. */
+function every<T>(values: readonly T[], step: number, first: number): readonly T[] {
+  return values.length < step ? values : values.filter((_, index) => index % step === first);
 }

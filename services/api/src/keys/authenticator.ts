@@ -5,9 +5,10 @@
  * What the store said about a key is believed for `cacheMs`: a revocation by another process acts within
  * that time, one by this process at once. The cache holds hashes of keys, never keys.
  */
+import { hash } from 'node:crypto';
 import { Unauthorized } from '@nestrec/errors';
 import type { Clock } from '@nestrec/runtime';
-import { hashApiKey, publicIdOf, type ApiKey, type KeyLookup } from '@nestrec/storage';
+import { publicIdOf, type ApiKey, type KeyLookup } from '@nestrec/storage';
 import type { KeyStore } from '../deps.js';
 
 const MAX_CACHED_KEYS = 10_000;
@@ -37,7 +38,7 @@ interface CacheEntry {
 }
 
 /** Keys are remembered by their hash only. */
-const nameOf = (text: string) => Buffer.from(hashApiKey(text)).toString('base64');
+const nameOf = (text: string) => hash('sha256', text, 'base64');
 
 export function createAuthenticator(options: {
   readonly store: Pick<KeyStore, 'find'>;
