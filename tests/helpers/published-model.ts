@@ -6,6 +6,7 @@ import { silentLogger } from '@nestrec/runtime';
 import { upsertItems } from '@nestrec/storage';
 import { join } from 'node:path';
 import { catalogueItem, makeArtifact, type ArtifactShape } from './published-artifact.js';
+import { tiersOf } from './tiers-of.js';
 
 /** What saving fills in by itself. */
 const FILLED_IN = ['formatVersion', 'itemIdsSha256', 'files'];
@@ -34,7 +35,7 @@ export async function publishModel(
   const path = join(folder, version);
   const artifact = await loadArtifact(path);
   await publishVersion({
-    ...{ db, artifact, path, tierDims: [...dims], recallQueries: 5, minRecall: 0 },
+    ...{ db, artifact, path, tiers: tiersOf(...dims), recallQueries: 5, minRecall: 0 },
     logger: silentLogger(),
   });
 }

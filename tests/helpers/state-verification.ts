@@ -17,6 +17,7 @@ import {
 import { createCell, decodeState, encodeState, type UserState } from '@nestrec/streaming';
 import { recordOf, startIngest, type DraftEvent } from './ingest-harness.js';
 import { itemIdOf } from './published-artifact.js';
+import { tiersOf } from './tiers-of.js';
 
 const logger = silentLogger();
 
@@ -29,7 +30,15 @@ export async function wipeAll(db: Database): Promise<void> {
 }
 
 export const publish = (db: Database, artifact: Artifact, path = 'unused') =>
-  publishVersion({ db, artifact, path, tierDims: [null], logger, recallQueries: 1, force: true });
+  publishVersion({
+    db,
+    artifact,
+    path,
+    tiers: tiersOf(null),
+    logger,
+    recallQueries: 1,
+    force: true,
+  });
 
 export function ingestOf(db: Database, artifacts: Artifact[], more: Partial<IngestDeps> = {}) {
   const versions = artifacts.map(({ manifest, parameters }) => ({

@@ -20,6 +20,7 @@ import { insertInteractions, upsertItems } from '@nestrec/storage';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
 const ITEMS = 2_400;
@@ -54,7 +55,7 @@ describeDatabases('lists', (database) => {
   const publish = async (artifact: Artifact, extra: Partial<PublishOptions> = {}) => {
     artifacts.set(artifact.manifest.version, artifact);
     await publishVersion({
-      ...{ db: database(), artifact, path: 'unused', tierDims: [8, null], logger },
+      ...{ db: database(), artifact, path: 'unused', tiers: tiersOf(8, null), logger },
       ...{ recallQueries: 1, minRecall: 0, force: true, ...extra },
     });
   };
@@ -108,6 +109,36 @@ describeDatabases('lists', (database) => {
     recommender = createRecommender({ db, models, logger });
     await recommender.recommendForUser({ userId: 'u', k: 1 });
   }, 120_000);
+
+  describe('items similar to one', () => {
+    const similar = (request: Partial<Parameters<Recommender['similarItems']>[0]> = {}) =>
+      recommender.similarItems({ itemId: itemIdOf(3), k: K, dim: 4, ...request });
+
+    it('are the best of those that match, full, and by the index where much matches', async () => {
+      const all = idsOf(await similar({ k: ITEMS }));
+      const wanted = matching(all, EVEN).slice(0, K);
+      expect(idsOf(await similar({ filter: EVEN }))).toEqual(wanted);
+      const byIndex = await similar({ filter: EVEN, dim: 8 });
+      expect(byIndex.served_by.plan).toBe('prefix');
+      expect(matching(idsOf(byIndex), EVEN)).toHaveLength(K);
+    });
+
+    it('that match a rare value are found exactly, all of them', async () => {
+      const wanted = matching(idsOf(await similar({ k: ITEMS, dim: 8 })), RARE);
+      const answer = await similar({ filter: RARE, dim: 8 });
+      expect(idsOf(answer)).toEqual(wanted);
+      expect(answer.served_by.plan).toBe('exact');
+    });
+
+    it('hold neither what is excluded nor what is not available, and are full without', async () => {
+      const all = idsOf(await similar({ k: ITEMS }));
+      const [excluded, hidden, ...rest] = all;
+      await upsertItems(database(), [{ ...byId.get(hidden!)!, available: false }]);
+      const answer = await similar({ exclude: [excluded!] });
+      await upsertItems(database(), [byId.get(hidden!)!]);
+      expect(idsOf(answer)).toEqual(rest.slice(0, K));
+    });
+  });
 
   describe('a filter', () => {
     it('leaves the best of what matches, in order, full, and by the index where much matches', async () => {

@@ -24,6 +24,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { mortalDatabase } from '../helpers/mortal-database.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
 
@@ -37,7 +38,7 @@ async function wipe(db: Database): Promise<void> {
 describeDatabases('publishing', (database) => {
   const publish = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
     publishVersion({
-      ...{ db: database(), artifact, path: 'unused', tierDims: [4, null], logger },
+      ...{ db: database(), artifact, path: 'unused', tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 10, ...extra },
     });
   const refusal = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
@@ -186,10 +187,19 @@ describeDatabases('publishing', (database) => {
       expect(await vectorsOf('v1')).toEqual(before);
     });
 
+    it('keeps as many versions behind it as it is told, and always the one before', async () => {
+      const keeping = (version: string, keepPrevious: number) =>
+        publish(makeArtifact({ version }), { keepPrevious, minRecall: 0, force: true });
+      for (const version of ['v1', 'v2', 'v3', 'v4']) await keeping(version, 3);
+      expect((await listItemVectorTables(database())).sort()).toEqual(['v1', 'v2', 'v3', 'v4']);
+      expect([...(await keeping('v5', 1)).dropped].sort()).toEqual(['v1', 'v2', 'v3']);
+      expect((await listItemVectorTables(database())).sort()).toEqual(['v4', 'v5']);
+    });
+
     it('gets an index for a tier dimension that was added later', async () => {
       const artifact = makeArtifact({ version: 'v1' });
       await publish(artifact);
-      const result = await publish(artifact, { tierDims: [4, 8, null] });
+      const result = await publish(artifact, { tiers: tiersOf(4, 8, null) });
       expect(result.dims.map(({ dim }) => dim)).toEqual([4, 8, 16]);
       expect((await getVersion(database(), 'v1'))?.indexDims).toEqual([4, 8, 16]);
     });

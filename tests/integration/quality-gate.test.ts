@@ -23,6 +23,7 @@ import { measureCandidate, runTraining, type TrainingRunOptions } from '@nestrec
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { makeArtifact } from '../helpers/published-artifact.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
 
@@ -69,7 +70,7 @@ async function wipe(db: Database): Promise<void> {
 describeDatabases('the quality gate', (database) => {
   const publish = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
     publishVersion({
-      ...{ db: database(), artifact, path: 'unused', tierDims: [4, null], logger },
+      ...{ db: database(), artifact, path: 'unused', tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 5, minRecall: 0, ...extra },
     });
   const refusal = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>

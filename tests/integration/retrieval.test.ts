@@ -29,6 +29,7 @@ import { createCell, encodeState } from '@nestrec/streaming';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
 const T0 = Date.UTC(2026, 0, 1);
@@ -64,7 +65,7 @@ describeDatabases('retrieval', (database) => {
   const publish = async (artifact: Artifact, extra: Partial<PublishOptions> = {}) => {
     artifacts.set(artifact.manifest.version, artifact);
     await publishVersion({
-      ...{ db: database(), artifact, path: 'unused', tierDims: [4, null], logger },
+      ...{ db: database(), artifact, path: 'unused', tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 1, ...extra },
     });
   };
@@ -397,7 +398,7 @@ describeDatabases('retrieval', (database) => {
     it('is searched by the index, which the planner uses for each indexed size', async () => {
       const artifact = makeArtifact({ version: 'v1', items: ITEMS });
       expect(ITEMS).toBeGreaterThan(EXACT_MAX_ROWS);
-      await publish(artifact, { tierDims: [4, null], recallQueries: 20 });
+      await publish(artifact, { tiers: tiersOf(4, null), recallQueries: 20 });
       await interact('u', ...[5, 9, 30, 2].map(itemIdOf));
       const db = database();
       const statements: [string, readonly unknown[]][] = [];
@@ -431,8 +432,8 @@ describeDatabases('retrieval', (database) => {
 
     it('is searched by the plan of the tier; `bound` gives what `exact` gives, and explains it', async () => {
       await publish(makeArtifact({ version: 'v1', items: ITEMS }), {
-        tierPlans: (['exact', 'prefix', 'staged', 'bound'] as const).map((plan) => ({
-          ...{ maxDim: null, plan },
+        tiers: (['exact', 'prefix', 'staged', 'bound'] as const).map((plan) => ({
+          ...{ max_dim: null, plan },
         })),
         ...{ recallQueries: 5, minRecall: 0 },
       });
@@ -465,7 +466,7 @@ describeDatabases('retrieval', (database) => {
 
     it('gives by the index what the exact search gives, at least 95 in 100', async () => {
       const artifact = makeArtifact({ version: 'v1', items: ITEMS });
-      await publish(artifact, { tierDims: [4, null] });
+      await publish(artifact, { tiers: tiersOf(4, null) });
       const { recommender } = open();
       let hits = 0;
       for (let n = 0; n < 20; n++) {

@@ -31,6 +31,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
 import { ingestOf, verify, wipeAll } from '../helpers/state-verification.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
 
@@ -72,7 +73,7 @@ describeDatabases('vectors that versions share', (database) => {
   };
   const publish = (artifact: Artifact, more: Partial<PublishOptions> = {}) =>
     publishVersion({
-      ...{ db, artifact, path: artifact.manifest.version, tierDims: [4, null], logger },
+      ...{ db, artifact, path: artifact.manifest.version, tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 5, minRecall: 0, loadArtifact: (path) => find(path), ...more },
     });
   const embedders = createEmbedderSource((version) => find(version));

@@ -18,6 +18,7 @@ import { planTraining, readTrainingData, runTraining, type TrainingWindow } from
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { wipeAll } from '../helpers/state-verification.js';
+import { tiersOf } from '../helpers/tiers-of.js';
 
 const [USERS, ITEMS] = [24, 12];
 const DAY_MS = 86_400_000;
@@ -76,7 +77,7 @@ describeDatabases('training', (database) => {
   };
   const publish = async ({ name, artifact }: Awaited<ReturnType<typeof train>>) =>
     publishVersion({
-      ...{ db: database(), artifact, path: join(folder, name), tierDims: [null] },
+      ...{ db: database(), artifact, path: join(folder, name), tiers: tiersOf(null) },
       ...{ logger: silentLogger(), recallQueries: 2, minRecall: 0, force: true },
     });
   const read = (window: TrainingWindow) => readTrainingData(database(), { ...READ, window });

@@ -27,6 +27,7 @@ const ANSWERS = {
   recommendWith: contracts.recommendationsAnswerSchema,
   recommendForSession: contracts.recommendationsAnswerSchema,
   similarItems: contracts.recommendationsAnswerSchema,
+  similarItemsWith: contracts.recommendationsAnswerSchema,
   eraseEvent: contracts.erasureAcceptedSchema,
   eraseUser: contracts.erasureAcceptedSchema,
   getErasure: contracts.erasureAnswerSchema,
@@ -121,6 +122,7 @@ describe('the client and the route table', () => {
       'sendEvents',
       'recommendWith',
       'recommendForSession',
+      'similarItemsWith',
     ]);
   });
 

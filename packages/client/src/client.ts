@@ -26,6 +26,7 @@ import type {
   RotatedKey,
   Rotation,
   SessionBody,
+  SimilarRequestBody,
   Tier,
   TierList,
   TierRequest,
@@ -84,6 +85,12 @@ export interface NestrecClient {
   similarItems(
     itemId: string,
     query?: QueryOf<'similarItems'>,
+    options?: CallOptions,
+  ): Promise<RecommendationsAnswer>;
+  /** The same with a filter and ids to leave out, which do not fit into a URL. */
+  similarItemsWith(
+    itemId: string,
+    request: SimilarRequestBody,
     options?: CallOptions,
   ): Promise<RecommendationsAnswer>;
   /** Erases one event of a user; `getErasure` tells when it is done. */
@@ -182,6 +189,8 @@ export function createClient(options: ClientOptions): NestrecClient {
     recommendForSession: (body, limits) => call('recommendForSession', { body }, limits),
     similarItems: (itemId, query, limits) =>
       call('similarItems', { path: [itemId], query }, limits),
+    similarItemsWith: (itemId, body, limits) =>
+      call('similarItemsWith', { path: [itemId], body }, limits),
     eraseEvent: (userId, eventId, limits) =>
       call('eraseEvent', { path: [userId, eventId] }, limits),
     eraseUser: (userId, limits) => call('eraseUser', { path: [userId] }, limits),

@@ -61,7 +61,14 @@ export const operations = {
   similarItems: {
     method: 'GET',
     path: '/v1/items/{id}/similar',
-    query: RANKING,
+    query: { ...RANKING, filter: 'string' },
+    repeatable: true,
+  },
+  /** Reads only, as GET does. */
+  similarItemsWith: {
+    method: 'POST',
+    path: '/v1/items/{id}/similar',
+    body: true,
     repeatable: true,
   },
   eraseEvent: {

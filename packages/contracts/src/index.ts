@@ -79,6 +79,7 @@ export {
   recommendationsAnswerSchema,
   servedBySchema,
   sessionRequestSchema,
+  similarRequestSchema,
   userRequestSchema,
   MAX_TOKEN_CHARACTERS,
   type Boost,
@@ -89,6 +90,7 @@ export {
   type SessionBody,
   type SessionRequest,
   type UserRequest,
+  type SimilarRequestBody,
   type UserRequestBody,
 } from './recommendations.js';
 export {

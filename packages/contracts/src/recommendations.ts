@@ -82,6 +82,16 @@ export type UserRequest = z.infer<typeof userRequestSchema>;
 /** A request as it is sent: what has a default may be left out. */
 export type UserRequestBody = z.input<typeof userRequestSchema>;
 
+export const similarRequestSchema = z.strictObject({
+  k: z.number().int().min(1).max(MAX_K).optional(),
+  dim: z.number().int().min(1).optional(),
+  explain: listOptionsShape.explain,
+  filter: listOptionsShape.filter,
+  exclude: listOptionsShape.exclude,
+});
+/** As it is sent; the item itself is in the path. */
+export type SimilarRequestBody = z.input<typeof similarRequestSchema>;
+
 /** Why an item is in a list: one of the user's recent events. */
 export const reasonSchema = z.strictObject({
   /** The item of the event. */

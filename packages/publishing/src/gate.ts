@@ -13,6 +13,7 @@ import type { Logger } from '@nestrec/runtime';
 import { getVersion, recordPublishReport } from '@nestrec/storage';
 import type { DimReport } from './checked-indexes.js';
 import { judgeAge, judgeFigures } from './manifest-figures.js';
+import type { TierNeed } from './prefix-indexes.js';
 import { DEFAULT_MARGIN, judgeTiers } from './quality-gate.js';
 
 /**
@@ -26,7 +27,7 @@ export type MeasureQuality = (
 
 export interface GateOptions {
   readonly artifact: Artifact;
-  readonly tierDims: readonly (number | null)[];
+  readonly tiers: readonly Pick<TierNeed, 'max_dim'>[];
   readonly margin: number;
   readonly measure: MeasureQuality | undefined;
 }
@@ -54,7 +55,7 @@ export async function decide(
   }
   const tiers = judgeTiers({
     ...{ evaluation, published: published?.version ?? null },
-    ...{ tierDims: options.tierDims, margin: options.margin },
+    ...{ tierDims: options.tiers.map(({ max_dim }) => max_dim), margin: options.margin },
   });
   const failed = tiers.filter(({ verdict }) => verdict === 'failed').map(({ reason }) => reason);
   return { evaluation, tiers, reasons: [...(age === null ? [] : [age]), ...failed] };

@@ -10,6 +10,7 @@ export { DEFAULT_MARGIN } from './quality-gate.js';
 export type { DimReport } from './checked-indexes.js';
 export { rollback, type RollbackOptions, type RollbackResult } from './pointer.js';
 export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';
+export { publishingSettings } from './settings.js';
 export { pruneVersions, type PruneOptions, type PruneResult } from './prune.js';
 export {
   createEmbedderSource,

@@ -5,7 +5,7 @@ import { servedSizes } from './prefix-indexes.js';
 
 describe('servedSizes', () => {
   const auto = (...limits: (number | null)[]) =>
-    limits.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
+    limits.map((max_dim) => ({ max_dim, plan: 'auto' }) as const);
 
   it('gives each tier the greatest size within its limit, once per plan', () => {
     const sizes = [8, 16, 32, 64, 128];
@@ -14,7 +14,7 @@ describe('servedSizes', () => {
     expect(dims(16, 64, null)).toEqual([16, 64, 128]);
     expect(dims(100, 70, 20, 16)).toEqual([16, 64]);
     expect(dims()).toEqual([]);
-    expect(servedSizes(sizes, [...auto(64), { maxDim: 100, plan: 'bound' }])).toEqual([
+    expect(servedSizes(sizes, [...auto(64), { max_dim: 100, plan: 'bound' }])).toEqual([
       { dim: 64, plan: 'auto' },
       { dim: 64, plan: 'bound' },
     ]);

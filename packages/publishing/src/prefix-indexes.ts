@@ -5,7 +5,7 @@
  * which is why sizes do not share one. Builds run without a statement limit: they take minutes.
  */
 import { sqlState, type Database, type Queryable } from '@nestrec/database';
-import type { TierPlan } from '@nestrec/contracts';
+import type { Tier, TierPlan } from '@nestrec/contracts';
 import {
   indexName,
   indexSql,
@@ -31,11 +31,8 @@ export const BUILD_LADDER: readonly BuildSettings[] = [
   { m: 32, efConstruction: 300 },
 ];
 
-/** What serves a tier: its limit of dimensions (null = no limit) and its plan. */
-export interface TierNeed {
-  readonly maxDim: number | null;
-  readonly plan: TierPlan;
-}
+/** What of a tier decides how it is served: its limit of dimensions (null = no limit) and its plan. */
+export type TierNeed = Readonly<Pick<Tier, 'max_dim' | 'plan'>>;
 
 /** A size that is served, and how. */
 export interface ServedSize {
@@ -46,8 +43,8 @@ export interface ServedSize {
 /** The sizes that serve the tiers, with the plans they are wanted by; ascending, each once. */
 export function servedSizes(sizes: readonly number[], needs: readonly TierNeed[]): ServedSize[] {
   const served = new Map<string, ServedSize>();
-  for (const { maxDim, plan } of needs) {
-    const dim = sizes.findLast((size) => maxDim === null || size <= maxDim);
+  for (const { max_dim, plan } of needs) {
+    const dim = sizes.findLast((size) => max_dim === null || size <= max_dim);
     if (dim !== undefined) served.set(`${dim} ${plan}`, { dim, plan });
   }
   return [...served.values()].sort((a, b) => a.dim - b.dim || a.plan.localeCompare(b.plan));

@@ -11,6 +11,7 @@ import { isError, PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
+  announceServed,
   getPublished,
   getVersion,
   itemVectorsTable,
@@ -55,10 +56,8 @@ export interface PublishOptions {
   readonly artifact: Artifact;
   /** Where the artifact lies, for those who load it later. */
   readonly path: string;
-  /** Greatest dimension of each tier; null = no limit. What serves them is the planner's choice. */
-  readonly tierDims: readonly (number | null)[];
-  /** The same with the tiers' plans, in place of `tierDims`. */
-  readonly tierPlans?: readonly TierNeed[];
+  /** What is to be served: sizes get the indexes that the tiers' plans need, and each is judged. */
+  readonly tiers: readonly TierNeed[];
   /** What shortlists are made by, where not by the default (decision 0024). */
   readonly shortlistIndex?: ShortlistIndex;
   readonly logger: Logger;
@@ -68,7 +67,7 @@ export interface PublishOptions {
   readonly recallQueries?: number;
   /** Publish although the version is older than the published one, or the quality gate refuses it. */
   readonly force?: boolean;
-  /** Versions besides the published one whose vectors stay. Default 2. */
+  /** Versions besides the published one whose vectors stay, at least the one before. Default 2. */
   readonly keepPrevious?: number;
   /** Who asks for force, for the record. */
   readonly forcedBy?: string;
@@ -247,7 +246,10 @@ async function fillAndIndex(
   const { facts, reports } = await indexAndTry(options, table, before);
   // What was written while the indexes were built.
   await catchUp(options, embedder, table, before);
-  await setRetrievalFacts(db, options.artifact.manifest.version, facts);
+  const { version } = options.artifact.manifest;
+  await setRetrievalFacts(db, version, facts);
+  // Those who serve it already take the new indexes and plans.
+  if (before === version) await announceServed(db);
   // A table that is served already keeps its mark, and the states made from it.
   if (!table.whole) await markWhole(db, table.vectorsVersion);
   return reports;
@@ -301,9 +303,7 @@ async function indexAndTry(options: PublishOptions, table: SharedTable, before: 
   const shared = vectorsVersion !== version;
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   await db.query(`ANALYZE ${itemVectorsTable(vectorsVersion)}`);
-  const needs =
-    options.tierPlans ?? options.tierDims.map((maxDim) => ({ maxDim, plan: 'auto' }) as const);
-  const served = servedSizes(config.sizes, needs);
+  const served = servedSizes(config.sizes, options.tiers);
   const gate: RecallGate = {
     // What is served already is measured, not judged: its indexes are not replaced under its readers.
     minRecall: before === version || shared ? 0 : minRecall,

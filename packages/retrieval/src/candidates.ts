@@ -2,7 +2,6 @@
  * The items that a list is made from, with the scores that it is ordered by: the best for a state, fused
  * with popularity where the state says nothing, and boosted.
  */
-import type { Filter } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { boostScores, raisedFilter } from './boosts.js';
 import type { CatalogueSample } from './catalogue-sample.js';
@@ -36,7 +35,7 @@ const FUSION_DEPTH = 100;
 export async function findCandidates(search: CandidateSearch): Promise<Found> {
   const { db, model, options, context, dim, k, shown } = search;
   const depth = poolDepth(options, k, shown);
-  const restriction = await restrict(search, options.filter);
+  const restriction = await restrict({ ...search, ...options });
   const found =
     context.fallback === null
       ? await searchByScore(db, model, {
@@ -84,7 +83,7 @@ async function boosted(search: CandidateSearch, found: Found): Promise<Found> {
   const raised = raisedFilter(boosts);
   if (raised !== null && context.fallback === null) {
     const filter = options.filter === undefined ? raised : { and: [options.filter, raised] };
-    const restriction = await restrict(search, filter);
+    const restriction = await restrict({ ...search, ...options, filter });
     const vector = model.cell.query(context.state, dim);
     const more = await searchByScore(db, model, {
       vector,
@@ -101,11 +100,20 @@ async function boosted(search: CandidateSearch, found: Found): Promise<Found> {
 
 const howOf = ({ how: { plan, explain } }: CandidateSearch) => ({ plan, explain });
 
-async function restrict(
-  { model, sample, exclusion, options }: CandidateSearch,
-  filter: Filter | undefined,
-): Promise<Restriction> {
-  const { exclude } = options;
+export interface Restricted extends Pick<ListOptions, 'filter' | 'exclude'> {
+  readonly model: PublishedModel;
+  readonly sample: CatalogueSample;
+  readonly exclusion: Exclusion;
+}
+
+/** What a list may hold, with an estimate of how much that is where it is of use. */
+export async function restrict({
+  model,
+  sample,
+  exclusion,
+  exclude,
+  filter,
+}: Restricted): Promise<Restriction> {
   if (filter === undefined) return { exclusion, exclude };
   // Small catalogues are read whole anyway.
   if (model.rows <= EXACT_MAX_ROWS) return { exclusion, exclude, filter };

@@ -20,6 +20,7 @@ export { smallerSize, withStepDown } from './with-step-down.js';
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';
 export { EXACT_MAX_ROWS } from './search.js';
+export { measuredPlanOf } from './plans/planner.js';
 export { MAX_SEEN_EVENTS } from './restriction.js';
 export { filterMatcher, matchesFilter, type FilterableItem } from './filter-match.js';
 export { EXPLAINED_EVENTS } from './because.js';

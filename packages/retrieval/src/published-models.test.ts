@@ -6,7 +6,11 @@ import { createRandom } from '@nestrec/random';
 import type { Artifact } from '@nestrec/registry';
 import { manualClock, silentLogger } from '@nestrec/runtime';
 import { describe, expect, it } from 'vitest';
-import { createPublishedModels, type PublishedModelsOptions } from './published-models.js';
+import {
+  createPublishedModels,
+  type PublishedModel,
+  type PublishedModelsOptions,
+} from './published-models.js';
 
 const config: ModelConfig = {
   ...{ sizes: [2, 4], blocks: 1, featureWidth: 0, numItems: 3, useBias: true },
@@ -19,7 +23,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
   const followed: string[] = [];
   const clock = manualClock(0);
   const pointer = {
-    ...{ version: 'v1' as string | null, looks: 0 },
+    ...{ version: 'v1' as string | null, looks: 0, facts: 'as published' },
     failsWith: (): Error | null => null,
   };
   const loads: { version: string; finish(files?: unknown[]): void; fail(): void }[] = [];
@@ -28,7 +32,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
       pointer.looks++;
       return pointer.version === null
         ? []
-        : [{ version: pointer.version, previous_version: null, published_at: new Date(0) }];
+        : [{ version: pointer.version, facts_digest: pointer.facts }];
     }
     if (text.includes('count(*)')) return [{ rows: 3n }];
     return [
@@ -40,6 +44,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
           path: `/${String(params[0])}`,
         },
         ...{ index_dims: [4], vectors_version: params[0], created_at: new Date(0) },
+        facts_digest: pointer.facts,
       },
     ];
   };
@@ -100,6 +105,28 @@ describe('createPublishedModels', () => {
     await settle();
     expect(await serving()).toBe('v2');
     expect(loads).toHaveLength(2);
+  });
+
+  it('takes the indexes of the served version when it is published again, and reads no artifact for it', async () => {
+    const warmed: string[] = [];
+    const warmUp = ({ factsDigest }: PublishedModel) =>
+      Promise.resolve(void warmed.push(factsDigest));
+    const { clock, pointer, loads, settle, models, serving, begun } = harness(500, { warmUp });
+    await begun();
+    const before = models.peek();
+    pointer.facts = 'with one index more';
+    clock.advance(500);
+    expect(await serving()).toBe('v1');
+    await settle();
+    expect(models.peek()).toMatchObject({ version: 'v1', factsDigest: 'with one index more' });
+    expect(models.peek()!.cell).toBe(before!.cell);
+    expect(warmed).toEqual(['as published', 'with one index more']);
+    expect(loads).toHaveLength(1);
+    const served = models.peek();
+    clock.advance(500);
+    await serving();
+    await settle();
+    expect(models.peek()).toBe(served);
   });
 
   it('loads a version once for all who wait for the first', async () => {

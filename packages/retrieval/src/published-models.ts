@@ -3,7 +3,8 @@
  *
  * A request takes the model once and uses it to its end, so it sees one version everywhere. The next one
  * is loaded completely and warmed up beside the old one, and takes its place only if it is still the
- * published one then; a version that cannot be loaded leaves the old one serving.
+ * published one then; a version that cannot be loaded leaves the old one serving. One that was published
+ * again, for the indexes of tiers that came later, takes its own place in the same way.
  *
  * Whoever hears that the pointer moved says so by `wake`. The poll is the net under that: the pointer is
  * looked at when a request comes, at most once per `pollMs`.
@@ -20,7 +21,7 @@ import {
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
 import {
-  getPublished,
+  getServed,
   getVersion,
   itemVectorsTable,
   type ModelVersion,
@@ -40,6 +41,8 @@ export interface PublishedModel {
   readonly rows: number;
   /** What its table offers to searches. */
   readonly facts: RetrievalFacts;
+  /** Differs once the version is published again with other indexes or plans. */
+  readonly factsDigest: string;
   /** Sizes that an index serves, their own or that of a shortlist. */
   readonly indexedDims: ReadonlySet<number>;
 }
@@ -116,8 +119,8 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
   };
   /** Loads what the pointer names and lets it take its place, unless the pointer moved on meanwhile. */
   const followOneStep = async (): Promise<PublishedModel> => {
-    const version = await publishedVersion(db);
-    if (model?.version === version) {
+    const { version, factsDigest } = await served(db);
+    if (model?.version === version && model.factsDigest === factsDigest) {
       failure = null;
       return model;
     }
@@ -127,7 +130,7 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     }
     const next = await tryToLoad(version);
     if (model === null && next !== null) return take(next);
-    if (next !== null && (await publishedVersion(db)) === version) return take(next);
+    if (next !== null && (await served(db)).version === version) return take(next);
     wakened ||= next !== null;
     return model!;
   };
@@ -197,9 +200,9 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
   };
 }
 
-async function publishedVersion(db: Queryable): Promise<string> {
-  const pointer = await getPublished(db);
-  if (pointer !== null) return pointer.version;
+async function served(db: Queryable): Promise<Pick<ModelVersion, 'version' | 'factsDigest'>> {
+  const pointed = await getServed(db);
+  if (pointed !== null) return pointed;
   throw new NoPublishedModel({
     detail: 'nothing is published yet; run `nestrec train` and `nestrec publish`',
     retryAfterSeconds: 10,
@@ -230,6 +233,7 @@ function createLoader(
       table,
       rows: Number(rows[0]!.rows),
       facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
+      factsDigest: row.factsDigest,
       indexedDims: new Set([
         ...row.indexDims,
         ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),

@@ -8,7 +8,7 @@ import type { RankedItem, RecommendationsAnswer, TierPlan } from '@nestrec/contr
 import { sqlState, type Queryable } from '@nestrec/database';
 import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import { findCandidates } from './candidates.js';
+import { findCandidates, restrict } from './candidates.js';
 import { createCatalogueSample, type CatalogueSample } from './catalogue-sample.js';
 import { decodeCursor, NOTHING_SHOWN, type ShownItems } from './cursor.js';
 import { resolveDim, type DimRequest } from './dimensions.js';
@@ -17,7 +17,7 @@ import type { ListOptions } from './list-options.js';
 import { pageOf } from './page.js';
 import type { PublishedModel, PublishedModels } from './published-models.js';
 import { rankCandidates } from './ranking.js';
-import type { Exclusion, Restriction } from './restriction.js';
+import type { Exclusion } from './restriction.js';
 import { searchBySimilarity, type Found } from './search.js';
 import { createStateReader } from './state-reader.js';
 import { loadUserContext, type UserContext } from './user-context.js';
@@ -45,7 +45,7 @@ export interface SessionRequest extends ListRequest, ListOptions {
   readonly excludeSeen?: boolean;
 }
 
-export interface SimilarRequest extends ListRequest {
+export interface SimilarRequest extends ListRequest, Pick<ListOptions, 'filter' | 'exclude'> {
   readonly itemId: string;
 }
 
@@ -119,7 +119,8 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
             detail: `item ${excerpt(itemId)} has no vector in version ${model.version}; PUT it with a title or features first`,
           });
         }
-        const restriction: Restriction = { exclusion: { kind: 'items', itemIds: [itemId] } };
+        const exclusion: Exclusion = { kind: 'items', itemIds: [itemId] };
+        const restriction = await restrict({ model, sample, exclusion, ...request });
         const prefix = vector.subarray(0, dim);
         const { plan, explain } = request;
         const wanted = { vector: prefix, k, restriction, plan, explain };

@@ -111,7 +111,9 @@ export {
   type NewApiKey,
 } from './api-keys.js';
 export {
+  announceServed,
   getPublished,
+  getServed,
   getVersion,
   listVersions,
   PUBLISHED_CHANNEL,

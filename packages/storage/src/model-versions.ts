@@ -30,6 +30,8 @@ export interface ModelVersion {
   readonly plans: readonly MeasuredPlan[];
   /** Whether the table has the norms that plan `bound` needs. */
   readonly norms: boolean;
+  /** Differs where what is known of the table's indexes and plans does. */
+  readonly factsDigest: string;
   readonly createdAtMs: number;
 }
 
@@ -47,6 +49,7 @@ interface VersionRow extends Record<string, unknown> {
   vectors_version: string;
   index_dims: number[];
   retrieval: RetrievalFacts | null;
+  facts_digest: string;
   created_at: Date;
 }
 
@@ -63,6 +66,7 @@ const toVersion = (row: VersionRow): ModelVersion => ({
   path: row.path,
   vectorsVersion: row.vectors_version,
   ...factsOfRow(row.vectors_version, row.retrieval, row.index_dims),
+  factsDigest: row.facts_digest,
   createdAtMs: row.created_at.getTime(),
 });
 
@@ -72,10 +76,12 @@ const toPointer = (row: PointerRow): PublishedPointer => ({
   publishedAtMs: row.published_at.getTime(),
 });
 
+const FACTS_DIGEST = 'md5(concat(coalesce(v.retrieval, o.retrieval)::text, o.index_dims::text))';
+const WITH_OWNER = 'JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)';
 const SELECT_VERSIONS = `SELECT v.version, v.status, v.manifest, v.path, v.created_at,
     o.version AS vectors_version, o.index_dims,
-     coalesce(v.retrieval, o.retrieval) AS retrieval
-  FROM model_versions v JOIN model_versions o ON o.version = coalesce(v.vectors_version, v.version)`;
+     coalesce(v.retrieval, o.retrieval) AS retrieval, ${FACTS_DIGEST} AS facts_digest
+  FROM model_versions v ${WITH_OWNER}`;
 
 /** Registers a candidate. A version that is known keeps its status; its manifest and path are renewed. */
 export async function registerVersion(
@@ -136,6 +142,17 @@ export async function getPublished(db: Queryable): Promise<PublishedPointer | nu
   return rows[0] ? toPointer(rows[0]) : null;
 }
 
+/** What is served: the published version, with what is known of its indexes and plans. */
+export async function getServed(
+  db: Queryable,
+): Promise<Pick<ModelVersion, 'version' | 'factsDigest'> | null> {
+  const { rows } = await db.query<{ version: string; facts_digest: string }>(
+    `SELECT p.version, ${FACTS_DIGEST} AS facts_digest
+     FROM published_model p JOIN model_versions v ON v.version = p.version ${WITH_OWNER}`,
+  );
+  return rows[0] ? { version: rows[0].version, factsDigest: rows[0].facts_digest } : null;
+}
+
 /** Whoever follows the pointer listens here; the message is the version that it points to. */
 export const PUBLISHED_CHANNEL = 'nestrec_published';
 
@@ -169,6 +186,11 @@ export async function swapPublished(
     [version, expected],
   );
   return rows[0] ? toPointer(rows[0]) : null;
+}
+
+/** Lets those who follow the pointer look again: it stands where it stood, but its indexes changed. */
+export async function announceServed(db: Queryable): Promise<void> {
+  await db.query(`SELECT pg_notify('${PUBLISHED_CHANNEL}', version) FROM published_model`);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Settings of the API as a process of its own (`main.ts`). */
 import { databaseSettings } from '@nestrec/database';
 import { kafkaSettings } from '@nestrec/event-log';
+import { publishingSettings } from '@nestrec/publishing';
 import {
   booleanSetting,
   durationSetting,
@@ -29,6 +30,7 @@ export const apiConfig = {
       'A streaming replica of the database that recommendations are read from; everything else, and these while it cannot be read, goes to DATABASE_URL',
   }),
   ...kafkaSettings,
+  ...publishingSettings,
   host: textSetting({
     env: 'HOST',
     default: '127.0.0.1',

@@ -27,6 +27,7 @@ import type {
   KeyLookup,
   NewApiKey,
   PublishRun,
+  RetrievalFacts,
   Rotation,
   TrainingRun,
 } from '@nestrec/storage';
@@ -80,10 +81,15 @@ export interface StoredModel {
   readonly manifest: Manifest;
 }
 
+export interface ServedVersion extends Pick<RetrievalFacts, 'indexes' | 'plans'> {
+  readonly version: string;
+  readonly manifest: Manifest;
+}
+
 export interface ModelStore {
   list(): Promise<StoredModel[]>;
-  /** The version that answers now; null before the first publish. */
-  published(): Promise<{ readonly version: string; readonly manifest: Manifest } | null>;
+  /** The version that answers now, with what its indexes were measured to do; null before the first publish. */
+  published(): Promise<ServedVersion | null>;
   previous(): Promise<string | null>;
   /** The newest attempt to publish each version. */
   reports(): Promise<ReadonlyMap<string, PublishReport>>;
@@ -143,7 +149,9 @@ export interface Recommender {
     query: Ranking &
       ListOptions & { readonly items: readonly string[]; readonly excludeSeen: boolean },
   ): Promise<RecommendationsAnswer>;
-  similarItems(query: Ranking & { readonly itemId: string }): Promise<RecommendationsAnswer>;
+  similarItems(
+    query: Ranking & Pick<ListOptions, 'filter' | 'exclude'> & { readonly itemId: string },
+  ): Promise<RecommendationsAnswer>;
 }
 
 /** A place in the event log: partition and offset. */

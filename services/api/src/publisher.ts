@@ -31,11 +31,17 @@ export type PublishEnd = 'published' | 'refused' | 'failed';
 /** How often a run says that it lives. */
 const HEARTBEAT_MS = 5_000;
 
-/** @param onEnded told how each publish ended that was begun here */
+export interface PublisherOptions {
+  /** Versions besides the published one whose vectors stay. Default: as `publishVersion`. */
+  readonly keepVersions?: number | undefined;
+  /** Told how each publish ended that was begun here. */
+  readonly onEnded?: (end: PublishEnd) => void;
+}
+
 export function createPublisher(
   db: Database,
   logger: Logger,
-  onEnded: (end: PublishEnd) => void = () => undefined,
+  { keepVersions, onEnded = () => undefined }: PublisherOptions = {},
 ): Publisher {
   const execute = async (runId: string, known: ModelVersion, force: string | null) => {
     let progress: PublishProgress | null = null;
@@ -49,10 +55,17 @@ export function createPublisher(
     const heartbeat = setInterval(() => void report(), HEARTBEAT_MS);
     heartbeat.unref();
     try {
-      await publish(db, known, force, logger, (now) => {
+      const onProgress = (now: PublishProgress) => {
         const isNewPhase = now.phase !== progress?.phase;
         progress = now;
         if (isNewPhase) void report();
+      };
+      await publishVersion({
+        ...{ db, path: known.path, logger, onProgress },
+        artifact: await loadArtifact(known.path),
+        tiers: await listTiers(db),
+        ...(force === null ? {} : { force: true, forcedBy: force }),
+        ...(keepVersions === undefined ? {} : { keepPrevious: keepVersions }),
       });
       await end(runId, known.version, null);
     } catch (error) {
@@ -91,23 +104,6 @@ export function createPublisher(
       return { published: version, previous: rolledBack };
     },
   };
-}
-
-async function publish(
-  db: Database,
-  { path }: ModelVersion,
-  force: string | null,
-  logger: Logger,
-  onProgress: (progress: PublishProgress) => void,
-): Promise<void> {
-  const tiers = await listTiers(db);
-  await publishVersion({
-    ...{ db, path, logger, onProgress },
-    artifact: await loadArtifact(path),
-    tierDims: tiers.map((tier) => tier.max_dim),
-    ...(force === null ? {} : { force: true, forcedBy: force }),
-    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
-  });
 }
 
 const isRefusal = (error: unknown) =>

@@ -73,7 +73,9 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
     const log = openEventLog({ config, db, logger });
     close.unshift(() => log.close());
     const api = createApi({
-      ...composeDeps(db, logger, createMetrics({ processMetrics: true }), replica),
+      ...composeDeps(db, logger, createMetrics({ processMetrics: true }), {
+        ...{ replica, keepVersions: config.keepVersions },
+      }),
       log: log.events,
       // Where lists are read from: a replica that shows the position shows the states that came with it.
       waitForEvents: createEventWaiter(() => getNextOffsets(replica ?? db, log.events.topic)),
@@ -120,6 +122,13 @@ async function closeAll(steps: (() => Promise<void>)[]): Promise<void> {
   for (const step of steps.splice(0)) await step();
 }
 
+export interface ComposeOptions {
+  /** What lists are read from; null: the database itself. */
+  readonly replica?: ReadReplica | null;
+  /** Versions besides the published one whose vectors a publish leaves. */
+  readonly keepVersions?: number;
+}
+
 /**
  * Everything of the API that stands on a database alone; the all-in-one process composes the same.
  */
@@ -127,7 +136,7 @@ export function composeDeps(
   db: Database,
   logger: Logger,
   metrics: MetricsRegistry,
-  replica: ReadReplica | null = null,
+  { replica = null, keepVersions }: ComposeOptions = {},
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
   // One place for pointer, vectors and states of a list: the replica shows each only when all are there.
   const reads = replica ?? db;
@@ -150,7 +159,10 @@ export function composeDeps(
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
-    publisher: createPublisher(db, logger, (result) => modelSwaps.inc({ result })),
+    publisher: createPublisher(db, logger, {
+      keepVersions,
+      onEnded: (result) => modelSwaps.inc({ result }),
+    }),
     trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db: reads, models, logger }), models),
     serving: models,

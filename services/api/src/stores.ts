@@ -80,8 +80,7 @@ export function createModelStore(db: Queryable): ModelStore {
     list: () => storage.listVersions(db),
     published: async () => {
       const pointer = await storage.getPublished(db);
-      const version = pointer && (await storage.getVersion(db, pointer.version));
-      return version && { version: version.version, manifest: version.manifest };
+      return pointer && storage.getVersion(db, pointer.version);
     },
     previous: async () => (await storage.getPublished(db))?.previousVersion ?? null,
     reports: () => storage.newestPublishReports(db),

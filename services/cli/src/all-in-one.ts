@@ -62,7 +62,7 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     hashUser: createUserHash(config.logHashKey),
   });
   const gate = createReadinessGate('starting');
-  const deps = composeDeps(db, logger, metrics);
+  const deps = composeDeps(db, logger, metrics, { keepVersions: config.keepVersions });
   const api = createApi({
     ...deps,
     log: log.events,

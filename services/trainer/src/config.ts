@@ -9,6 +9,7 @@ import {
   type Config,
 } from '@nestrec/runtime';
 import { trainingModeSchema } from '@nestrec/contracts';
+import { publishingSettings } from '@nestrec/publishing';
 import { BACKENDS } from '@nestrec/tensor';
 import { cronSetting } from './schedule.js';
 
@@ -79,6 +80,7 @@ export const trainerConfig = {
   },
   ...retrainSettings,
   ...trainingSettings,
+  ...publishingSettings,
   host: textSetting({
     env: 'HOST',
     default: '127.0.0.1',

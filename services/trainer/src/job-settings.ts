@@ -16,17 +16,18 @@ export type TrainingConfig = Config<
     | 'trainWorkers'
     | 'trainNice'
     | 'eventsInMemory'
+    | 'keepVersions'
     | 'logLevel'
   >
 >;
 
 /** Artifacts and checkpoints lie where the command line keeps them. */
 export function jobSettings(config: TrainingConfig): JobSettings {
-  const { databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory, trainNice } =
-    config;
+  const { databaseUrl, allowUnsafeDurability, backend, trainWorkers, trainNice } = config;
+  const { eventsInMemory, keepVersions } = config;
   const root = resolve(config.dataDir);
   return {
-    ...{ databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory },
+    ...{ databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory, keepVersions },
     ...{ modelsDir: join(root, 'models'), checkpointsDir: join(root, 'checkpoints') },
     ...{ trainNice, cacheDir: root, logLevel: config.logLevel },
   };

@@ -18,6 +18,8 @@ export interface JobSettings {
   readonly trainWorkers: number | null;
   readonly trainNice: number;
   readonly eventsInMemory: number;
+  /** Versions besides the published one whose vectors a publish leaves. */
+  readonly keepVersions: number;
   readonly logLevel: string;
 }
 

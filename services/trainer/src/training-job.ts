@@ -121,11 +121,10 @@ async function publishCandidate(
   const path = join(settings.modelsDir, run.version);
   const artifact = await loadArtifact(path);
   await ensureDefaultTiers(db);
-  const tiers = await listTiers(db);
   const result = await publishVersion({
     ...{ db, artifact, path, logger },
-    tierDims: tiers.map((tier) => tier.max_dim),
-    tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
+    tiers: await listTiers(db),
+    keepPrevious: settings.keepVersions,
     // Where somebody published or rolled back while this run was training.
     measure: (candidate, against) =>
       measureCandidate(db, candidate, against, {

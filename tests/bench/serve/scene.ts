@@ -77,7 +77,7 @@ async function fill(
   note(`${users.length} users with ${data.dataset.items.length} events; publishing ...`);
   const published = await publishVersion({
     ...{ db, artifact, path, logger: silentLogger() },
-    tierDims: tiers.map((tier) => tier.max_dim),
+    tiers,
     onProgress: ({ phase, done, total }) => {
       if (phase !== 'embed' || done === total) note(`${phase} ${done} of ${total}`);
     },

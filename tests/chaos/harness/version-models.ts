@@ -11,6 +11,7 @@ import { publishVersion } from '@nestrec/publishing';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
 import { makeArtifact } from '../../helpers/published-artifact.js';
+import { tiersOf } from '../../helpers/tiers-of.js';
 
 export const versionOf = (n: number) => `n${n}`;
 export const numberOf = (version: string) => Number(version.slice(1));
@@ -74,7 +75,7 @@ export async function saveNumbered(
 /** Publishes what lies at `path`, as the command does. */
 export async function publishPath(db: Database, path: string): Promise<void> {
   await publishVersion({
-    ...{ db, path, artifact: await loadArtifact(path), tierDims: [4, null] },
+    ...{ db, path, artifact: await loadArtifact(path), tiers: tiersOf(4, null) },
     ...{ recallQueries: 5, minRecall: 0, logger: silentLogger() },
   });
 }

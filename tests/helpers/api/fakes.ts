@@ -28,6 +28,7 @@ import {
   type ApiKey,
   type ErasureStatus,
   type PublishRun,
+  type RetrievalFacts,
   type TrainingRun,
 } from '@nestrec/storage';
 import type { ApiDeps, LogPosition, Ranking, StoredModel } from '../../../services/api/src/deps.js';
@@ -50,6 +51,8 @@ export interface FakeWorld {
   /** First offset that is not applied; tests move it. */
   applied: bigint;
   published: string | null;
+  /** What the indexes of the published version were measured to do. */
+  measured: Pick<RetrievalFacts, 'indexes' | 'plans'>;
   /** The published version that this process serves an older one instead of. */
   failedToLoad: string | null;
   /** Makes a key at once; returns its text. */
@@ -126,6 +129,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     reports: new Map(),
     applied: 0n,
     published: 'v1',
+    measured: { indexes: [], plans: [] },
     failedToLoad: null,
     key: addKey,
     revoke: (key) => void revoke(publicIdOf(key)!),
@@ -237,7 +241,8 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
     },
     models: {
       list: async () => models,
-      published: async () => (world.published === null ? null : requirePublished()),
+      published: async () =>
+        world.published === null ? null : { ...requirePublished(), ...world.measured },
       previous: async () => null,
       reports: async () => world.reports,
       measured: async (version) => world.reports.get(version) ?? null,

@@ -32,6 +32,7 @@ import {
 import { catalogueItem, makeArtifact } from '../published-artifact.js';
 import { ALL_SCOPES } from './fakes.js';
 import { call, type Reply } from './harness.js';
+import { tiersOf } from '../tiers-of.js';
 
 export interface ServedApi {
   readonly url: string;
@@ -70,7 +71,14 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
   }
   const path = join(folder, 'v1');
   const artifact = await loadArtifact(path);
-  await publishVersion({ db, artifact, path, tierDims: [4, 8, null], logger, recallQueries: 5 });
+  await publishVersion({
+    db,
+    artifact,
+    path,
+    tiers: tiersOf(4, 8, null),
+    logger,
+    recallQueries: 5,
+  });
 
   const metrics = createMetrics();
   const log = openEmbeddedLog(db, { logger, pollIntervalMs: 20 });

@@ -116,15 +116,11 @@ interface Choice {
 /** The plan that was measured for the size, as wished; else an index that can serve it. */
 function chooseIndex({ facts }: Catalogue, { dim, plan: wish }: PlanRequest): Choice | null {
   const byName = new Map(facts.indexes.map((index) => [index.name, index]));
-  const measured = facts.plans
-    .filter((plan) => plan.dim === dim && (plan.plan === 'prefix' || plan.plan === 'staged'))
-    .filter((plan) => plan.index !== null && byName.has(plan.index))
-    .sort((a, b) => a.p50Ms - b.p50Ms);
-  const wished = measured.find(({ plan }) => plan === wish);
-  const best = wished ?? measured[0];
+  const best = measuredByIndex(facts, dim, wish);
   if (best !== undefined) {
     const of = `recall@20 ${best.recallAt20.toFixed(3)}, p50 ${best.p50Ms.toFixed(1)} ms when published`;
-    const why = wished ? 'the tier asks for it' : 'the fastest that was measured at this size';
+    const why =
+      best.plan === wish ? 'the tier asks for it' : 'the fastest that was measured at this size';
     return { index: byName.get(best.index!)!, measured: best, reason: `${why} (${of})` };
   }
   // A shortlist that nobody measured may miss anything: only for who asks for it.
@@ -137,6 +133,31 @@ function chooseIndex({ facts }: Catalogue, { dim, plan: wish }: PlanRequest): Ch
     measured: undefined,
     reason: `an index of ${index.dim} dimensions, not measured`,
   };
+}
+
+/** The plan by an index that was measured for a size: as wished, else the fastest. */
+function measuredByIndex(
+  { indexes, plans }: Omit<RetrievalFacts, 'norms'>,
+  dim: number,
+  wish: TierPlan,
+): MeasuredPlan | undefined {
+  const measured = plans
+    .filter((plan) => plan.dim === dim && (plan.plan === 'prefix' || plan.plan === 'staged'))
+    .filter((plan) => indexes.some(({ name }) => name === plan.index))
+    .sort((a, b) => a.p50Ms - b.p50Ms);
+  return measured.find(({ plan }) => plan === wish) ?? measured[0];
+}
+
+/** What was measured of how a tier's lists are found; undefined: nobody measured it at this size. */
+export function measuredPlanOf(
+  facts: Omit<RetrievalFacts, 'norms'>,
+  dim: number,
+  wish: TierPlan,
+): MeasuredPlan | undefined {
+  const own = facts.plans.find((measured) => measured.dim === dim && measured.plan === wish);
+  const scan = facts.plans.find((measured) => measured.dim === dim && measured.plan === 'exact');
+  if (wish === 'exact' || wish === 'bound') return own ?? scan;
+  return measuredByIndex(facts, dim, wish) ?? scan;
 }
 
 /** How far an index is walked. */

@@ -28,6 +28,7 @@ const MATRIX: Readonly<Record<string, Expected>> = {
   'post /v1/users/{id}/recommendations': SAME,
   'post /v1/sessions/recommendations': 200,
   'get /v1/items/{id}/similar': FOUND,
+  'post /v1/items/{id}/similar': FOUND,
   'delete /v1/users/{id}/events/{event_id}': TAKEN,
   'delete /v1/users/{id}': TAKEN,
   // A receipt is proof by itself: nobody else's can be guessed, and a made-up one is not taken.

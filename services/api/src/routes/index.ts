@@ -27,6 +27,7 @@ import { postEvents } from './post-events/route.js';
 import { postKey } from './post-key/route.js';
 import { postSessionRecommendations } from './post-session-recommendations/route.js';
 import { postUserRecommendations } from './post-user-recommendations/route.js';
+import { postSimilarItems } from './post-similar-items/route.js';
 import { postTrainingRun } from './post-training-run/route.js';
 import { publishModel } from './publish-model/route.js';
 import { putClient } from './put-client/route.js';
@@ -42,6 +43,7 @@ export const routes: readonly Route[] = [
   postUserRecommendations,
   postSessionRecommendations,
   getSimilarItems,
+  postSimilarItems,
   deleteUserEvent,
   deleteUser,
   getErasure,

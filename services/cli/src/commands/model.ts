@@ -13,6 +13,7 @@ import {
   type LaterErasures,
 } from '@nestrec/storage';
 import { defineAction, type Invocation } from '../command-context.js';
+import { parseKeep } from '../keep-option.js';
 import { renderReport } from '../gate-table.js';
 import { renderTable, type Output } from '../output.js';
 import { dataFolders, withPlatform, type Platform } from '../platform.js';
@@ -36,17 +37,16 @@ function addList(group: Command, invocation: Invocation): void {
     .addHelpText('after', '\nExample:\n  nestrec model list');
   defineAction(command, invocation, async ({ config, output }) => {
     const artifacts = await listArtifacts(dataFolders(config).models);
-    const rows = artifacts.map(({ folder, manifest, problem }) => [
-      folder,
-      manifest === null ? '-' : manifest.config.sizes.join(' '),
-      manifest === null ? '-' : String(manifest.config.numItems),
-      manifest?.createdAt ?? '-',
+    // Names as GET /v1/models has them, which lists what the database knows.
+    const models = artifacts.map(({ folder, manifest, problem }) => ({
+      ...{ version: folder, created_at: manifest?.createdAt ?? null },
+      ...{ sizes: manifest?.config.sizes ?? null, items: manifest?.data.items ?? null, problem },
+    }));
+    const rows = models.map(({ version, created_at, sizes, items, problem }) => [
+      ...[version, created_at ?? '-', sizes?.join(' ') ?? '-', String(items ?? '-')],
       problem ?? 'fine',
     ]);
-    output.result(
-      { artifacts },
-      renderTable(['version', 'sizes', 'items', 'created', 'state'], rows),
-    );
+    output.result({ models }, renderTable(['version', 'created', 'sizes', 'items', 'state'], rows));
   });
 }
 
@@ -168,13 +168,18 @@ function addPrune(group: Command, invocation: Invocation): void {
   const command = group
     .command('prune')
     .description('remove artifacts and vectors of versions that were served once and are not kept')
-    .option('--keep <count>', 'versions besides the published one that stay', parseKeep, 2)
+    .option(
+      '--keep <count>',
+      'versions besides the published one that stay; default: NESTREC_KEEP_VERSIONS',
+      parseKeep,
+    )
     .option('--dry-run', 'say what would go, and leave it')
     .addHelpText('after', '\nExample:\n  nestrec model prune --keep 2 --dry-run');
-  defineAction<{ keep: number; dryRun?: boolean; json?: boolean }>(
+  defineAction<{ keep?: number; dryRun?: boolean; json?: boolean }>(
     command,
     invocation,
-    async ({ config, output }, _args, { keep, dryRun = false }) => {
+    async ({ config, output }, _args, options) => {
+      const { keep = config.keepVersions, dryRun = false } = options;
       const result = await withPlatform(config, ({ db, logger, folders }) =>
         pruneVersions({ db, logger, modelsDir: folders.models, keepPrevious: keep, dryRun }),
       );
@@ -183,11 +188,6 @@ function addPrune(group: Command, invocation: Invocation): void {
       output.result(result, `${did} ${names}; kept are ${result.kept.join(', ') || 'all'}.`);
     },
   );
-}
-
-function parseKeep(text: string): number {
-  if (/^\d{1,3}$/.test(text) && Number(text) >= 1) return Number(text);
-  throw new InvalidArgumentError('wanted a number from 1 to 999.');
 }
 
 function parseDim(text: string): number {

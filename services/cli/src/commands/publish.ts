@@ -16,6 +16,7 @@ import { ensureDefaultTiers, listTiers, newestPublishReport } from '@nestrec/sto
 import { measureCandidate } from '@nestrec/trainer';
 import { chooseBackend } from '../backend.js';
 import { defineAction, type Invocation } from '../command-context.js';
+import { parseKeep } from '../keep-option.js';
 import { renderReport } from '../gate-table.js';
 import { operatorName } from '../operator-name.js';
 import { renderTable, type Output } from '../output.js';
@@ -25,6 +26,7 @@ import { directOrRemote, refuseRemotely, type AdminRequest } from '../running-se
 interface PublishOptions {
   force?: boolean;
   minRecall?: number;
+  keep?: number;
   json?: boolean;
 }
 
@@ -42,6 +44,11 @@ export function addPublish(program: Command, invocation: Invocation): void {
       '--force',
       'also where the version is older than the published one or the quality gate refuses it; this is recorded',
     )
+    .option(
+      '--keep <count>',
+      'versions besides the published one whose item vectors stay; default: NESTREC_KEEP_VERSIONS',
+      parseKeep,
+    )
     .addHelpText('after', '\nExample:\n  nestrec publish v20261123_142305');
   defineAction<PublishOptions>(
     command,
@@ -54,7 +61,7 @@ export function addPublish(program: Command, invocation: Invocation): void {
           output.result(result, renderPublished(result));
         },
         async (ask) => {
-          refuseRemotely({ '--min-recall': options.minRecall });
+          refuseRemotely({ '--min-recall': options.minRecall, '--keep': options.keep });
           await publishRemotely(output, ask, version!, options.force ?? false);
           const { published, previous } = await ask('GET', '/v1/models', modelsAnswerSchema);
           output.result(
@@ -101,13 +108,12 @@ export async function publishAndReport(
   output: Output,
   platform: Platform,
   version: string,
-  options: { force?: boolean; minRecall?: number } = {},
+  options: { force?: boolean; minRecall?: number; keep?: number } = {},
 ): Promise<PublishResult> {
   const { db, config, folders } = platform;
   const path = join(folders.models, version);
   const artifact = await loadArtifact(path);
   await ensureDefaultTiers(db);
-  const tiers = await listTiers(db);
   const bar = output.progress('Publishing', 100);
   // Embedding takes about half of the time, the indexes most of the rest.
   const share = { embed: [0, 50], index: [50, 48], swap: [98, 2] } as const;
@@ -116,8 +122,8 @@ export async function publishAndReport(
       db,
       artifact,
       path,
-      tierDims: tiers.map((tier) => tier.max_dim),
-      tierPlans: tiers.map(({ max_dim, plan }) => ({ maxDim: max_dim, plan })),
+      tiers: await listTiers(db),
+      keepPrevious: options.keep ?? config.keepVersions,
       logger: platform.logger,
       force: options.force ?? false,
       forcedBy: operatorName(),
@@ -144,7 +150,10 @@ export async function publishAndReport(
 
 function renderPublished(result: PublishResult): string {
   return [
-    result.report === null ? renderIndexes(result) : renderReport(result.report),
+    // Of a version that answered already the indexes are what is new: it is not judged again.
+    result.report === null || result.outcome === 'already_published'
+      ? renderIndexes(result)
+      : renderReport(result.report),
     `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
       `(before: ${result.previousVersion ?? 'nothing'}).`,
   ].join('\n');

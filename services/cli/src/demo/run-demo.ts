@@ -58,7 +58,7 @@ async function present(
     output,
   });
   signal.throwIfAborted();
-  const url = `${server.url}/v1/users/${SAMPLE_USER}/recommendations?k=${SHOWN}&dim=${DEMO_SIZES.at(-1)}`;
+  const url = `${server.url}/v1/users/${SAMPLE_USER}/recommendations?k=${SHOWN}&dim=${DEMO_SIZES.at(-1)}&because=true`;
   output.note('\nAsk yourself:');
   output.note(`curl -s -H 'Authorization: Bearer ${key}' '${url}'`);
   output.note(`The API is described at ${server.url}/docs\n`);

@@ -18,8 +18,9 @@ export async function showAnswers(options: ShowOptions): Promise<void> {
   const client = createClient(options);
   const show = async (heading: string, answer: RecommendationsAnswer) => {
     output.note(heading);
-    for (const { item_id: id, rank, score } of answer.items) {
-      output.note(`  ${rank}. ${await titleOf(client, id)}  (${score.toFixed(3)})`);
+    for (const { item_id: id, rank, score, because: [reason] = [] } of answer.items) {
+      const since = reason === undefined ? '' : `, since: ${await titleOf(client, reason.item_id)}`;
+      output.note(`  ${rank}. ${await titleOf(client, id)}  (${score.toFixed(3)}${since})`);
     }
   };
   let last: RecommendationsAnswer | null = null;
@@ -34,7 +35,7 @@ export async function showAnswers(options: ShowOptions): Promise<void> {
   const title = await titleOf(client, chosen);
   output.note(`\n${userId} takes "${title}"; the answer changes at once:`);
   const dim = dims.at(-1)!;
-  const after = await client.recommend(userId, { k, dim, after: token });
+  const after = await client.recommend(userId, { k, dim, after: token, because: true });
   await show(`${userId}, top ${k} at ${dim} dimensions:`, after);
 }
 

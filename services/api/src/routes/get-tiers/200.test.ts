@@ -1,4 +1,4 @@
-import { DEFAULT_TIERS } from '@nestrec/contracts';
+import { DEFAULT_TIERS, type TierAnswer } from '@nestrec/contracts';
 import { describe, expect, it } from 'vitest';
 import { refusedReport } from '../../../../../tests/helpers/api/fakes.js';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
@@ -42,6 +42,46 @@ describe('GET /v1/tiers 200', () => {
       model_version: null,
       tiers: [{ dim: null, bytes_per_item: null, quality: [] }, {}, {}],
     });
+  });
+
+  it('tells what was measured of each tier’s own plan when its indexes were built last', async () => {
+    const api = await startApi();
+    const measured = { p50Ms: 1, p95Ms: 2, queries: 100, shortlist: null, efSearch: 50 };
+    const index = { kind: 'vector', metric: 'inner_product', m: 16, efConstruction: 100 } as const;
+    api.world.measured = {
+      indexes: [
+        { ...index, name: 'own', dim: 16, bytes: 10, buildMs: 1 },
+        { ...index, name: 'half', dim: 8, bytes: 5, buildMs: 1 },
+      ],
+      plans: [
+        { ...measured, dim: 16, plan: 'exact', index: null, recallAt20: 1, p95Ms: 9, bytes: 0 },
+        { ...measured, dim: 16, plan: 'prefix', index: 'own', recallAt20: 0.97, bytes: 10 },
+        {
+          ...measured,
+          dim: 16,
+          plan: 'staged',
+          index: 'half',
+          recallAt20: 0.96,
+          p50Ms: 3,
+          bytes: 5,
+        },
+      ],
+    };
+    // Newer than the report of the publish, which is not asked then.
+    api.world.reports.set('v1', refusedReport('v1'));
+    const tiersOf = async () =>
+      ((await api.call('GET', '/v1/tiers')).json as { tiers: TierAnswer[] }).tiers;
+    for (const plan of ['exact', 'staged'] as const) {
+      await api.world.deps.tiers.put({ ...basic!, name: plan, plan });
+    }
+    const byName = new Map((await tiersOf()).map((tier) => [tier.name, tier.index]));
+    await api.stop();
+    expect(byName.get('basic')).toEqual({
+      ...{ dim: 16, plan: 'prefix', recall_at_20: 0.97, p95_ms: 2, bytes: 10 },
+    });
+    expect(byName.get('exact')).toMatchObject({ plan: 'exact', recall_at_20: 1, p95_ms: 9 });
+    expect(byName.get('staged')).toMatchObject({ plan: 'staged', recall_at_20: 0.96, bytes: 5 });
+    expect(byName.get('full')).toBeNull();
   });
 
   it('tells what publishing measured of a size: quality with intervals, and how it is searched', async () => {
