@@ -29,6 +29,7 @@ import { createCell, encodeState } from '@nestrec/streaming';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { waitFor } from '../helpers/wait-for.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
@@ -329,6 +330,7 @@ describeDatabases('retrieval', (database) => {
       }
       const { models, recommender } = open();
       const seenVersions = new Set<string>();
+      const answered = new Set<string>();
       let swapping = true;
       const load = async (userId: string) => {
         while (swapping) {
@@ -342,10 +344,15 @@ describeDatabases('retrieval', (database) => {
       for (let swap = 0; swap < 30; swap++) {
         await rollback(database(), { to: versions[swap % 3]! }).catch(() => undefined);
         await models.refresh();
+        // Now and then it stays until it has answered: requests could keep step with the swaps by chance.
+        if (swap % 4 > 0) continue;
+        seenVersions.clear();
+        await waitFor('the version to answer', () => seenVersions.has(versions[swap % 3]!));
+        answered.add(versions[swap % 3]!);
       }
       swapping = false;
       await Promise.all(clients);
-      expect(seenVersions).toEqual(new Set(versions));
+      expect(answered).toEqual(new Set(versions));
     });
 
     it('whose vectors were dropped under a request are followed to the published one', async () => {
@@ -442,7 +449,7 @@ describeDatabases('retrieval', (database) => {
         ...['bound', 'exact', 'prefix', 'staged'],
       ]);
       expect(version!.indexes.map(({ kind, dim }) => `${kind} ${dim}`)).toEqual([
-        ...['halfvec 8', 'vector 16'],
+        ...['halfvec 8', 'halfvec 16'],
       ]);
       await interact('u', ...[5, 9, 30, 2].map(itemIdOf));
       const { recommender } = open();
