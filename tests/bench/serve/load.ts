@@ -1,9 +1,12 @@
 /**
- * One load of the API: so many requests a second on kept-alive connections, whatever the answers take.
- * Latencies are corrected for coordinated omission by autocannon: a request that had to wait for a slow one
- * before it counts from when it was due.
+ * Loads of the API. At a rate: requests are sent when they are due, evenly, whatever the answers take, and a
+ * latency counts from when its request was due, so that a stall is felt by all who came during it (open loop;
+ * autocannon's own rates are bursts, one a second). As fast as it goes: so many connections, each of which
+ * waits for its answer.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
+import { Pool } from 'undici';
 
 export interface LoadOptions {
   readonly url: string;
@@ -17,6 +20,7 @@ export interface LoadOptions {
 
 export interface Load {
   readonly wantedPerSecond: number | null;
+  /** Answers of 2xx. */
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -25,24 +29,66 @@ export interface Load {
   readonly failures: number;
 }
 
+export function load(options: LoadOptions): Promise<Load> {
+  return options.rate === null ? closedLoop(options) : openLoop(options, options.rate);
+}
+
+async function openLoop(
+  { url, key, paths, connections, seconds }: LoadOptions,
+  rate: number,
+): Promise<Load> {
+  const pool = new Pool(url, { connections, pipelining: 1 });
+  const headers = { authorization: `Bearer ${key}` };
+  const times: number[] = [];
+  let failures = 0;
+  const ask = async (path: string, dueMs: number) => {
+    try {
+      const { statusCode, body } = await pool.request({ method: 'GET', path, headers });
+      await body.dump();
+      if (statusCode >= 200 && statusCode < 300) times.push(performance.now() - dueMs);
+      else failures++;
+    } catch {
+      failures++;
+    }
+  };
+  const startedMs = performance.now();
+  const asked: Promise<void>[] = [];
+  const count = rate * seconds;
+  while (asked.length < count) {
+    const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / 1_000) * rate));
+    for (let nth = asked.length; nth < due; nth++) {
+      asked.push(ask(paths[nth % paths.length]!, startedMs + (nth / rate) * 1_000));
+    }
+    await sleep(1);
+  }
+  await Promise.all(asked);
+  const took = (performance.now() - startedMs) / 1_000;
+  await pool.close();
+  times.sort((a, b) => a - b);
+  const at = (share: number) =>
+    Math.round(10 * (times[Math.floor(share * times.length)] ?? Number.NaN)) / 10;
+  return {
+    ...{ wantedPerSecond: rate, perSecond: times.length / took, p50Ms: at(0.5), p99Ms: at(0.99) },
+    ...{ answers: times.length, failures },
+  };
+}
+
 /** Each connection has its own requests ready before the first is sent; more of them are seconds of work. */
 const PATHS_PER_CONNECTION = 200;
 
-export async function load(options: LoadOptions): Promise<Load> {
-  const { url, key, paths, rate, connections, seconds } = options;
+async function closedLoop({ url, key, paths, connections, seconds }: LoadOptions): Promise<Load> {
   const headers = { authorization: `Bearer ${key}` };
   let nth = 0;
   const result = await autocannon({
     ...{ url, connections, duration: seconds, pipelining: 1 },
-    ...(rate === null ? {} : { overallRate: rate }),
     setupClient: (client) => {
       const own = every(paths, connections, nth++).slice(0, PATHS_PER_CONNECTION);
       client.setRequests(own.map((path) => ({ method: 'GET', path, headers })));
     },
   });
   return {
-    wantedPerSecond: rate,
-    perSecond: result.requests.total / result.duration,
+    wantedPerSecond: null,
+    perSecond: result['2xx'] / result.duration,
     ...{ p50Ms: result.latency.p50, p99Ms: result.latency.p99 },
     answers: result['2xx'],
     failures: result.non2xx + result.errors,
