@@ -44,7 +44,10 @@ const SHORTLIST_BUILDS: readonly BuildSettings[] = [
   { m: 16, efConstruction: 200 },
 ];
 
-const PREFIX_WALKS = [32, 40, 50, 75, 100, 200, 400].map((efSearch) => ({ shortlist: null, efSearch }));
+const PREFIX_WALKS = [32, 40, 50, 75, 100, 200, 400].map((efSearch) => ({
+  shortlist: null,
+  efSearch,
+}));
 const STAGED_WALKS = [60, 100, 150, 200, 300, 400, 600].map((rows) => ({
   ...{ shortlist: rows, efSearch: rows },
 }));
