@@ -69,7 +69,7 @@ describeDatabases('publishing', (database) => {
     createEmbedderSource((version) => {
       const found = artifacts.find((artifact) => artifact.manifest.version === version);
       return found ? Promise.resolve(found) : Promise.reject(new Error(`no ${version}`));
-    });
+    }, 4);
 
   beforeEach(() => wipe(database()));
 

@@ -76,7 +76,7 @@ describeDatabases('vectors that versions share', (database) => {
       ...{ db, artifact, path: artifact.manifest.version, tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 5, minRecall: 0, loadArtifact: (path) => find(path), ...more },
     });
-  const embedders = createEmbedderSource((version) => find(version));
+  const embedders = createEmbedderSource((version) => find(version), 4);
   const revisionOf = async (version: string) => {
     const { rows } = await db.query<{ revision: bigint }>(
       'SELECT vectors_revision AS revision FROM model_versions WHERE version = $1',

@@ -17,10 +17,14 @@ import { markRemoved, upsertVectors } from './vector-table.js';
 /** What embeds items for a version; kept by the caller, because artifacts are slow to read. */
 export type EmbedderSource = (version: string, path: string) => Promise<ItemEmbedder>;
 
-/** Embedders of the versions asked for last, made from artifacts when first needed. */
+/**
+ * Embedders of the versions asked for last, made from artifacts when first needed.
+ * @param capacity at least as many as versions are live, for items go into each of them in turn: what is published,
+ * what is kept besides, and during a publish one more
+ */
 export function createEmbedderSource(
   loadArtifact: (version: string, path: string) => Promise<Artifact>,
-  capacity = 3,
+  capacity: number,
 ): EmbedderSource {
   const kept = new Map<string, Promise<ItemEmbedder>>();
   return (version, path) => {
