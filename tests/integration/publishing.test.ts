@@ -403,6 +403,9 @@ describeDatabases('publishing', (database) => {
       );
       expect(await message(rollback(db, { to: 'v2' }))).toMatch(/published version already/);
       expect(await message(rollback(db, { to: 'v9' }))).toMatch(/^model_not_found: .*kept are v1/);
+      await db.execute(`UPDATE model_versions SET status = 'candidate' WHERE version = 'v1'`);
+      expect(await message(rollback(db, { to: 'v1' }))).toMatch(/v1 was never served/);
+      await db.execute(`UPDATE model_versions SET status = 'retired' WHERE version = 'v1'`);
       await db.execute(`COMMENT ON TABLE ${itemVectorsTable('v1')} IS NULL`);
       expect(await message(rollback(db))).toMatch(/v1 has no finished vectors here/);
       expect(await served()).toMatchObject({ version: 'v2' });
