@@ -55,7 +55,7 @@ export async function putItem(db: Database, artifacts: Artifact[], item: Item): 
     (version) => Promise.resolve(artifacts.find((one) => one.manifest.version === version)!),
     artifacts.length,
   );
-  await embedItemInLiveVersions(db, item, embedders, logger);
+  await embedItemInLiveVersions(db, item.item_id, embedders, logger);
 }
 
 export const verify = (

@@ -91,7 +91,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
     erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
-      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      embed: (itemId) => embedItemInLiveVersions(db, itemId, embedders, logger),
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
