@@ -139,7 +139,10 @@ describeDatabases('vectors that versions share', (database) => {
       const raised = await revisionOf('v1');
       const item = { ...catalogueItem(3), title: 'violet easel' };
       await upsertItems(db, [item]);
-      expect(await embedItemInLiveVersions(db, item.item_id, embedders, logger)).toEqual(['v2', 'v1']);
+      expect(await embedItemInLiveVersions(db, item.item_id, embedders, logger)).toEqual([
+        'v2',
+        'v1',
+      ]);
       // Written once, although two versions show it.
       expect(await revisionOf('v1')).toBe(raised + 1n);
       expect((await getUserState(db, 'a'))!.vectorsStale).toBe(true);
