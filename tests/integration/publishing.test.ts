@@ -23,6 +23,7 @@ import {
   upsertItems,
 } from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { databaseTime } from '../../packages/publishing/src/catalogue-changes.js';
 import { upsertVectors } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { mortalDatabase } from '../helpers/mortal-database.js';
@@ -504,6 +505,19 @@ describeDatabases('publishing', (database) => {
       };
       await upsertVectors(database(), 'v1', [row], new Date(0));
       expect(await vectorOf(first.item_id)).toEqual(wanted);
+    });
+
+    it('deleted while somebody embeds what was read before stay deleted', async () => {
+      const v1 = makeArtifact({ version: 'v1' });
+      await publish(v1);
+      await upsertItems(database(), [catalogueItem(4)]);
+      await embedItemInLiveVersions(database(), itemIdOf(4), embeddersOf(v1), logger);
+      const readAt = await databaseTime(database());
+      const { vector } = (await vectorsOf('v1')).get(itemIdOf(4))!;
+      expect(await removeItemFromLiveVersions(database(), itemIdOf(4))).toEqual(['v1']);
+      const row = { itemId: itemIdOf(4), vector, trained: true };
+      await upsertVectors(database(), 'v1', [row], readAt);
+      expect((await vectorsOf('v1')).get(itemIdOf(4))).toMatchObject({ removed: true });
     });
 
     it('written while a version is being published are in it', async () => {

@@ -194,14 +194,18 @@ async function writeVectors(
   return new Set(written.map((row) => row.item_id));
 }
 
-/** Marks an item as removed; returns whether the version held it and had not yet marked it. */
+/**
+ * Marks an item as removed; returns whether the version held it and had not yet marked it. The mark is of now, so
+ * that who read the item before does not bring it back.
+ */
 export async function markRemoved(
   db: Queryable,
   version: string,
   itemId: string,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `UPDATE ${itemVectorsTable(version)} SET removed = true WHERE item_id = $1 AND NOT removed`,
+    `UPDATE ${itemVectorsTable(version)} SET removed = true, updated_at = clock_timestamp()
+     WHERE item_id = $1 AND NOT removed`,
     [itemId],
   );
   return rowCount > 0;

@@ -122,9 +122,10 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
       });
     },
     remove: async (itemId) => {
-      // Vectors first: if this fails half-way, the item is still there to be deleted again.
-      const shown = await live.remove(itemId);
+      // The catalogue first: whoever brings a version up to it from now on does not find the item there. If this
+      // fails half-way, deleting again takes out the vectors.
       const removed = await storage.deleteItems(db, [itemId]);
+      const shown = await live.remove(itemId);
       // A model may know an item from interactions alone: then there is no row, but it was recommended.
       return shown || removed.length > 0;
     },
