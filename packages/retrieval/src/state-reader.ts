@@ -1,6 +1,6 @@
 /**
- * Reads user states for requests that come at the same moment with one statement: under load a round trip
- * to the database is half of what a state costs, and requests share it.
+ * Reads user states for requests that come at the same moment with one statement: under load
+ * they share the round trip to the database, and what a statement costs by itself.
  */
 import DataLoader from 'dataloader';
 import type { Queryable } from '@nestrec/database';

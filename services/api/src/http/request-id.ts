@@ -11,6 +11,6 @@ export function requestIdOf(traceparent: string | string[] | undefined): string 
     // The standard calls these invalid: version ff, and ids of zeros only.
     if (version !== 'ff' && !/^0+$/.test(traceId!) && !/^0+$/.test(parentId!)) return traceId!;
   }
-  // Drawn from random bytes that Node keeps ready: a twentieth of the time of asking for 16.
+  // Drawn from random bytes that Node keeps ready: a seventh of the time of asking for 16.
   return randomUUID().replaceAll('-', '');
 }
