@@ -24,5 +24,5 @@ export {
   type PreparedItems,
 } from './live-item-batches.js';
 export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
-export { MAX_INDEXED_DIM, type TierNeed } from './prefix-indexes.js';
+export type { TierNeed } from './prefix-indexes.js';
 export type { ShortlistIndex } from './plan-options.js';

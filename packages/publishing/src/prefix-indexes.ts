@@ -10,13 +10,9 @@ import {
   indexName,
   indexSql,
   itemVectorsTable,
-  MAX_DIM,
   type IndexForm,
   type StoredIndex,
 } from '@nestrec/storage';
-
-/** pgvector's limit for HNSW on `vector`; greater sizes are found by a smaller prefix or scanned. */
-export const MAX_INDEXED_DIM = MAX_DIM.vector;
 
 export interface BuildSettings {
   /** Neighbours per node and layer. */
