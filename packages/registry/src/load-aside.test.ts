@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { editManifest, makeDraft } from '../../../tests/helpers/artifact-draft.js';
-import { loadServingArtifact } from './load-aside.js';
+import { loadArtifactAside, loadServingArtifact } from './load-aside.js';
 import { loadArtifact } from './read-artifact.js';
 import { saveArtifact } from './save-artifact.js';
 
@@ -24,8 +24,17 @@ const refusal = (loading: Promise<unknown>) =>
     ({ code, detail }: { code: string; detail: string }) => ({ code, detail }),
   );
 
-describe('loadServingArtifact', () => {
-  it('hands over the manifest and every parameter but the item residual, to the bit', async () => {
+describe('an artifact loaded in a thread', () => {
+  it('is the same to the bit, and encodes texts as the same', async () => {
+    const [here, aside] = [await loadArtifact(folder), await loadArtifactAside(folder)];
+    const comparable = ({ encoder, ...rest }: typeof here) => ({
+      ...rest,
+      encoder: encoder?.toArrays() ?? null,
+    });
+    expect(comparable(aside)).toEqual(comparable(here));
+  });
+
+  it('for serving is its manifest and every parameter but the item residual, to the bit', async () => {
     const [whole, serving] = [await loadArtifact(folder), await loadServingArtifact(folder)];
     expect(serving.manifest).toEqual(whole.manifest);
     const wanted = new Map(whole.parameters);
@@ -40,10 +49,11 @@ describe('loadServingArtifact', () => {
       'a manifest that says something else',
       () => editManifest(folder, (manifest) => ({ ...manifest, lambdaMax: 0.123 })),
     ],
-  ])('refuses %s with the words of loadArtifact', async (_name, damage) => {
+  ])('is refused for %s with the words of loadArtifact', async (_name, damage) => {
     await damage();
     const refused = await refusal(loadArtifact(folder));
     expect(refused).toMatchObject({ code: expect.any(String), detail: expect.any(String) });
     expect(await refusal(loadServingArtifact(folder))).toEqual(refused);
+    expect(await refusal(loadArtifactAside(folder))).toEqual(refused);
   });
 });

@@ -17,7 +17,7 @@ import {
   prepareItems,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
-import { loadArtifact } from '@nestrec/registry';
+import { loadArtifactAside } from '@nestrec/registry';
 import {
   createPublishedModels,
   createRecommender,
@@ -148,7 +148,7 @@ export function composeDeps(
   // Also loads the first one, before a request asks for it. Ends with the database. A replica that has not
   // come that far is looked at again by the poll.
   db.listen(PUBLISHED_CHANNEL, () => models.wake());
-  const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
+  const embedders = createEmbedderSource((_version, path) => loadArtifactAside(path));
   return {
     keys: createKeyStore(db),
     tiers: createTierStore(db),
