@@ -423,6 +423,16 @@ describeDatabases('tiers and keys', (database) => {
     ).rejects.toMatchObject({ code: ClientNotFound.code });
   });
 
+  it('a key that was given for a time is replaced by one for the same time', async () => {
+    const db = database();
+    const expiresAtMs = Date.now() + 600_000;
+    await storage.createApiKey(db, { ...newKey, expiresAtMs });
+    const fresh = await storage.rotateApiKey(db, { client: 'shop', overlapMs: 3_600_000 });
+    expect(await storage.findApiKey(db, fresh.key, Date.now())).toMatchObject({
+      key: { expiresAtMs },
+    });
+  });
+
   it('removes a tier only when no key that works has it', async () => {
     const db = database();
     const { publicId } = await storage.createApiKey(db, newKey);

@@ -104,6 +104,27 @@ describeDatabases('training runs', (database) => {
     expect(await db.transaction((tx) => storage.markTrainingPublished(tx, next))).toBe(true);
   });
 
+  it('has succeeded where its trainer was lost after it had published, and is not run again', async () => {
+    const db = database();
+    const publish = async () => {
+      const run = await claimed(db, { take: { ...request, requestedBy: 'cron' } });
+      await db.transaction((tx) => storage.markTrainingPublished(tx, run));
+      return run;
+    };
+    const lost = await publish();
+    await expire(db);
+    expect(await claim(db)).toEqual({ outcome: 'empty' });
+    const died = await publish();
+    const end = { ...died, status: 'abandoned', reason: 'killed', againAsAttempt: 2 } as const;
+    expect(await storage.endTrainingRun(db, end)).toBe(true);
+    expect(await claim(db)).toEqual({ outcome: 'empty' });
+    for (const { id } of [lost, died]) {
+      expect(await storage.getTrainingRun(db, id)).toMatchObject({
+        ...{ status: 'succeeded', published: true },
+      });
+    }
+  });
+
   it('goes on only with what was asked for in the same words and neither published nor taken', async () => {
     const db = database();
     const leave = async (version: string, publish: boolean) => {

@@ -53,7 +53,10 @@ async function expectServing(one: StartedProcess): Promise<void> {
   expect(await client.readiness()).toMatchObject({ ready: true });
   const { pathname, searchParams } = new URL(url!);
   const userId = decodeURIComponent(pathname.split('/')[3]!);
-  const query = { k: Number(searchParams.get('k')), dim: Number(searchParams.get('dim')) };
+  const query = {
+    ...{ k: Number(searchParams.get('k')), dim: Number(searchParams.get('dim')) },
+    because: searchParams.get('because') === 'true',
+  };
   expect(await client.recommend(userId, query)).toEqual(answer);
 }
 

@@ -51,10 +51,11 @@ export function ingestOf(db: Database, artifacts: Artifact[], more: Partial<Inge
 /** Writes an item as `PUT /v1/items` does; nothing tells the ingest of it. */
 export async function putItem(db: Database, artifacts: Artifact[], item: Item): Promise<void> {
   await upsertItems(db, [item]);
-  const embedders = createEmbedderSource((version) =>
-    Promise.resolve(artifacts.find((one) => one.manifest.version === version)!),
+  const embedders = createEmbedderSource(
+    (version) => Promise.resolve(artifacts.find((one) => one.manifest.version === version)!),
+    artifacts.length,
   );
-  await embedItemInLiveVersions(db, item, embedders, logger);
+  await embedItemInLiveVersions(db, item.item_id, embedders, logger);
 }
 
 export const verify = (

@@ -4,9 +4,11 @@ import { createFeaturizer } from '@nestrec/features';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  prepareItems,
   publishVersion,
   removeItemFromLiveVersions,
   rollback,
+  type EmbedderSource,
   type PublishOptions,
 } from '@nestrec/publishing';
 import type { Artifact } from '@nestrec/registry';
@@ -21,6 +23,7 @@ import {
   upsertItems,
 } from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { upsertVectors } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { mortalDatabase } from '../helpers/mortal-database.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
@@ -69,7 +72,7 @@ describeDatabases('publishing', (database) => {
     createEmbedderSource((version) => {
       const found = artifacts.find((artifact) => artifact.manifest.version === version);
       return found ? Promise.resolve(found) : Promise.reject(new Error(`no ${version}`));
-    });
+    }, 4);
 
   beforeEach(() => wipe(database()));
 
@@ -403,6 +406,9 @@ describeDatabases('publishing', (database) => {
       );
       expect(await message(rollback(db, { to: 'v2' }))).toMatch(/published version already/);
       expect(await message(rollback(db, { to: 'v9' }))).toMatch(/^model_not_found: .*kept are v1/);
+      await db.execute(`UPDATE model_versions SET status = 'candidate' WHERE version = 'v1'`);
+      expect(await message(rollback(db, { to: 'v1' }))).toMatch(/v1 was never served/);
+      await db.execute(`UPDATE model_versions SET status = 'retired' WHERE version = 'v1'`);
       await db.execute(`COMMENT ON TABLE ${itemVectorsTable('v1')} IS NULL`);
       expect(await message(rollback(db))).toMatch(/v1 has no finished vectors here/);
       expect(await served()).toMatchObject({ version: 'v2' });
@@ -417,7 +423,7 @@ describeDatabases('publishing', (database) => {
       const item = catalogueItem(700);
       await upsertItems(database(), [item]);
       const embedders = embeddersOf(v1, v2);
-      const embedded = await embedItemInLiveVersions(database(), item, embedders, logger);
+      const embedded = await embedItemInLiveVersions(database(), item.item_id, embedders, logger);
       expect(embedded).toEqual(['v2', 'v1']);
       expect((await vectorsOf('v1')).get(item.item_id)).toMatchObject({ trained: false });
       expect(await removeItemFromLiveVersions(database(), item.item_id)).toEqual(['v2', 'v1']);
@@ -433,7 +439,12 @@ describeDatabases('publishing', (database) => {
       await publish(v2);
       expect((await vectorsOf('v2')).get(itemIdOf(4))).toMatchObject({ removed: true });
       await upsertItems(database(), [catalogueItem(4)]);
-      await embedItemInLiveVersions(database(), catalogueItem(4), embeddersOf(v1, v2), logger);
+      await embedItemInLiveVersions(
+        database(),
+        catalogueItem(4).item_id,
+        embeddersOf(v1, v2),
+        logger,
+      );
       expect((await vectorsOf('v2')).get(itemIdOf(4))).toMatchObject({ removed: false });
     });
 
@@ -442,18 +453,57 @@ describeDatabases('publishing', (database) => {
       const v2 = makeArtifact({ version: 'v2' });
       await publish(v2);
       const item = catalogueItem(700);
-      expect(await embedItemInLiveVersions(database(), item, embeddersOf(v2), logger)).toEqual([
-        'v2',
-      ]);
+      await upsertItems(database(), [item]);
+      expect(
+        await embedItemInLiveVersions(database(), item.item_id, embeddersOf(v2), logger),
+      ).toEqual(['v2']);
     });
 
     it('with vectors of another width than the published model are refused with the width it wants', async () => {
       const v1 = makeArtifact({ version: 'v1' });
       await publish(v1);
       const odd = { item_id: 'odd', available: true, features: { image: [1, 2] } };
+      await upsertItems(database(), [odd]);
       await expect(
-        embedItemInLiveVersions(database(), odd, embeddersOf(v1), logger),
+        embedItemInLiveVersions(database(), odd.item_id, embeddersOf(v1), logger),
       ).rejects.toMatchObject({ code: 'invalid_request' });
+    });
+
+    it('changed by two at once have the vector of what the catalogue says, whoever embeds last', async () => {
+      const v1 = makeArtifact({ version: 'v1' });
+      await publish(v1);
+      const [first, second] = [
+        catalogueItem(900),
+        { ...catalogueItem(901), item_id: itemIdOf(900) },
+      ];
+      const vectorOf = async (itemId: string) => (await vectorsOf('v1')).get(itemId)?.embedding;
+      await upsertItems(database(), [catalogueItem(901)]);
+      await embedItemInLiveVersions(database(), itemIdOf(901), embeddersOf(v1), logger);
+      const wanted = await vectorOf(itemIdOf(901));
+      // The first is written, and held up before it is embedded until the second is done.
+      const slow: EmbedderSource = async (version, path) => {
+        await upsertItems(database(), [second]);
+        await embedItemInLiveVersions(database(), second.item_id, embeddersOf(v1), logger);
+        return embeddersOf(v1)(version, path);
+      };
+      await upsertItems(database(), [first]);
+      await embedItemInLiveVersions(database(), first.item_id, slow, logger);
+      expect(await vectorOf(first.item_id)).toEqual(wanted);
+      // The same by the way of many.
+      const { embed } = await prepareItems(database(), [first], embeddersOf(v1), logger);
+      await upsertItems(database(), [first]);
+      await upsertItems(database(), [second]);
+      await embedItemInLiveVersions(database(), second.item_id, embeddersOf(v1), logger);
+      await embed();
+      expect(await vectorOf(first.item_id)).toEqual(wanted);
+      // And what was read before never takes the place of what was read after.
+      const row = {
+        itemId: first.item_id,
+        vector: new Float32Array(v1.manifest.config.sizes.at(-1)!),
+        trained: false,
+      };
+      await upsertVectors(database(), 'v1', [row], new Date(0));
+      expect(await vectorOf(first.item_id)).toEqual(wanted);
     });
 
     it('written while a version is being published are in it', async () => {

@@ -76,7 +76,7 @@ describeDatabases('vectors that versions share', (database) => {
       ...{ db, artifact, path: artifact.manifest.version, tiers: tiersOf(4, null), logger },
       ...{ recallQueries: 5, minRecall: 0, loadArtifact: (path) => find(path), ...more },
     });
-  const embedders = createEmbedderSource((version) => find(version));
+  const embedders = createEmbedderSource((version) => find(version), 4);
   const revisionOf = async (version: string) => {
     const { rows } = await db.query<{ revision: bigint }>(
       'SELECT vectors_revision AS revision FROM model_versions WHERE version = $1',
@@ -139,7 +139,10 @@ describeDatabases('vectors that versions share', (database) => {
       const raised = await revisionOf('v1');
       const item = { ...catalogueItem(3), title: 'violet easel' };
       await upsertItems(db, [item]);
-      expect(await embedItemInLiveVersions(db, item, embedders, logger)).toEqual(['v2', 'v1']);
+      expect(await embedItemInLiveVersions(db, item.item_id, embedders, logger)).toEqual([
+        'v2',
+        'v1',
+      ]);
       // Written once, although two versions show it.
       expect(await revisionOf('v1')).toBe(raised + 1n);
       expect((await getUserState(db, 'a'))!.vectorsStale).toBe(true);

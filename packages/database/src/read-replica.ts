@@ -71,7 +71,7 @@ export function createReadReplica(options: ReadReplicaOptions): ReadReplica {
   return {
     kind: 'postgres',
     description: `${replica.description}, a replica`,
-    query: (text, params) => read((db) => db.query(text, params)),
+    query: (text, params, options) => read((db) => db.query(text, params, options)),
     execute: () =>
       Promise.reject(new InternalError({ cause: new Error('scripts are for the primary') })),
     transaction: (work, limits) => read((db) => db.transaction(work, limits)),

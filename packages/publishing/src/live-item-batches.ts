@@ -6,10 +6,12 @@
  * hundred to a transaction: whoever writes single items meanwhile waits for one of these, not for all.
  */
 import { setImmediate as othersFirst } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Item } from '@nestrec/contracts';
 import { sqlState, type Database } from '@nestrec/database';
 import { NestrecError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
+import { getItems } from '@nestrec/storage';
 import { databaseTime, embedCatalogueChanges } from './catalogue-changes.js';
 import type { ItemEmbedder } from './item-embedder.js';
 import { liveVersions, UNDEFINED_TABLE, type EmbedderSource } from './live-items.js';
@@ -52,7 +54,11 @@ export async function prepareItems(
   return {
     refused,
     embed: async () => {
-      const accepted = items.filter((item) => !refused.has(item.item_id));
+      const readAt = await databaseTime(db);
+      const accepted = await asWritten(
+        db,
+        items.filter((item) => !refused.has(item.item_id)),
+      );
       const embeddedIn = new Map(accepted.map((item) => [item.item_id, [] as string[]]));
       // After the items' own commit: a version that is published from now on reads them there.
       const written = new Map<string, VectorRow[]>();
@@ -66,11 +72,12 @@ export async function prepareItems(
             for (const { itemId } of shared) embeddedIn.get(itemId)!.push(version);
             continue;
           }
+          const embedder = await embedders(version, live.path);
           const { rows, refused: unfit } = isJudged
-            ? judged!
-            : await embedAll(await embedders(version, live.path), accepted);
-          if (!isJudged) warnOfUnfit(unfit, version, logger);
-          await writeRows(db, vectorsVersion, rows);
+            ? await embedChanged(embedder, judged!, items, accepted)
+            : await embedAll(embedder, accepted);
+          warnOfUnfit(unfit, version, logger);
+          await writeRows(db, vectorsVersion, rows, readAt);
           written.set(vectorsVersion, rows);
           for (const { itemId } of rows) embeddedIn.get(itemId)!.push(version);
         } catch (error) {
@@ -81,6 +88,36 @@ export async function prepareItems(
       return embeddedIn;
     },
   };
+}
+
+/** The items as the catalogue has them now: what the caller wrote, or somebody after that. Gone ones are left out. */
+async function asWritten(db: Database, items: readonly Item[]): Promise<Item[]> {
+  const current = await getItems(
+    db,
+    items.map((item) => item.item_id),
+  );
+  return items.flatMap((item) => {
+    const now = current.get(item.item_id);
+    if (now === undefined) return [];
+    return [isDeepStrictEqual(now, item) ? item : now];
+  });
+}
+
+/** The rows of `judged`, made anew for items that are others now. */
+async function embedChanged(
+  embedder: ItemEmbedder,
+  judged: Embedded,
+  items: readonly Item[],
+  now: readonly Item[],
+): Promise<Embedded> {
+  const same = new Set<Item>(items);
+  const kept = new Set(now.filter((item) => same.has(item)).map((item) => item.item_id));
+  const anew = await embedAll(
+    embedder,
+    now.filter((item) => !same.has(item)),
+  );
+  const rows = judged.rows.filter(({ itemId }) => kept.has(itemId));
+  return { rows: [...rows, ...anew.rows], refused: anew.refused };
 }
 
 /** Embeds what the catalogue has and a live version has not, or has in an older form. */
@@ -133,7 +170,12 @@ async function embedAll(embedder: ItemEmbedder, items: readonly Item[]): Promise
   return { rows, refused };
 }
 
-async function writeRows(db: Database, version: string, rows: readonly VectorRow[]): Promise<void> {
+async function writeRows(
+  db: Database,
+  version: string,
+  rows: readonly VectorRow[],
+  readAt: Date,
+): Promise<void> {
   // In one order for all writers, so that none waits for another that waits for it.
   const ordered = [...rows].sort((a, b) => (a.itemId < b.itemId ? -1 : 1));
   const batches: VectorRow[][] = [];
@@ -143,7 +185,6 @@ async function writeRows(db: Database, version: string, rows: readonly VectorRow
   const queue = batches.values();
   const lane = async () => {
     for (const batch of queue) {
-      const readAt = await databaseTime(db);
       await upsertVectors(db, version, await addNewVectors(db, version, batch, readAt), readAt);
     }
   };
@@ -161,6 +202,6 @@ function warnOfUnfit(
   if (first === undefined) return;
   logger.warn(
     { version, items: unfit.size, reason: first.message },
-    'items not embedded in an older version',
+    'items not embedded in a version',
   );
 }

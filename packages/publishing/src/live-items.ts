@@ -4,12 +4,11 @@
  *
  * The caller has written the catalogue before; a publish that runs meanwhile reads it there.
  */
-import type { Item } from '@nestrec/contracts';
 import { sqlState, type Database } from '@nestrec/database';
 import { NestrecError } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
-import { getPublished, listItemVectorTables, listVersions } from '@nestrec/storage';
+import { getItem, getPublished, listItemVectorTables, listVersions } from '@nestrec/storage';
 import { databaseTime } from './catalogue-changes.js';
 import { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
 import { markRemoved, upsertVectors } from './vector-table.js';
@@ -17,10 +16,14 @@ import { markRemoved, upsertVectors } from './vector-table.js';
 /** What embeds items for a version; kept by the caller, because artifacts are slow to read. */
 export type EmbedderSource = (version: string, path: string) => Promise<ItemEmbedder>;
 
-/** Embedders of the versions asked for last, made from artifacts when first needed. */
+/**
+ * Embedders of the versions asked for last, made from artifacts when first needed.
+ * @param capacity at least as many as versions are live, for items go into each of them in turn: what is published,
+ * what is kept besides, and during a publish one more
+ */
 export function createEmbedderSource(
   loadArtifact: (version: string, path: string) => Promise<Artifact>,
-  capacity = 3,
+  capacity: number,
 ): EmbedderSource {
   const kept = new Map<string, Promise<ItemEmbedder>>();
   return (version, path) => {
@@ -35,14 +38,15 @@ export function createEmbedderSource(
 }
 
 /**
- * Embeds an item in every live version.
+ * Embeds an item in every live version, as the catalogue has it: what the caller wrote there, or what somebody
+ * wrote after that.
  * @returns the versions in which it is recommendable now, the published one first
  * @throws InvalidRequest when its vectors do not fit the published model, and any error of the published
  * version; older versions that cannot take it are logged and left out
  */
 export async function embedItemInLiveVersions(
   db: Database,
-  item: Item,
+  itemId: string,
   embedders: EmbedderSource,
   logger: Logger,
 ): Promise<string[]> {
@@ -55,16 +59,19 @@ export async function embedItemInLiveVersions(
       continue;
     }
     try {
-      const row = (await embedders(version, path)).embedCatalogue(item);
+      const embedder = await embedders(version, path);
+      const readAt = await databaseTime(db);
+      const item = await getItem(db, itemId);
+      const row = item === null ? null : embedder.embedCatalogue(item);
       if (row === null) continue;
-      await upsertVectors(db, vectorsVersion, [row], await databaseTime(db));
+      await upsertVectors(db, vectorsVersion, [row], readAt);
       written.add(vectorsVersion);
       embedded.push(version);
     } catch (error) {
       // A version that was dropped meanwhile is not live any more.
       if (published && sqlState(error) !== UNDEFINED_TABLE) throw error;
       logger.warn(
-        { version, item_id: item.item_id, reason: reasonOf(error) },
+        { version, item_id: itemId, reason: reasonOf(error) },
         'item not embedded in a version',
       );
     }

@@ -96,6 +96,10 @@ export async function rollback(
   if (known === null) {
     throw new ModelNotFound({ detail: `version ${target} is not known here; ${choice}` });
   }
+  // It may have whole vectors, where its publish ended just before it was served; nobody has let it pass yet.
+  if (known.status === 'candidate') {
+    throw refuse(`version ${target} was never served: publish it instead`);
+  }
   const table = await findVectorTable(db, known.vectorsVersion);
   if (table === null || !table.whole) {
     throw refuse(`version ${target} has no finished vectors here: publish it instead`);

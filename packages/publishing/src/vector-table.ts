@@ -119,8 +119,10 @@ export async function addNewVectors(
 }
 
 /**
- * Adds or replaces rows; an item that was removed is back. A vector that becomes another one is written
- * down, so that states that took in the old one are made anew (decision 0020).
+ * Adds or replaces rows; an item that was removed is back. A row made from what was read later stays: of two
+ * writers of one item the one that read last wins, whoever writes last. A vector that becomes another one is
+ * written down, so that states that took in the old one are made anew (decision 0020).
+ * @param readAt the database's clock before the items were read
  */
 export async function upsertVectors(
   db: Database,
@@ -133,15 +135,20 @@ export async function upsertVectors(
     // Before the comparison: of two who write one item, the second has to see what the first wrote.
     await lockVectors(tx, version);
     const changed = await differingItems(tx, version, rows);
-    await writeVectors(
+    const written = await writeVectors(
       tx,
       version,
       rows,
       readAt,
       `DO UPDATE SET embedding = excluded.embedding, trained = excluded.trained,
-         removed = false, updated_at = excluded.updated_at`,
+         removed = false, updated_at = excluded.updated_at
+       WHERE ${itemVectorsTable(version)}.updated_at <= excluded.updated_at`,
     );
-    await recordVectorChanges(tx, version, changed);
+    await recordVectorChanges(
+      tx,
+      version,
+      changed.filter((itemId) => written.has(itemId)),
+    );
   });
 }
 

@@ -82,6 +82,8 @@ export function rotateApiKey(
       client,
       tier: present.tier.name,
       scopes: present.scopes,
+      // A key that was given for a time is not made one for ever by its client.
+      ...(present.expiresAtMs === null ? {} : { expiresAtMs: present.expiresAtMs }),
     });
     const endMs = Math.min(present.expiresAtMs ?? Infinity, nowMs + overlapMs);
     await tx.query('UPDATE api_keys SET expires_at = $2 WHERE public_id = $1', [

@@ -69,7 +69,7 @@ async function writeRows(db: Queryable, items: readonly Item[]): Promise<Set<str
        AS t (item_id, title, brand, categories, available, fields)
      ON CONFLICT (item_id) DO UPDATE SET
        title = excluded.title, brand = excluded.brand, categories = excluded.categories,
-       available = excluded.available, fields = excluded.fields, updated_at = now()
+       available = excluded.available, fields = excluded.fields, updated_at = clock_timestamp()
      RETURNING item_id, xmax = 0 AS created`,
     [
       items.map((item) => item.item_id),

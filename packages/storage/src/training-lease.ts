@@ -86,12 +86,15 @@ async function endDeadRun(
     ? row.holder_instance !== options.holder.instance
     : row.silent && (await isSessionGone(tx, row.fence!));
   if (!gone && !row.expired) return toTrainingRun(row);
+  // What a killed trainer had published is served: there is nothing left to do.
   await tx.query(
-    `UPDATE training_runs SET status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'abandoned' END,
+    `UPDATE training_runs SET status = CASE WHEN published THEN 'succeeded'
+         WHEN cancel_requested THEN 'cancelled' ELSE 'abandoned' END,
        finished_at = clock_timestamp(), reason = $2 WHERE id = $1`,
     [row.id, `its trainer (process ${row.holder_pid} on ${row.holder_host}) is gone or frozen`],
   );
-  if (row.requested_by !== 'cli' && !row.cancel_requested && row.attempt < options.attempts) {
+  const isOver = row.published || row.cancel_requested || row.requested_by === 'cli';
+  if (!isOver && row.attempt < options.attempts) {
     await tx.query(
       `INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
        SELECT requested_by, mode, publish, options, attempt + 1 FROM training_runs WHERE id = $1`,
@@ -233,17 +236,19 @@ export interface TrainingEnd extends HeldRun {
 }
 
 /**
- * Ends a run and frees the session's lock.
+ * Ends a run and frees the session's lock. One that had published when it was abandoned has succeeded.
  * @returns false where the run is not the holder's any more; nothing changed then
  */
 export async function endTrainingRun(session: Database, end: TrainingEnd): Promise<boolean> {
   const { rows } = await session.query<{ id: bigint }>(
     `WITH ended AS (
-       UPDATE training_runs SET status = $3, reason = $4, finished_at = clock_timestamp()
+       UPDATE training_runs SET reason = $4, finished_at = clock_timestamp(),
+         status = CASE WHEN published AND $3 = 'abandoned' THEN 'succeeded' ELSE $3 END
        WHERE ${HELD} RETURNING *),
      again AS (
        INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
-       SELECT requested_by, mode, publish, options, $5::int FROM ended WHERE $5::int IS NOT NULL)
+       SELECT requested_by, mode, publish, options, $5::int FROM ended
+       WHERE $5::int IS NOT NULL AND NOT published)
      SELECT id FROM ended`,
     [end.id, end.fence, end.status, end.reason, end.againAsAttempt ?? null],
   );

@@ -45,11 +45,12 @@ const COLUMNS = `user_id, model_version, state, last_item_id, events_in_state, u
   newest_ts, newest_event_id, vectors_revision`;
 
 /**
- * Rows with the judgement of their item vectors. Where none was replaced since the row was written, that
+ * Rows with the judgement of their item vectors. Columns by name: with `*` a migration that adds one would outdate
+ * the plans that connections keep. Where none was replaced since the row was written, that
  * is a comparison of two numbers (of the version that has the vectors); otherwise the newest events are looked through. A version that does not
  * say how many events make a state has all of them looked through.
  */
-const SELECT_STATES = `SELECT s.*,
+const SELECT_STATES = `SELECT ${COLUMNS.replace(/\w+/g, 's.$&')},
     CASE WHEN v.version IS NULL OR s.vectors_revision >= o.vectors_revision THEN false
       WHEN s.vectors_revision < o.vectors_floor THEN true
       ELSE EXISTS (

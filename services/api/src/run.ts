@@ -14,6 +14,7 @@ import { openEventLog } from '@nestrec/event-log';
 import {
   createEmbedderSource,
   embedItemInLiveVersions,
+  KEPT_PREVIOUS,
   prepareItems,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
@@ -148,14 +149,17 @@ export function composeDeps(
   // Also loads the first one, before a request asks for it. Ends with the database. A replica that has not
   // come that far is looked at again by the poll.
   db.listen(PUBLISHED_CHANNEL, () => models.wake());
-  const embedders = createEmbedderSource((_version, path) => loadArtifactAside(path));
+  const embedders = createEmbedderSource(
+    (_version, path) => loadArtifactAside(path),
+    (keepVersions ?? KEPT_PREVIOUS) + 2,
+  );
   return {
     keys: createKeyStore(db),
     tiers: createTierStore(db),
     erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
-      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      embed: (itemId) => embedItemInLiveVersions(db, itemId, embedders, logger),
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),

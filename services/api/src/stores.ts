@@ -21,7 +21,7 @@ import { fitsReceipt } from './erasures/receipt.js';
 /** How changes of the catalogue reach the item vectors of every live version. */
 export interface LiveVersions {
   /** Embeds a written item; resolves to the versions in which it is recommendable now. */
-  embed(item: Item): Promise<string[]>;
+  embed(itemId: string): Promise<string[]>;
   /** Judges items before they are written, and embeds those that the published model takes. */
   prepare(items: readonly Item[]): Promise<PreparedItems>;
   /** Takes a deleted item out of every live version; false where none showed it. */
@@ -96,7 +96,7 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
       const created = await db.transaction((tx) => storage.upsertItems(tx, [item]));
       try {
         // After the commit: an item that is written but not yet embedded is cured by sending it again.
-        const embeddedIn = await live.embed(item);
+        const embeddedIn = await live.embed(item.item_id);
         return { created: created.has(item.item_id), embeddedIn };
       } catch (error) {
         if (isError(error, InvalidRequest)) await putBack(db, item.item_id, before);

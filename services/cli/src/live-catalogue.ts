@@ -7,9 +7,12 @@ import type { Platform } from './platform.js';
 /** Embeds what the import wrote, so that it is recommendable now and not from the next training on. */
 export async function embedImported(
   { output }: CommandContext,
-  { db, logger }: Platform,
+  { config, db, logger }: Platform,
 ): Promise<void> {
-  const embedders = createEmbedderSource((_version, path) => loadArtifact(path));
+  const embedders = createEmbedderSource(
+    (_version, path) => loadArtifact(path),
+    config.keepVersions + 2,
+  );
   for (const { version, embedded, skipped } of await embedCatalogueInLiveVersions(
     db,
     embedders,

@@ -83,7 +83,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
   const metrics = createMetrics();
   const log = openEmbeddedLog(db, { logger, pollIntervalMs: 20 });
   const ingest = createIngest({ db, log, clock: systemClock, logger, metrics });
-  const embedders = createEmbedderSource((_version, from) => loadArtifact(from));
+  const embedders = createEmbedderSource((_version, from) => loadArtifact(from), 4);
   const models = createPublishedModels({ db, logger, pollMs: 0 });
   const api = createApi({
     keys: createKeyStore(db),
@@ -91,7 +91,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
     erasures: createErasureStore(db),
     models: createModelStore(db),
     catalogue: createCatalogueStore(db, {
-      embed: (item) => embedItemInLiveVersions(db, item, embedders, logger),
+      embed: (itemId) => embedItemInLiveVersions(db, itemId, embedders, logger),
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),

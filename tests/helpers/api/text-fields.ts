@@ -40,6 +40,9 @@ const BODIES: Readonly<Record<string, readonly object[]>> = {
   'post /v1/events': [{ events: [EVENT] }],
   'post /v1/users/{id}/recommendations': [LIST, { cursor: 'c' }, { after: 'a' }],
   'post /v1/sessions/recommendations': [{ items: ['i0001'], ...LIST }, { cursor: 'c' }],
+  'post /v1/items/{id}/similar': [
+    { k: 5, dim: 4, explain: true, exclude: LIST.exclude, filter: LIST.filter },
+  ],
   'put /v1/items/{id}': [ITEM, { features: { image: [1] } }],
   'put /v1/items': [{ items: [{ item_id: 'injected', ...ITEM }] }],
   'post /v1/training-runs': [
