@@ -1,16 +1,19 @@
 /**
- * Starts a module of this package as a worker thread, from `dist/` in plain node and from `src/` where packages
- * resolve to their source (tests, benchmarks): there the thread first registers TypeScript's loader, since the
- * option `--import` has no effect on a thread.
+ * Starts a module as a worker thread, from `dist/` in plain node and from `src/` where packages resolve to their
+ * source (tests, benchmarks): there the thread first registers TypeScript's loader, since the option `--import` has
+ * no effect on a thread.
  */
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
-/** @param name file without its ending, beside this one */
-export function startThread(name: string, options: WorkerOptions): Worker {
-  const fromSource = import.meta.url.endsWith('.ts');
-  const file = new URL(`./${name}.${fromSource ? 'ts' : 'js'}`, import.meta.url);
+/**
+ * @param beside `import.meta.url` of the caller
+ * @param name the thread's file without its ending, beside the caller's
+ */
+export function startThread(beside: string, name: string, options: WorkerOptions): Worker {
+  const fromSource = beside.endsWith('.ts');
+  const file = new URL(`./${name}.${fromSource ? 'ts' : 'js'}`, beside);
   if (!fromSource) return new Worker(file, options);
   // Found from here and not from the working directory, which may be anywhere.
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
