@@ -1,5 +1,6 @@
 /**
  * `npm test`: installs and builds what is missing, then runs every test project.
+ * What tests start in threads and processes of their own runs what was built (decision 0033).
  *
  * Arguments go to vitest: `npm test -- --project unit`, `npm test -- packages/model`.
  */
@@ -12,5 +13,6 @@ const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import
 const result = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
   cwd: rootFolder,
   stdio: 'inherit',
+  env: { ...process.env, NESTREC_CHILDREN: 'dist' },
 });
 process.exit(result.status ?? 1);

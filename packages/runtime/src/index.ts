@@ -37,7 +37,7 @@ export {
   writeFolderAtomic,
 } from './atomic-files.js';
 export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';
-export { startThread } from './threads.js';
+export { startableBeside, startThread, type Startable } from './threads.js';
 export { createUserHash } from './user-hash.js';
 export {
   createReadiness,
