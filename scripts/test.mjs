@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { prepare, rootFolder } from './bootstrap.mjs';
 
+delete process.env.NESTREC_CHILDREN;
 await prepare({ build: true });
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
 const result = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
