@@ -39,7 +39,12 @@ export default defineConfig({
         globalSetup: ['tests/helpers/global-setup.ts'],
         testTimeout: 120_000,
       }),
-      project('e2e', ['tests/e2e/**/*.test.ts'], { testTimeout: 600_000, fileParallelism: false }),
+      project('e2e', ['tests/e2e/**/*.test.ts'], {
+        testTimeout: 600_000,
+        // After the others, whose times it would spoil; one file at a time where its processes build.
+        sequence: { groupOrder: 1 },
+        fileParallelism: process.env['NESTREC_CHILDREN'] === 'dist',
+      }),
       project('quality', ['tests/quality/**/*.test.ts'], {
         globalSetup: ['tests/helpers/backends-setup.ts'],
         testTimeout: 600_000,

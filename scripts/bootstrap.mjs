@@ -109,5 +109,6 @@ export async function prepare({ build }) {
   ensureDependencies();
   ensureTensorflow();
   await ensureNative();
-  if (build) ensureBuild();
+  // A runner that has just built says so to what it starts (decision 0033).
+  if (build && process.env.NESTREC_CHILDREN !== 'dist') ensureBuild();
 }

@@ -1,5 +1,5 @@
 // The security tests of docs/design with their full numbers (CI runs shorter, seeded forms of the same files):
-// B6 1,000 mutants, D1, D2 5,000 requests, D6 every text in every field, D7 10,000 probes, D11 1,000 bodies at once,
+// B6 1,000 mutants, D1 (1,000 timed), D2 5,000 requests, D6 every text in every field, D7 10,000 probes, D11 1,000 bodies at once,
 // D12 2,000 failing requests, D13 10,000 requests. D3 and D5 need processes: npm run test:chaos -- --only D3,D5
 // Run: npm run test:security [-- FILE ...]   (with files: those alone)
 import { spawnSync } from 'node:child_process';
@@ -10,6 +10,7 @@ const FULL = {
   INJECTIONS: 'all',
   PROBES: '10000',
   BODIES: '1000',
+  TIMING_ROUNDS: '1000',
   LEAK_REQUESTS: '2000',
   FUZZ_REQUESTS: '10000',
 };

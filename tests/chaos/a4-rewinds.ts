@@ -17,10 +17,11 @@ import { eventuallyOrStuck } from './harness/supervisor.js';
 import { makeEvents, toRecord } from './harness/workload.js';
 
 const EVENTS = 60_000;
-const CI_EVENTS = 30_000;
+const CI_EVENTS = 24_000;
 const TWIN_EVENTS = 20_000;
 const USERS = 997;
 const REWINDS = 5;
+const CI_REWINDS = 3;
 const EVENTS_PER_SECOND = 800;
 /** A consumer that was sent to the end has nothing to do while nobody produces. */
 const STUCK_MS = 30_000;
@@ -46,7 +47,8 @@ export async function moveOffsets(
   const load = startLoad(stream.brokers, stream.topic, truth.map(toRecord), EVENTS_PER_SECOND);
   await ingest.start();
 
-  const moves = [...new Array<'start'>(REWINDS).fill('start'), 'end' as const];
+  const rewinds = options.ci ? CI_REWINDS : REWINDS;
+  const moves = [...new Array<'start'>(rewinds).fill('start'), 'end' as const];
   // Where in the sequence the jump to the end comes is chance.
   random.shuffle(moves);
   const stored = () => sampler.latest()?.events ?? 0;
@@ -69,7 +71,7 @@ export async function moveOffsets(
     ...{ stream, truth, processes: [ingest], sampler, judge },
   });
   return {
-    measures: { rewinds: REWINDS, 'to the end': 1, ...comparisonMeasures(comparison) },
+    measures: { rewinds, 'to the end': 1, ...comparisonMeasures(comparison) },
     failures: judge.failures,
   };
 }

@@ -18,7 +18,7 @@ const PER_SECOND = 300;
 /** What two cores do beside everything else that a merge runs on them. */
 const CI_PER_SECOND = 100;
 const SWAPS = 50;
-const CI_SWAPS = 10;
+const CI_SWAPS = 6;
 /** From one swap to the next in the long form: 50 in 5 minutes. */
 const EVERY_MS = 6_000;
 const CI_EVERY_MS = 1_000;

@@ -10,7 +10,7 @@ import { makeTrainers, type LaunchedTrainer, type Trainers } from './harness/tra
 
 const TRAINERS = 5;
 const ROUNDS = 20;
-const ROUNDS_IN_CI = 2;
+const ROUNDS_IN_CI = 1;
 const KILLS = 5;
 const ZOMBIES = 4;
 const BUSY = 75;

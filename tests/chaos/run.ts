@@ -25,6 +25,9 @@ interface Row {
   readonly fault: string | null;
 }
 
+if (process.env['NESTREC_CHILDREN'] !== 'dist') {
+  throw new Error('nobody has built: start it by npm run test:chaos, which builds first');
+}
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },

@@ -16,7 +16,7 @@ import { freePort, startProcess, type StartedProcess } from '../helpers/started-
 const READY = /^ready (http:\/\/\S+)$/m;
 const CURL = /^curl .*-H 'Authorization: Bearer (\S+)' '(\S+)'$/m;
 const START_LIMIT_MS = 300_000;
-const kills = Number(process.env['TEST_KILLS'] ?? 5);
+const kills = Number(process.env['TEST_KILLS'] ?? 3);
 const seed = Number(process.env['TEST_SEED'] ?? 20261123);
 
 let folder: string;

@@ -11,7 +11,7 @@ import { createAdamW, selectBackend } from '@nestrec/tensor';
 import { packed } from './small-model.js';
 
 const { config, users } = JSON.parse(process.argv[2]!) as { config: ModelConfig; users: number };
-const STEPS = 3;
+const STEPS = 2;
 const LENGTH = 8;
 
 await selectBackend({ force: 'wasm' });

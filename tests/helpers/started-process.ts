@@ -81,9 +81,9 @@ export function startProcess(
   };
 }
 
-/** The caller's environment without settings of ours, which a test sets itself. */
+/** The caller's environment without settings of ours, which a test sets itself; what is built stays known. */
 function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const ours = /^(NESTREC_.*|DATABASE_URL|KAFKA_BROKERS|PORT|HOST)$/;
+  const ours = /^(NESTREC_(?!CHILDREN$).*|DATABASE_URL|KAFKA_BROKERS|PORT|HOST)$/;
   return Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name)));
 }
 

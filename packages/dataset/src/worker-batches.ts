@@ -2,9 +2,10 @@
  * Batches from a worker thread. This side asks for one batch after the other, a few ahead of the one that
  * is being computed with; the worker (`batch-worker.ts`) answers in that order and hands memory over.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { WorkerFailed } from '@nestrec/errors';
 import type { Random } from '@nestrec/random';
+import { startThread } from '@nestrec/runtime';
 import type { BatchRequest, BatchWorkerData } from './batch-worker.js';
 import type { Histories } from './histories.js';
 import { NumberFile } from './numbers.js';
@@ -27,13 +28,14 @@ export class WorkerBatches implements BatchStream {
 
   constructor(train: Histories, options: WindowOptions) {
     const { items, begin, end } = train;
-    this.worker = startWorker({
+    const workerData: BatchWorkerData = {
       items:
         items instanceof NumberFile
           ? { descriptor: items.descriptor, length: items.length }
           : items.subarray(0, items.length),
       ...{ begin, end, options },
-    });
+    };
+    this.worker = startThread(import.meta.url, 'batch-worker', { workerData });
     // Nobody waits any more for an answer that comes while the thread is being ended.
     this.worker.on('message', (batch: PackedBatch | null) => this.waiting.shift()?.resolve(batch));
     this.worker.on('messageerror', (error) => this.fail('sent what cannot be read', error));
@@ -82,21 +84,4 @@ export class WorkerBatches implements BatchStream {
     this.failure = failure;
     for (const { reject } of this.waiting.splice(0)) reject(failure);
   }
-}
-
-/**
- * The worker's module stands beside this one: JavaScript in dist/, TypeScript in a source tree. The latter
- * needs tsx, whose `--import` hook leaves worker threads alone; hence the line that starts it there.
- */
-function startWorker(workerData: BatchWorkerData): Worker {
-  if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('./batch-worker.js', import.meta.url), { workerData, execArgv: [] });
-  const [tsx, module] = [
-    import.meta.resolve('tsx/esm/api'),
-    import.meta.resolve('./batch-worker.ts'),
-  ];
-  return new Worker(
-    `import('${tsx}').then((tsx) => { tsx.register(); return import('${module}'); });`,
-    { workerData, execArgv: ['--conditions=@nestrec/source'], eval: true },
-  );
 }

@@ -18,7 +18,7 @@ import {
   ModelNotFound,
   NoPublishedModel,
 } from '@nestrec/errors';
-import { loadArtifact, type Artifact } from '@nestrec/registry';
+import { loadServingArtifact, type ServingArtifact } from '@nestrec/registry';
 import { systemClock, type Clock, type Logger } from '@nestrec/runtime';
 import {
   getServed,
@@ -75,11 +75,11 @@ export interface PublishedModelsOptions {
   readonly clock?: Clock;
   /** Pause between two looks at the pointer, ms. Default 500: a rollback is served within 2 s. */
   readonly pollMs?: number;
-  /** Reads an artifact. Default: the registry's, from the folder that the version was published from. */
-  readonly loadArtifact?: (
-    version: string,
-    path: string,
-  ) => Promise<Pick<Artifact, 'manifest' | 'parameters'>>;
+  /**
+   * Reads an artifact. Default: the registry's, in a thread, from the folder that the version was published
+   * from.
+   */
+  readonly loadArtifact?: (version: string, path: string) => Promise<ServingArtifact>;
   /** Makes a loaded model fast before its first request; a failure of it is logged and stops nothing. */
   readonly warmUp?: (model: PublishedModel) => Promise<void>;
   /** Told each time that a version took its place, or could not. */
@@ -256,7 +256,7 @@ const KEPT_LOADED = 2;
  * @throws InvalidArtifact, InputNotFound
  */
 async function read(
-  { loadArtifact: load = (_version, path) => loadArtifact(path) }: PublishedModelsOptions,
+  { loadArtifact: load = (_version, path) => loadServingArtifact(path) }: PublishedModelsOptions,
   { version, path, manifest: published }: ModelVersion,
 ): Promise<Loaded> {
   const { manifest, parameters } = await load(version, path);

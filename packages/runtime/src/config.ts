@@ -139,6 +139,7 @@ const READ_ELSEWHERE = [
   'NESTREC_KAFKA_VERSION',
   'NESTREC_SHARED_DATA',
   'NESTREC_KILLS',
+  'NESTREC_CHILDREN',
 ];
 const SUGGESTION_DISTANCE = 4;
 /** KAFKA_ is not our prefix alone: only what is nearly a name of ours is taken for one. */

@@ -37,6 +37,7 @@ export {
   writeFolderAtomic,
 } from './atomic-files.js';
 export { createShutdown, SHUTDOWN_LIMIT_MS, stopOnSignals, type Shutdown } from './shutdown.js';
+export { startableBeside, startThread, type Startable } from './threads.js';
 export { createUserHash } from './user-hash.js';
 export {
   createReadiness,

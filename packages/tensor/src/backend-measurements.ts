@@ -8,11 +8,11 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { excerpt } from '@nestrec/errors';
-import { writeFileAtomic } from '@nestrec/runtime';
+import { startableBeside, writeFileAtomic } from '@nestrec/runtime';
 import { z } from 'zod';
 import { BACKENDS, cureOf, findBackend, type BackendName } from './backend-list.js';
 import { PROBE } from './backend-probe.js';
@@ -35,10 +35,7 @@ export type BackendMeasurement = z.infer<typeof measurementSchema>;
 const FILE = 'backends.json';
 /** Loading TensorFlow takes a second, on a busy machine several. */
 const LONGEST_MS = 60_000;
-const extension = extname(fileURLToPath(import.meta.url));
-const child = fileURLToPath(new URL(`backend-probe-child${extension}`, import.meta.url));
-/** From source, the child needs what this process was started with. */
-const flags = extension === '.ts' ? ['--conditions=@nestrec/source', '--import', 'tsx'] : [];
+const child = startableBeside(import.meta.url, 'backend-probe-child');
 
 interface ChildFailure {
   readonly signal?: string | null;
@@ -55,8 +52,9 @@ export function causeOf(error: unknown): string {
 }
 
 async function askChild(name: BackendName): Promise<z.infer<typeof answerSchema>> {
+  const args = [...(child.execArgv ?? []), fileURLToPath(child.file), name];
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, child, name], {
+    const { stdout } = await promisify(execFile)(process.execPath, args, {
       timeout: LONGEST_MS,
       killSignal: 'SIGKILL',
     });

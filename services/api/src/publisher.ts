@@ -13,7 +13,7 @@ import {
   PublishRefused,
 } from '@nestrec/errors';
 import { publishVersion, rollback, type PublishProgress } from '@nestrec/publishing';
-import { loadArtifact } from '@nestrec/registry';
+import { loadArtifactAside } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
   beginPublishRun,
@@ -62,7 +62,7 @@ export function createPublisher(
       };
       await publishVersion({
         ...{ db, path: known.path, logger, onProgress },
-        artifact: await loadArtifact(known.path),
+        artifact: await loadArtifactAside(known.path),
         tiers: await listTiers(db),
         ...(force === null ? {} : { force: true, forcedBy: force }),
         ...(keepVersions === undefined ? {} : { keepPrevious: keepVersions }),

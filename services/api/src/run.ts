@@ -18,7 +18,7 @@ import {
   prepareItems,
   removeItemFromLiveVersions,
 } from '@nestrec/publishing';
-import { loadArtifact } from '@nestrec/registry';
+import { loadArtifactAside } from '@nestrec/registry';
 import {
   createPublishedModels,
   createRecommender,
@@ -150,7 +150,7 @@ export function composeDeps(
   // come that far is looked at again by the poll.
   db.listen(PUBLISHED_CHANNEL, () => models.wake());
   const embedders = createEmbedderSource(
-    (_version, path) => loadArtifact(path),
+    (_version, path) => loadArtifactAside(path),
     (keepVersions ?? KEPT_PREVIOUS) + 2,
   );
   return {

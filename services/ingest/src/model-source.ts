@@ -7,7 +7,7 @@
 import { getVersion } from '@nestrec/storage';
 import type { Queryable } from '@nestrec/database';
 import { ModelNotFound } from '@nestrec/errors';
-import { loadArtifact, type Artifact } from '@nestrec/registry';
+import { loadServingArtifact, type ServingArtifact } from '@nestrec/registry';
 import type { Clock, Logger } from '@nestrec/runtime';
 import { createCell, type Cell } from '@nestrec/streaming';
 
@@ -27,12 +27,12 @@ export function artifactModels(db: Queryable): LoadModel {
     if (row === null) {
       throw new ModelNotFound({ detail: `version ${version} is not in model_versions` });
     }
-    return steppingModel(await loadArtifact(row.path));
+    return steppingModel(await loadServingArtifact(row.path));
   };
 }
 
 /** What of an artifact steps states. */
-export function steppingModel({ manifest, parameters }: Artifact): SteppingModel {
+export function steppingModel({ manifest, parameters }: ServingArtifact): SteppingModel {
   return {
     version: manifest.version,
     cell: createCell(manifest.config, parameters),

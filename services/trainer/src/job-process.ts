@@ -4,9 +4,9 @@
  * with it (decision 0028).
  */
 import { fork } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { serveDatabase, type Database } from '@nestrec/database';
+import { startableBeside } from '@nestrec/runtime';
 import type { ChildMessage, JobProgress, JobResult, ParentMessage, TrainingJob } from './job.js';
 
 /** After `stop`: long enough for a checkpoint. */
@@ -30,9 +30,9 @@ export type StartJob = (
 export const startJobProcess =
   (embedded: Database | null): StartJob =>
   (job, onProgress) => {
-    const file = new URL(`./job-main.${FROM_SOURCE ? 'ts' : 'js'}`, import.meta.url);
+    const { file, execArgv } = startableBeside(import.meta.url, 'job-main');
     const child = fork(fileURLToPath(file), {
-      ...(FROM_SOURCE && { execArgv: sourceLoader() }),
+      ...(execArgv && { execArgv }),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -74,15 +74,6 @@ export const startJobProcess =
       },
     };
   };
-
-/** Tests and benchmarks run this package from its source. */
-const FROM_SOURCE = import.meta.url.endsWith('.ts');
-
-/** What node needs to load TypeScript; found from here and not from the working directory. */
-function sourceLoader(): string[] {
-  const tsx = createRequire(import.meta.url).resolve('tsx');
-  return ['--conditions=@nestrec/source', '--import', pathToFileURL(tsx).href];
-}
 
 function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;

@@ -1,5 +1,5 @@
 /**
- * One life of a process under a run, from source, in a group of its own. What it prints goes to a file: a
+ * One life of a process under a run, in a group of its own. What it prints goes to a file: a
  * pipe that a busy run does not read would stop the process that writes to it.
  */
 import { spawn } from 'node:child_process';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { nodeArguments } from '../../helpers/node-arguments.js';
 import { repositoryRoot } from '../../helpers/started-process.js';
 
 export interface LaunchedProcess {
@@ -28,18 +29,16 @@ export function launchProcess(spec: {
   readonly program: URL;
   readonly env: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
-  /** It runs in plain node, and imports what was built. */
+  /** It is JavaScript, and imports what was built. */
   readonly built?: boolean;
 }): LaunchedProcess {
   const path = join(folder, String((launches += 1)));
   const file = openSync(path, 'a');
   const child = spawn(
     process.execPath,
-    [
-      ...((spec.built ?? false) ? [] : ['--conditions=@nestrec/source', '--import', 'tsx']),
-      fileURLToPath(spec.program),
-      ...(spec.args ?? []),
-    ],
+    (spec.built ?? false)
+      ? [fileURLToPath(spec.program), ...(spec.args ?? [])]
+      : nodeArguments(spec.program, spec.args),
     {
       cwd: repositoryRoot,
       env: { ...withoutOurs(process.env), ...spec.env },
@@ -82,8 +81,8 @@ export function launchProcess(spec: {
   };
 }
 
-/** The caller's environment without settings of ours, which a run sets itself. */
+/** The caller's environment without settings of ours, which a run sets itself; what is built stays known. */
 function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const ours = /^(NESTREC_.*|KAFKA_.*|DATABASE_URL|PORT|HOST)$/;
+  const ours = /^(NESTREC_(?!CHILDREN$).*|KAFKA_.*|DATABASE_URL|PORT|HOST)$/;
   return Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name)));
 }

@@ -1,5 +1,5 @@
 /**
- * Real processes under a supervisor: started from source, killed, frozen, thawed, started again. Keeps what
+ * Real processes under a supervisor: started, killed, frozen, thawed, started again. Keeps what
  * they print, and counts the ends that nobody asked for. Knows nothing of what they do.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { launchProcess, type LaunchedProcess } from './launched-process.js';
 
 export interface ProcessSpec {
   readonly name: string;
-  /** A TypeScript file; run from source. */
+  /** A TypeScript file; what was built of it where that is current. */
   readonly program: URL;
   readonly env: Readonly<Record<string, string>>;
   /** A line that says that it works; null: it works as soon as it runs. */

@@ -2,14 +2,11 @@
  * Trainers as an external cron starts them: `nestrec retrain` as built, each a process of its own with a training
  * process under it. Loaded first and begun by a signal, so that several can begin at the same instant.
  */
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { migrate, openPostgres, type Database } from '@nestrec/database';
 import { getPublished, listItemVectorTables, listVersions } from '@nestrec/storage';
-import { repositoryRoot } from '../../helpers/started-process.js';
 import { createDatabase } from '../../helpers/postgres-template.js';
 import { FAST_TRAINING, fillShop } from '../../helpers/training-data.js';
 import type { Build, ChaosContext } from './context.js';
@@ -46,7 +43,6 @@ export async function makeTrainers(
   build: Build,
   twin: string,
 ): Promise<Trainers> {
-  await promisify(execFile)('npx', ['tsc', '-b'], { cwd: repositoryRoot });
   const created = await createDatabase(ground.postgres.url);
   const db = await openPostgres({
     ...{ url: created.url, max: 4, applicationName: 'chaos', allowUnsafeDurability: true },

@@ -4,8 +4,8 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { TrainingThreadFailed } from '@nestrec/errors';
+import { startThread } from '@nestrec/runtime';
 import type { ReplicaAnswer, ReplicaCall, ReplicaStart } from './replica-calls.js';
-import { startThread } from './thread-file.js';
 
 /** Characters of a thread's own error text. */
 const LONGEST_MESSAGE = 300;
@@ -22,7 +22,9 @@ export interface ReplicaThread {
 
 export function startReplica(start: ReplicaStart): ReplicaThread {
   const { rank } = start.input;
-  const thread = startThread('replica-thread', { workerData: start, name: `replica ${rank}` });
+  const thread = startThread(import.meta.url, 'replica-thread', {
+    ...{ workerData: start, name: `replica ${rank}` },
+  });
   const answers = answersOf(thread, rank);
   return {
     ready: answers.next(),
