@@ -507,6 +507,38 @@ describeDatabases('publishing', (database) => {
       expect(await vectorOf(first.item_id)).toEqual(wanted);
     });
 
+    it('sent in bulk with vectors of their own are embedded once, and made anew only where somebody changed them', async () => {
+      const v1 = makeArtifact({ version: 'v1' });
+      await publish(v1);
+      const counts = new Map<string, number>();
+      const source = embeddersOf(v1);
+      const counting: EmbedderSource = async (version, path) => {
+        const embedder = await source(version, path);
+        return {
+          ...embedder,
+          embedCatalogue: (item) => {
+            counts.set(item.item_id, (counts.get(item.item_id) ?? 0) + 1);
+            return embedder.embedCatalogue(item);
+          },
+        };
+      };
+      const items = [
+        // Numbers that float32 has not, and what the catalogue does not keep.
+        { ...catalogueItem(901), features: { image: [0.1, -1e-7, 1 / 3] } },
+        { ...catalogueItem(902), features: {} },
+        { ...catalogueItem(903), features: { image: [0.7, 0.1, 0.2] } },
+      ];
+      const { embed } = await prepareItems(database(), items, counting, logger);
+      await upsertItems(database(), items);
+      await upsertItems(database(), [{ ...items[2]!, title: 'another' }]);
+      await embed();
+      expect([1, 2, 3].map((n) => counts.get(itemIdOf(900 + n)))).toEqual([1, 1, 2]);
+      // To the bit as a single write makes it.
+      const inBulk = (await vectorsOf('v1')).get(itemIdOf(901))?.embedding;
+      await embedItemInLiveVersions(database(), itemIdOf(901), counting, logger);
+      expect((await vectorsOf('v1')).get(itemIdOf(901))?.embedding).toEqual(inBulk);
+    });
+
     it('deleted while somebody embeds what was read before stay deleted', async () => {
       const v1 = makeArtifact({ version: 'v1' });
       await publish(v1);
