@@ -50,7 +50,7 @@ describe.skipIf(missing !== null)(`publishing beside others${missing ?? ''}`, ()
   const publish = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
     publishVersion({
       ...{ db, artifact, path: 'unused', tiers: tiersOf(4, null), logger, recallQueries: 5 },
-      ...{ minRecall: 0, dropIndexesAfterMs: 0, ...extra },
+      ...{ minRecall: 0, ...extra },
     });
   const indexesOf = async (version: string) => {
     const { rows } = await db.query<{ name: string; valid: boolean; hnsw: boolean }>(
@@ -67,17 +67,19 @@ describe.skipIf(missing !== null)(`publishing beside others${missing ?? ''}`, ()
     /** A transaction that wrote to the table and does not end; it is ended by calling what is returned. */
     async function openWriter(version: string): Promise<() => Promise<void>> {
       let end: () => void = () => undefined;
-      const wrote = Promise.withResolvers<void>();
-      const ended = other.transaction(async (tx) => {
-        await tx.query('SET LOCAL idle_in_transaction_session_timeout = 0');
-        await tx.query(
-          `UPDATE ${itemVectorsTable(version)} SET removed = false WHERE item_id = $1`,
-          [itemIdOf(1)],
-        );
-        wrote.resolve();
-        await new Promise<void>((resolve) => (end = resolve));
+      let ended: Promise<void> = Promise.resolve();
+      await new Promise<void>((wrote, failed) => {
+        ended = other.transaction(async (tx) => {
+          await tx.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+          await tx.query(
+            `UPDATE ${itemVectorsTable(version)} SET removed = false WHERE item_id = $1`,
+            [itemIdOf(1)],
+          );
+          wrote();
+          await new Promise<void>((resolve) => (end = resolve));
+        });
+        ended.catch(failed);
       });
-      await wrote.promise;
       return () => (end(), ended);
     }
 

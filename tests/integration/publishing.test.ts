@@ -338,6 +338,8 @@ describeDatabases('publishing', (database) => {
       let happened: Promise<unknown> | undefined;
       const frozen: Database = {
         ...db,
+        // It stood still for so long that the database gave its claim away, which it has not heard yet.
+        hold: () => Promise.resolve({ lost: false, release: () => Promise.resolve() }),
         transaction: async (work, options) => {
           await happened;
           return db.transaction(work, options);
@@ -386,7 +388,7 @@ describeDatabases('publishing', (database) => {
     it('goes back to the version before, and forth again', async () => {
       await publish(makeArtifact({ version: 'v1' }));
       await publish(makeArtifact({ version: 'v2' }));
-      expect(await rollback(database())).toEqual({ version: 'v1', rolledBack: 'v2' });
+      expect(await rollback(database())).toMatchObject({ version: 'v1', rolledBack: 'v2' });
       expect(await served()).toMatchObject({ version: 'v1', previous: 'v2', status: 'published' });
       expect(await rollback(database(), { from: 'v1' })).toMatchObject({ version: 'v2' });
     });

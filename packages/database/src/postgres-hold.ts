@@ -2,9 +2,11 @@
  * Locks that are held for longer than a statement: an advisory lock of a transaction that does nothing else, on
  * a connection of its own.
  *
- * A transaction and not a session, because poolers give sessions to others; it has no snapshot while it is
- * idle, so neither vacuum nor CREATE INDEX CONCURRENTLY waits for it. The server ends it when the process is
- * gone, and also when nothing was heard of a frozen one for 10 s. Its application name says who it is.
+ * A transaction and not a session, because poolers give sessions to others. The server ends it when the process
+ * is gone, and also when nothing was heard of a frozen one for 10 s. Its application name says who it is.
+ *
+ * Once it has the lock it must never have a snapshot, not for the moment of a heartbeat: CREATE INDEX CONCURRENTLY
+ * waits for the end of every transaction that it sees with one, and the holder may be who waits for the index.
  */
 import pg from 'pg';
 import { mapDatabaseError } from './errors.js';
@@ -20,8 +22,10 @@ const HOLDS = 7_160_327;
 const FROZEN_AFTER_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
 
-const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${FROZEN_AFTER_MS};
-  SET LOCAL statement_timeout = ${FROZEN_AFTER_MS}`;
+/** Takes no snapshot, and ends the portal of the statement before with the one that it had. */
+const SIGN_OF_LIFE = `SET LOCAL idle_in_transaction_session_timeout = ${FROZEN_AFTER_MS}`;
+
+const BEGIN = `BEGIN; ${SIGN_OF_LIFE}; SET LOCAL statement_timeout = ${FROZEN_AFTER_MS}`;
 
 const HELD_BY = `
   SELECT application_name AS holder FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -58,12 +62,13 @@ export async function holdOnPostgres(
       await end();
       return { heldBy: holders[0]?.holder ?? 'somebody who has just ended' };
     }
+    await client.query(SIGN_OF_LIFE);
   } catch (error) {
     await end();
     throw mapDatabaseError(error);
   }
   const heartbeat = setInterval(() => {
-    client.query('SELECT').catch(() => (lost = true));
+    client.query(SIGN_OF_LIFE).catch(() => (lost = true));
   }, HEARTBEAT_MS);
   heartbeat.unref();
   return {
