@@ -5,6 +5,7 @@ import {
   createEmbedderSource,
   embedItemInLiveVersions,
   publishVersion,
+  removeItemFromLiveVersions,
   rollback,
   type RollbackOptions,
 } from '@nestrec/publishing';
@@ -13,7 +14,6 @@ import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { silentLogger } from '@nestrec/runtime';
 import { deleteItems, getPublished, itemVectorsTable, upsertItems } from '@nestrec/storage';
 import { beforeEach, expect, it } from 'vitest';
-import { removeItemFromLiveVersions } from '@nestrec/publishing';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
 import { wipeAll } from '../helpers/state-verification.js';
@@ -100,10 +100,14 @@ describeDatabases('a rollback', (database) => {
       pointedTo = (await getPublished(database()))?.version;
       return load(path);
     };
-    await (await rollBack({ loadArtifact })).caughtUp;
+    await (
+      await rollBack({ loadArtifact })
+    ).caughtUp;
     expect(reads).toBe(0);
     await upsertItems(database(), [catalogueItem(700)]);
-    await (await rollBack({ loadArtifact })).caughtUp;
+    await (
+      await rollBack({ loadArtifact })
+    ).caughtUp;
     expect(reads).toBe(1);
     expect(pointedTo).toBe('v2');
   });

@@ -38,6 +38,7 @@ export interface PruneResult {
 
 /** @throws PublishRefused, with who, where somebody publishes: what that one needs must not go */
 export async function pruneVersions(options: PruneOptions): Promise<PruneResult> {
+  if (options.dryRun === true) return pruneClaimed(options);
   const claim = await claimPublishing(options.db, 'prunes', options.waitMs);
   try {
     return await pruneClaimed(options);

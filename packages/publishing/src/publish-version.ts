@@ -154,9 +154,12 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
     // What was written between the last look at the catalogue and the swap.
     await catchUp(options, embedder, table, before);
     const facts = await readTableFacts(db, table.vectorsVersion);
-    await dropUnusedIndexes(db, logger, {
-      ...{ version: table.vectorsVersion, rows: facts.rows, served: before === version },
-    });
+    // Without the claim another may be building what looks unused.
+    if (!claim.lost) {
+      const served = before === version;
+      const { vectorsVersion } = table;
+      await dropUnusedIndexes(db, logger, { version: vectorsVersion, rows: facts.rows, served });
+    }
     options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
     return {
       version,
