@@ -156,7 +156,7 @@ async function measure(
     if (recall >= WANTED_RECALL) break;
   }
   const speed = await speedOf(db, answers, statementFor(variant, index, walk), load);
-  await dropIndex(db, index);
+  await dropIndex(db, index.name);
   return {
     ...{ plan, dim, walk, recall, ...speed },
     index: `${index.kind} ${index.dim}, m ${index.m}`,

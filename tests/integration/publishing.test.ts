@@ -1,4 +1,5 @@
 /** Publishing on both databases: what a version's vectors are, and that what is served is never broken. */
+import type { Item } from '@nestrec/contracts';
 import { parseVector, type Database } from '@nestrec/database';
 import { createFeaturizer } from '@nestrec/features';
 import {
@@ -524,7 +525,7 @@ describeDatabases('publishing', (database) => {
           },
         };
       };
-      const items = [
+      const items: Item[] = [
         // Numbers that float32 has not, and what the catalogue does not keep.
         { ...catalogueItem(901), features: { image: [0.1, -1e-7, 1 / 3] } },
         { ...catalogueItem(902), features: {} },
