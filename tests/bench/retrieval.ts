@@ -3,11 +3,13 @@
  * p99, bytes of the index and the time to build it, on vectors of a trained model.
  *
  * Run: npm run bench:retrieval -- [--data ../shared/data/amazon-beauty] [--items 100000] [--trained 100000]
- *        [--dim 256] [--databases postgres,pglite] [--queries 200] [--seconds 5] [--only staged] [--json]
+ *        [--dim 256] [--databases postgres,pglite] [--queries 200] [--seconds 5]
+ *        [--only 2,3] [--json]
  *
  * Every index is walked as little as finds `--recall` (.95), then timed on two connections (PGlite has one).
  * Rows at a size below D are judged by the ranking of that size: what a smaller tier gets. Rows at D say how
- * the whole ranking is found, with `x` the throughput over the full-size index in the same run.
+ * the whole ranking is found, with `x` the throughput over the full-size index, which takes turns with every
+ * one of them. `--only` takes places in the list of variants, from 0; the full-size index is always there.
  */
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +28,7 @@ import {
   dropIndex,
   type BuildSettings,
 } from '../../packages/publishing/src/prefix-indexes.js';
+import { likenessOrder } from '../../packages/publishing/src/likeness-order.js';
 import { createVectorTable, insertVectors } from '../../packages/publishing/src/vector-table.js';
 import { startPostgres } from '../helpers/postgres-server.js';
 import { createDatabase } from '../helpers/postgres-template.js';
@@ -34,7 +37,7 @@ import { readLargeBeauty } from './retrieval/large-beauty.js';
 import {
   answerExactly,
   recallOf,
-  speedOf,
+  speedsOf,
   type Searches,
   type Speed,
   type StatementOf,
@@ -62,8 +65,9 @@ const WANTED_RECALL = Number(flags.recall);
 const VERSION = 'bench';
 const EPOCHS = 4;
 const BLOCK = 2_000;
+const ORDERED_DIM = Math.min(32, DIM);
 const CACHE = fileURLToPath(new URL('../../.cache/bench', import.meta.url));
-const EF_LADDER = [20, 30, 40, 50, 60, 80, 100, 130, 160, 200, 300, 400, 600, 1_000];
+const EF_LADDER = [20, 30, 40, 50, 60, 70, 80, 90, 100, 115, 130, 160, 200, 300, 400, 600, 1_000];
 
 const note = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -83,12 +87,16 @@ const form = (kind: IndexForm['kind'], dim: number): IndexForm => ({
   ...{ kind, dim, metric: kind === 'bit' ? 'hamming' : 'inner_product' },
 });
 
+/** What the others are compared with. */
+const FULL_SIZE: Variant = {
+  ...{ plan: 'prefix', dim: DIM, form: form('vector', DIM), build: DENSE },
+};
+
 function variants(): Variant[] {
   const smaller = SIZES.filter((size) => size < DIM);
   const half = smaller.at(-1)!;
   return [
     { plan: 'exact', dim: DIM, form: null, build: NONE },
-    { plan: 'prefix', dim: DIM, form: form('vector', DIM), build: DENSE },
     { plan: 'prefix', dim: DIM, form: form('halfvec', DIM), build: DENSE },
     { plan: 'staged', dim: DIM, form: form('halfvec', half), build: SPARSE },
     { plan: 'staged', dim: DIM, form: form('halfvec', half), build: MIDDLE },
@@ -103,6 +111,8 @@ function variants(): Variant[] {
 
 interface Row extends Speed {
   readonly database: string;
+  /** Searches a second over those by the full-size index; null where the size is another. */
+  readonly timesFull: number | null;
   readonly plan: string;
   readonly dim: number;
   readonly index: string;
@@ -125,61 +135,82 @@ function statementFor({ plan }: Variant, index: StoredIndex, efSearch: number): 
   };
 }
 
-async function measure(
-  db: Database,
-  variant: Variant,
-  answers: Searches,
-): Promise<Omit<Row, 'database'>> {
-  const load = { connections: db.kind === 'postgres' ? 2 : 1, seconds: Number(flags.seconds) };
-  const { plan, dim } = variant;
+/** A variant whose index stands, walked as far as it has to be. */
+interface Way {
+  readonly index: StoredIndex | null;
+  readonly walk: number | null;
+  readonly recall: number;
+  readonly statementOf: StatementOf;
+}
+
+async function prepare(db: Database, variant: Variant, answers: Searches): Promise<Way> {
   if (variant.form === null) {
-    const speed = await speedOf(db, answers, exactSearch, load);
-    return {
-      plan,
-      dim,
-      index: '-',
-      walk: null,
-      recall: 1,
-      megabytes: 0,
-      buildSeconds: 0,
-      ...speed,
-    };
+    return { index: null, walk: null, recall: 1, statementOf: exactSearch };
   }
   const index = await buildIndex(db, VERSION, variant.form, DIM, variant.build);
   // Only then the plans know that there is an index.
   await db.execute(`ANALYZE ${itemVectorsTable(VERSION)}`);
   let walk = EF_LADDER[0]!;
   let recall = 0;
-  for (const efSearch of plan === 'bound' ? [100] : EF_LADDER) {
+  for (const efSearch of variant.plan === 'bound' ? [100] : EF_LADDER) {
     walk = efSearch;
     recall = await recallOf(db, answers, statementFor(variant, index, walk));
     if (recall >= WANTED_RECALL) break;
   }
-  const speed = await speedOf(db, answers, statementFor(variant, index, walk), load);
-  await dropIndex(db, index.name);
+  return { index, walk, recall, statementOf: statementFor(variant, index, walk) };
+}
+
+async function measure(
+  db: Database,
+  variant: Variant,
+  way: Way,
+  full: Way,
+  answers: Searches,
+): Promise<Omit<Row, 'database'>> {
+  const load = { connections: db.kind === 'postgres' ? 2 : 1, seconds: Number(flags.seconds) };
+  const { plan, dim } = variant;
+  const { index, walk, recall } = way;
+  const beside = dim === DIM && way !== full ? [full.statementOf] : [];
+  const [own, other] = await speedsOf(db, answers, [way.statementOf, ...beside], load);
+  const against = way === full ? own! : other;
   return {
-    ...{ plan, dim, walk, recall, ...speed },
-    index: `${index.kind} ${index.dim}, m ${index.m}`,
-    megabytes: index.bytes / 1e6,
-    buildSeconds: index.buildMs / 1_000,
+    ...{ plan, dim, walk, recall, ...own! },
+    timesFull: against === undefined ? null : own!.perSecond / against.perSecond,
+    index: index === null ? '-' : `${index.kind} ${index.dim}, m ${index.m}`,
+    megabytes: (index?.bytes ?? 0) / 1e6,
+    buildSeconds: (index?.buildMs ?? 0) / 1_000,
   };
 }
 
-function render(row: Row, full: number | undefined): string {
-  const ratio = full === undefined || row.dim !== DIM ? '' : (row.perSecond / full).toFixed(2);
+function render(row: Row): string {
   const cells = [
     ...[row.database, row.plan, row.dim, row.index, row.walk ?? '-', row.recall.toFixed(3)],
-    ...[row.perSecond.toFixed(0), ratio, row.p50Ms.toFixed(2), row.p99Ms.toFixed(2)],
+    ...[row.perSecond.toFixed(0), row.timesFull?.toFixed(2) ?? ''],
+    ...[row.p50Ms.toFixed(2), row.p99Ms.toFixed(2)],
     ...[row.megabytes.toFixed(1), row.buildSeconds.toFixed(1)],
   ];
   return `| ${cells.join(' | ')} |`;
 }
 
+/** Rows as publishing writes them: like items beside each other. */
 async function fill(db: Database): Promise<void> {
   await migrate(db);
   await createVectorTable(db, VERSION, SIZES);
-  for (const { itemIds, vectors } of vectorBlocks(model.artifact, ITEMS, BLOCK)) {
-    const rows = itemIds.map((itemId, at) => ({ itemId, vector: vectors[at]!, trained: true }));
+  const itemIds: string[] = [];
+  const vectors: Float32Array[] = [];
+  for (const block of vectorBlocks(model.artifact, ITEMS, BLOCK)) {
+    itemIds.push(...block.itemIds);
+    vectors.push(...block.vectors);
+  }
+  const prefixes = new Float32Array(ITEMS * ORDERED_DIM);
+  vectors.forEach((vector, row) =>
+    prefixes.set(vector.subarray(0, ORDERED_DIM), row * ORDERED_DIM),
+  );
+  const order = await likenessOrder(prefixes, ORDERED_DIM);
+  for (let from = 0; from < ITEMS; from += BLOCK) {
+    const rows = Array.from(order.subarray(from, from + BLOCK), (row) => ({
+      ...{ itemId: itemIds[row]!, vector: vectors[row]!, trained: true },
+    }));
     await insertVectors(db, VERSION, rows, new Date());
   }
   await db.execute(`VACUUM ANALYZE ${itemVectorsTable(VERSION)}`);
@@ -198,17 +229,23 @@ async function benchmark(name: string, db: Database): Promise<void> {
   await fill(db);
   note(`${name}: ${ITEMS} rows in ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
   const target = { table: itemVectorsTable(VERSION), fullDim: DIM };
-  const answers = new Map<number, Searches>();
-  for (const variant of variants()) {
-    if (flags.only !== undefined && variant.plan !== flags.only && variant.plan !== 'prefix')
-      continue;
-    if (!answers.has(variant.dim)) {
-      const cut = queries.map((query) => query.subarray(0, variant.dim));
-      answers.set(variant.dim, await answerExactly(db, target, cut, exactSearch));
-    }
-    const row = { database: name, ...(await measure(db, variant, answers.get(variant.dim)!)) };
+  const known = new Map<number, Searches>();
+  const answersAt = async (dim: number) => {
+    const cut = queries.map((query) => query.subarray(0, dim));
+    const answers = known.get(dim) ?? (await answerExactly(db, target, cut, exactSearch));
+    known.set(dim, answers);
+    return answers;
+  };
+  const full = await prepare(db, FULL_SIZE, await answersAt(DIM));
+  for (const [place, variant] of [FULL_SIZE, ...variants()].entries()) {
+    const isWanted = flags.only?.split(',').includes(String(place - 1)) ?? true;
+    if (variant !== FULL_SIZE && !isWanted) continue;
+    const answers = await answersAt(variant.dim);
+    const way = variant === FULL_SIZE ? full : await prepare(db, variant, answers);
+    const row = { database: name, ...(await measure(db, variant, way, full, answers)) };
+    if (way.index !== null && way !== full) await dropIndex(db, way.index.name);
     rows.push(row);
-    note(render(row, undefined));
+    note(render(row));
   }
 }
 
@@ -232,9 +269,6 @@ for (const name of flags.databases.split(',')) {
   }
 }
 
-const fullOf = (database: string) =>
-  rows.find((row) => row.database === database && row.plan === 'prefix' && row.dim === DIM)
-    ?.perSecond;
 const machine = `${cpus().length} x ${cpus()[0]?.model}`;
 process.stdout.write(
   flags.json
@@ -243,7 +277,7 @@ process.stdout.write(
         `${ITEMS} items, ${DIM} dimensions, ${queries.length} queries; ${machine}`,
         '| database | plan | dim | index | walk | recall@20 | searches/s | x | p50 ms | p99 ms | MB | build s |',
         '|---|---|---|---|---|---|---|---|---|---|---|---|',
-        ...rows.map((row) => render(row, fullOf(row.database))),
+        ...rows.map(render),
         '',
       ].join('\n'),
 );

@@ -95,7 +95,6 @@ function createPipeline(
   let openApiJson: string | null = null;
   return {
     admission: createAdmission({ deps, settings, metrics, authenticator }),
-    hashUser: createUserHash(settings.logHashKey),
     bodyTurns: {
       bodyLimitBytes: createBodyTurns(settings.bodyLimitBytes, onBodiesRefused),
       eventsBodyLimitBytes: createBodyTurns(settings.eventsBodyLimitBytes, onBodiesRefused),
@@ -117,11 +116,11 @@ function createPipeline(
 }
 
 function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean): Express {
-  const { metrics } = pipeline.context;
+  const { metrics, settings } = pipeline.context;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  const { trustedProxies } = pipeline.context.settings;
+  const { trustedProxies } = settings;
   if (trustedProxies.length === 0) app.disable('trust proxy');
   else app.set('trust proxy', trustedProxies);
   app.set('query parser', false);
@@ -129,7 +128,7 @@ function createApp(pipeline: Pipeline, deps: ApiDeps, isStopping: () => boolean)
   app.enable('strict routing');
 
   app.use(begin(metrics, isStopping));
-  app.use(createAccessLog(deps.logger));
+  app.use(createAccessLog(deps.logger, createUserHash(settings.logHashKey)));
   app.use(securityHeaders());
   app.use(guard);
   mount(app, pipeline);

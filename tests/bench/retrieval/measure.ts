@@ -57,29 +57,44 @@ export interface Speed {
   readonly p99Ms: number;
 }
 
-/** Searches one after another on each of `connections`, for so long. */
-export async function speedOf(
+/** How long each way is timed before the next has its turn. */
+const SLICE_SECONDS = 0.5;
+
+/**
+ * Searches one after another on each of `connections`; several ways take turns, so that their ratio is of the
+ * same minute of the machine.
+ * @param seconds for each way
+ */
+export async function speedsOf(
   db: Queryable,
   { searches }: Searches,
-  statementOf: StatementOf,
+  ways: readonly StatementOf[],
   { connections, seconds }: { readonly connections: number; readonly seconds: number },
-): Promise<Speed> {
-  const statements = searches.map(statementOf);
-  const times: number[] = [];
-  const startedMs = performance.now();
-  const endMs = startedMs + 1_000 * seconds;
-  await Promise.all(
-    Array.from({ length: connections }, async (_, first) => {
-      for (let at = first; performance.now() < endMs; at += connections) {
-        const sentMs = performance.now();
-        await scoresOf(db, statements[at % statements.length]!);
-        times.push(performance.now() - sentMs);
-      }
-    }),
-  );
-  const took = (performance.now() - startedMs) / 1_000;
-  times.sort((a, b) => a - b);
-  const at = (share: number) =>
-    times[Math.min(times.length - 1, Math.floor(share * times.length))]!;
-  return { perSecond: times.length / took, p50Ms: at(0.5), p99Ms: at(0.99) };
+): Promise<Speed[]> {
+  const timings = ways.map((statementOf) => ({
+    ...{ statements: searches.map(statementOf), next: 0, tookMs: 0 },
+    times: new Array<number>(),
+  }));
+  for (let spent = 0; spent < seconds; spent += SLICE_SECONDS) {
+    for (const timing of timings) {
+      const startedMs = performance.now();
+      const endMs = startedMs + 1_000 * SLICE_SECONDS;
+      const searchOn = async () => {
+        while (performance.now() < endMs) {
+          const statement = timing.statements[timing.next++ % timing.statements.length]!;
+          const sentMs = performance.now();
+          await scoresOf(db, statement);
+          timing.times.push(performance.now() - sentMs);
+        }
+      };
+      await Promise.all(Array.from({ length: connections }, searchOn));
+      timing.tookMs += performance.now() - startedMs;
+    }
+  }
+  return timings.map(({ times, tookMs }) => {
+    times.sort((a, b) => a - b);
+    const at = (share: number) =>
+      times[Math.min(times.length - 1, Math.floor(share * times.length))]!;
+    return { perSecond: times.length / (tookMs / 1_000), p50Ms: at(0.5), p99Ms: at(0.99) };
+  });
 }

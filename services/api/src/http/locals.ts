@@ -12,8 +12,8 @@ export interface ApiLocals {
   /** Why there is no client, and where the request came from. */
   authFailure?: AuthFailure;
   address?: string;
-  /** Keyed hash of the user that the request is about. */
-  userHash?: string;
+  /** Whom the request is about; for logs as a keyed hash only. */
+  userId?: string;
   modelVersion?: string;
   /** Code of the error that was answered. */
   code?: string;

@@ -24,7 +24,6 @@ export interface Pipeline {
   readonly bodyTurns: Readonly<Record<BodyLimit, Turns>>;
   /** A request was refused since too many bodies wait. */
   readonly onBodiesRefused: () => void;
-  readonly hashUser: (userId: string) => string;
 }
 
 export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHandler {
@@ -48,7 +47,7 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
     const client = await admit(route, req, res, pipeline);
     const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
     const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
-    if (isAboutUser) locals.userHash = pipeline.hashUser((params as { id: string }).id);
+    if (isAboutUser) locals.userId = (params as { id: string }).id;
     const endTurn = await turns?.take();
     try {
       const body =
