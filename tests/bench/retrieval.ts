@@ -243,7 +243,7 @@ async function benchmark(name: string, db: Database): Promise<void> {
     const answers = await answersAt(variant.dim);
     const way = variant === FULL_SIZE ? full : await prepare(db, variant, answers);
     const row = { database: name, ...(await measure(db, variant, way, full, answers)) };
-    if (way.index !== null && way !== full) await dropIndex(db, way.index);
+    if (way.index !== null && way !== full) await dropIndex(db, way.index.name);
     rows.push(row);
     note(render(row));
   }

@@ -1,8 +1,9 @@
 /** What every database adapter promises: values, errors, transactions. */
-import { json, parseVector, sqlState, vectorText } from '@nestrec/database';
+import { json, parseVector, sqlState, vectorText, type Hold } from '@nestrec/database';
 import { DatabaseUnavailable, InternalError, InvalidParameter, isError } from '@nestrec/errors';
 import { beforeEach, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
+import { waitFor } from '../helpers/wait-for.js';
 
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -241,6 +242,70 @@ describeDatabases('transactions', (database) => {
       ),
     );
     expect(await kept()).toEqual(Array.from({ length: 25 }, (_, i) => i * 2));
+  });
+});
+
+describeDatabases('locks that outlast a transaction', (database) => {
+  const take = async (lock: number, holder: string): Promise<Hold> => {
+    const held = await database().hold(lock, holder);
+    if ('heldBy' in held) throw new Error(`held by ${held.heldBy}`);
+    return held;
+  };
+
+  it('belong to one at a time, who is named to the others, until they are released', async () => {
+    const first = await take(1, 'process 7 on here');
+    expect(await database().hold(1, 'another')).toEqual({ heldBy: 'process 7 on here' });
+    const beside = await take(2, 'another');
+    expect(first.lost).toBe(false);
+    await first.release();
+    const second = await take(1, 'another');
+    // Released twice, it takes nothing from the next.
+    await first.release();
+    expect(await database().hold(1, 'a third')).toEqual({ heldBy: 'another' });
+    await Promise.all([second.release(), beside.release()]);
+  });
+
+  it('keep no snapshot, which others would wait for', async () => {
+    if (database().kind === 'pglite') return;
+    const held = await take(1, 'without snapshot');
+    const { rows } = await database().query(
+      `SELECT state, backend_xmin IS NULL AS none FROM pg_stat_activity
+       WHERE application_name = 'without snapshot'`,
+    );
+    await held.release();
+    expect(rows).toEqual([{ state: 'idle in transaction', none: true }]);
+  });
+
+  it('are lost with the connection, and whoever had one hears of it', async () => {
+    if (database().kind === 'pglite') return;
+    const first = await take(1, 'doomed');
+    await database().query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed'`,
+    );
+    await waitFor('the loss to be heard of', () => first.lost);
+    await (await take(1, 'another')).release();
+    await first.release();
+  });
+});
+
+describeDatabases('work without limits', (database) => {
+  it('runs outside transactions, and leaves no setting behind', async () => {
+    const db = database();
+    const isPostgres = db.kind === 'postgres';
+    await db.execute('CREATE TABLE slow (id int)');
+    await db.unlimited([
+      "SET search_path = 'public'",
+      'RESET search_path',
+      ...(isPostgres ? [`SET work_mem = '77MB'`] : []),
+      `CREATE INDEX ${isPostgres ? 'CONCURRENTLY' : ''} slow_id ON slow (id)`,
+    ]);
+    const { rows } = await db.query(
+      `SELECT indexrelid::regclass::text AS name, current_setting('work_mem') <> '77MB' AS forgot,
+         current_setting('statement_timeout') AS "limit"
+       FROM pg_index WHERE indrelid = 'slow'::regclass AND indisvalid`,
+    );
+    expect(rows).toEqual([{ name: 'slow_id', forgot: true, limit: isPostgres ? '10s' : '0' }]);
+    await db.execute('DROP TABLE slow');
   });
 });
 

@@ -57,6 +57,21 @@ describe('the embedded database through another process', () => {
     expect(await count()).toBe(1);
   });
 
+  it('keeps locks apart from those of the holder, and gives them back when the other end is gone', async () => {
+    const { remote, server } = connect(opened.db);
+    const held = await remote.hold(1, 'the child');
+    expect(held).toHaveProperty('release');
+    expect(await opened.db.hold(1, 'the parent')).toEqual({ heldBy: 'the child' });
+    await server.close();
+    const own = await opened.db.hold(1, 'the parent');
+    const { remote: next } = connect(opened.db);
+    expect(await next.hold(1, 'another child')).toEqual({ heldBy: 'the parent' });
+    if ('release' in own) await own.release();
+    const after = await next.hold(1, 'another child');
+    if ('release' in after) await after.release();
+    expect(await opened.db.hold(1, 'the parent')).toHaveProperty('release');
+  });
+
   it('raises the errors of the catalogue, and lets nobody use it inside its own transaction', async () => {
     const { remote } = connect(opened.db);
     const wrong = await remote.query("SELECT 'x'::int").catch((error: unknown) => error);

@@ -271,6 +271,8 @@ export function faultyDatabase(
     transaction: (work) =>
       options.transactional ? db.transaction((tx) => work(counted(tx))) : work(counted(db)),
     listen: (channel, onMessage) => db.listen(channel, onMessage),
+    unlimited: (statements) => db.unlimited(statements),
+    hold: (lock, holder) => db.hold(lock, holder),
     close: () => db.close(),
   };
 }

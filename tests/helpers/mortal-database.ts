@@ -39,6 +39,8 @@ export function mortalDatabase(db: Database, diesAfter: number): MortalDatabase 
     },
     transaction: (work, options) => step(() => db.transaction((tx) => work(mortal(tx)), options)),
     listen: (channel, onMessage) => db.listen(channel, onMessage),
+    unlimited: (statements) => step(() => db.unlimited(statements)),
+    hold: (lock, holder) => db.hold(lock, holder),
     close: () => db.close(),
   };
 }

@@ -3,7 +3,7 @@
  * write-ahead log up to an instant. What comes back is what was there: states are what the events say, and lists
  * are those of before.
  */
-import { chown, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrate, openPostgres, type Database } from '@nestrec/database';
@@ -136,10 +136,17 @@ describe.skipIf(missing !== null)(`after a restore${missing ?? ''}`, () => {
 
   it('from a dump no state differs and the lists are those of before', async () => {
     const file = inFolder('nestrec.dump');
-    await source.program('pg_dump', ['-Fc', '-f', file, withDatabase(source.url, name)]);
+    const dumpMs = await timeOf(
+      source.program('pg_dump', ['-Fc', '-f', file, withDatabase(source.url, name)]),
+    );
     const target = await startPostgres();
     try {
-      await target.program('pg_restore', ['--create', '--exit-on-error', '-d', target.url, file]);
+      const restore = ['--create', '--exit-on-error', '-d', target.url, file];
+      const restoreMs = await timeOf(target.program('pg_restore', restore));
+      const { size } = await stat(file);
+      console.log(
+        `${atEnd.events} events, 400 items: dump of ${Math.round(size / 1e3)} kB ${dumpMs} ms, restored in ${restoreMs} ms`,
+      );
       await expectRestored(target, atEnd);
     } finally {
       await target.stop();
@@ -159,6 +166,7 @@ describe.skipIf(missing !== null)(`after a restore${missing ?? ''}`, () => {
       },
       LONG_MS,
     );
+    const startMs = performance.now();
     const target = await startPostgres(
       {
         restore_command: quoted(`cp ${folder}/wal-%f %p`),
@@ -184,6 +192,7 @@ describe.skipIf(missing !== null)(`after a restore${missing ?? ''}`, () => {
         LONG_MS,
       );
       await recovered.close();
+      console.log(`base backup and log: restored in ${Math.round(performance.now() - startMs)} ms`);
       await expectRestored(target, instant);
     } finally {
       await target.stop();
@@ -197,6 +206,13 @@ describe.skipIf(missing !== null)(`after a restore${missing ?? ''}`, () => {
     expect(overlap(atEnd.lists, atEnd.lists)).toBe(1);
   });
 });
+
+/** Milliseconds that something takes that has begun. */
+async function timeOf(work: Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await work;
+  return Math.round(performance.now() - startMs);
+}
 
 /** What root copied belongs to root; the server runs as nobody. */
 async function giveAway(data: string): Promise<void> {

@@ -1,6 +1,8 @@
 /** pg and PGlite behind one interface; migrations. */
 export type {
   Database,
+  HeldBy,
+  Hold,
   Listening,
   Queryable,
   QueryOptions,

@@ -13,6 +13,7 @@ import { DatabaseUnavailable, DatabaseUnsuitable, excerpt, NestrecError } from '
 import { lockDataFolder, type DataFolderLock } from './data-folder-lock.js';
 import { quoteChannel } from './channel.js';
 import { fileFaultText, mapDatabaseError } from './errors.js';
+import { createHolds } from './holds.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { createTransactionScope } from './transaction-scope.js';
 import type { Database, Listening, Queryable, QueryResult, Row } from './types.js';
@@ -132,6 +133,7 @@ async function describe(pglite: PGlite, dataDir: string | undefined): Promise<st
 function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string): Database {
   const scope = createTransactionScope();
   const outside = queryableOn(pglite as unknown as Connection);
+  const hold = createHolds();
   let closing: Promise<void> | null = null;
   const assertOpen = () => {
     scope.assertOutside();
@@ -167,6 +169,14 @@ function adapt(pglite: PGlite, lock: DataFolderLock | null, description: string)
     listen: (channel, onMessage) => {
       assertOpen();
       return listenOnPglite(pglite, channel, onMessage);
+    },
+    unlimited: async (statements) => {
+      assertOpen();
+      for (const statement of statements) await outside.query(statement);
+    },
+    hold: async (lock, holder) => {
+      assertOpen();
+      return hold(lock, holder);
     },
     close: () => {
       closing ??= pglite.close().finally(() => lock?.release());

@@ -9,6 +9,7 @@ import { silentLogger, type Logger } from '@nestrec/runtime';
 import { mapDatabaseError, sqlState } from './errors.js';
 import { hnswSettings, type HnswOptions } from './hnsw-settings.js';
 import { checkPostgres } from './postgres-checks.js';
+import { holdOnPostgres } from './postgres-hold.js';
 import { listenOnPostgres, type ListenerOptions } from './postgres-listener.js';
 import { createTransactionScope } from './transaction-scope.js';
 import type {
@@ -253,6 +254,20 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   }
 }
 
+/** On a connection of the pool that is closed then, with whatever was set on it. */
+async function runUnlimited(pool: pg.Pool, statements: readonly string[]): Promise<void> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw mapDatabaseError(error);
+  });
+  try {
+    const inner = queryableOn(client, 0, 'none');
+    await inner.execute('SET statement_timeout = 0; SET lock_timeout = 0');
+    for (const statement of statements) await inner.query(statement);
+  } finally {
+    client.release(true);
+  }
+}
+
 function adapt(
   pool: pg.Pool,
   limits: Limits,
@@ -289,6 +304,14 @@ function adapt(
       const listening = listenOnPostgres(listener, channel, onMessage);
       listenings.add(listening);
       return { stop: () => listening.stop().finally(() => listenings.delete(listening)) };
+    },
+    unlimited: async (statements) => {
+      assertOpen();
+      await runUnlimited(pool, statements);
+    },
+    hold: async (lock, holder) => {
+      assertOpen();
+      return holdOnPostgres(listener, lock, holder);
     },
     close: () => {
       closing ??= Promise.all([...listenings].map((one) => one.stop())).then(() => pool.end());

@@ -77,6 +77,9 @@ export function createReadReplica(options: ReadReplicaOptions): ReadReplica {
     transaction: (work, limits) => read((db) => db.transaction(work, limits)),
     // A standby takes no LISTEN; what the primary says may be true there a moment later only.
     listen: (channel, onMessage) => primary.listen(channel, onMessage),
+    unlimited: () =>
+      Promise.reject(new InternalError({ cause: new Error('maintenance is for the primary') })),
+    hold: (lock, holder) => primary.hold(lock, holder),
     close: () => replica.close(),
     status: async () => {
       const late = sleep(STATUS_WITHIN_MS, null, { ref: false });

@@ -8,7 +8,7 @@
 import { DatabaseUnavailable, errorCatalogue, InternalError, NestrecError } from '@nestrec/errors';
 import { sqlState } from './errors.js';
 import { createTransactionScope } from './transaction-scope.js';
-import type { Database, Queryable, QueryResult, Row } from './types.js';
+import type { Database, Hold, Queryable, QueryResult, Row } from './types.js';
 import { encodeParameters } from './values.js';
 
 /** What is asked; `tx` names the transaction, absent: outside of any. */
@@ -16,18 +16,20 @@ type Request = { readonly id: number; readonly tx?: number } & (
   | { readonly op: 'query'; readonly text: string; readonly params: readonly unknown[] }
   | { readonly op: 'execute'; readonly text: string }
   | { readonly op: 'begin' | 'commit' | 'rollback' }
+  | { readonly op: 'hold'; readonly lock: number; readonly holder: string }
+  | { readonly op: 'release'; readonly hold: number }
 );
 
 interface Answer {
   readonly id: number;
-  readonly value?: QueryResult | number | null;
+  readonly value?: QueryResult | number | string | null;
   readonly error?: { readonly code: string; readonly detail: string; readonly sqlState?: string };
 }
 
 export interface DatabaseServer {
   /** Takes a message of the other end. */
   take(message: unknown): void;
-  /** Rolls back what is open. The database itself stays. */
+  /** Rolls back what is open, and gives held locks back. The database itself stays. */
   close(): Promise<void>;
 }
 
@@ -42,6 +44,8 @@ class RolledBack extends Error {}
 /** The holder's end. */
 export function serveDatabase(db: Database, post: (message: unknown) => void): DatabaseServer {
   const open = new Map<number, OpenTransaction>();
+  const holds = new Map<number, Hold>();
+  let closed = false;
   let next = 1;
   const begin = () =>
     new Promise<number>((resolve, reject) => {
@@ -70,8 +74,28 @@ export function serveDatabase(db: Database, post: (message: unknown) => void): D
     if (found === undefined) throw new InternalError({ detail: 'the transaction is over' });
     return found;
   };
+  /** Its name, or who holds it. */
+  const hold = async (lock: number, holder: string): Promise<number | string> => {
+    const held = await db.hold(lock, holder);
+    if ('heldBy' in held) return held.heldBy;
+    // The other end may have gone meanwhile.
+    if (closed) await held.release();
+    const name = next++;
+    holds.set(name, held);
+    return name;
+  };
+  const release = async (name: number) => {
+    const held = holds.get(name);
+    holds.delete(name);
+    await held?.release();
+  };
   const answer = async (request: Request): Promise<Answer['value']> => {
     if (request.op === 'begin') return begin();
+    if (request.op === 'hold') return hold(request.lock, request.holder);
+    if (request.op === 'release') {
+      await release(request.hold);
+      return null;
+    }
     const on: Queryable = request.tx === undefined ? db : transaction(request.tx).tx;
     if (request.op === 'query') return on.query(request.text, request.params);
     if (request.op === 'execute') await on.execute(request.text);
@@ -87,6 +111,8 @@ export function serveDatabase(db: Database, post: (message: unknown) => void): D
       );
     },
     close: async () => {
+      closed = true;
+      for (const name of [...holds.keys()]) await release(name);
       for (const name of [...open.keys()]) await end(name, 'rollback').catch(() => undefined);
     },
   };
@@ -162,6 +188,20 @@ export function openRemoteDatabase(channel: DatabaseChannel): Database {
       throw new InternalError({
         detail: 'a process that borrows the database does not listen to it; its holder does',
       });
+    },
+    unlimited: async (statements) => {
+      scope.assertOutside();
+      for (const statement of statements) await outside.query(statement);
+    },
+    hold: async (lock, holder) => {
+      const held = await ask({ op: 'hold', lock, holder });
+      if (typeof held === 'string') return { heldBy: held };
+      return {
+        lost: false,
+        release: async () => {
+          if (!closed) await ask({ op: 'release', hold: held });
+        },
+      };
     },
     close: () => {
       closed = true;

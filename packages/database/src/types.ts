@@ -65,8 +65,34 @@ export interface Database extends Queryable {
    * A hint, never the truth: a standby and a pooler in transaction mode pass nothing on.
    */
   listen(channel: string, onMessage: (payload: string | null) => void): Listening;
+  /**
+   * Runs statements one after the other, outside any transaction and without a limit of time for them or for
+   * the locks they wait for: for what PostgreSQL refuses in transactions (CREATE INDEX CONCURRENTLY). It does
+   * so on a connection that is closed afterwards: a SET holds for the statements behind it, for nobody else.
+   */
+  unlimited(statements: readonly string[]): Promise<void>;
+  /**
+   * Takes a lock for longer than a transaction may last, if it is free, or says who holds it. It is the
+   * caller's until it is released, its process is gone, or that process has been frozen for 10 s.
+   * PostgreSQL: on a connection of its own beside the pool's.
+   * @param lock a positive int4, of those who have to keep apart
+   * @param holder what others are told, 63 bytes of ASCII
+   */
+  hold(lock: number, holder: string): Promise<Hold | HeldBy>;
   /** Waits for statements that run, then lets go of connections, files and locks. Safe twice. */
   close(): Promise<void>;
+}
+
+export interface Hold {
+  /** Whether somebody else may hold the lock by now, as far as this process has heard. */
+  readonly lost: boolean;
+  /** Safe twice. */
+  release(): Promise<void>;
+}
+
+export interface HeldBy {
+  /** What the holder said of itself. */
+  readonly heldBy: string;
 }
 
 export interface Listening {

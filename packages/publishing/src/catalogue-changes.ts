@@ -49,6 +49,11 @@ export async function embedCatalogueChanges(
   }
 }
 
+/** Whether the catalogue has anything that the table lacks, or has in an older form. */
+export async function isBehindCatalogue(db: Database, vectorsVersion: string): Promise<boolean> {
+  return (await staleItems(db, vectorsVersion, '', 1)).length > 0;
+}
+
 /** One item with vectors of a wrong width must not keep a whole version from being published. */
 function embedOrSkip(embedder: ItemEmbedder, item: Item, logger: Logger): VectorRow | null {
   try {
@@ -60,12 +65,17 @@ function embedOrSkip(embedder: ItemEmbedder, item: Item, logger: Logger): Vector
   }
 }
 
-async function staleItems(db: Database, version: string, after: string): Promise<string[]> {
+async function staleItems(
+  db: Database,
+  version: string,
+  after: string,
+  limit = BATCH,
+): Promise<string[]> {
   const { rows } = await db.query<{ item_id: string }>(
     `SELECT i.item_id FROM items i LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = i.item_id
      WHERE i.item_id > $1 AND (v.item_id IS NULL OR v.removed OR v.updated_at < i.updated_at)
      ORDER BY i.item_id LIMIT $2`,
-    [after, BATCH],
+    [after, limit],
   );
   return rows.map((row) => row.item_id);
 }

@@ -58,6 +58,8 @@ export interface IndexingOptions {
   readonly norms: boolean;
   /** Indexes that stand already, from an earlier publish of the version. */
   readonly standing: readonly StoredIndex[];
+  /** Whether items are written to the table while it is indexed: it was served before. */
+  readonly live: boolean;
   readonly logger: Logger;
   readonly onIndex?: (done: number) => void;
 }
@@ -112,7 +114,7 @@ async function serveSize(
       logger.info({ version, ...measured }, 'a plan serves a size');
       return measured;
     }
-    if (!known(options, indexes, index)) await dropIndex(db, index);
+    if (!known(options, indexes, index)) await dropIndex(db, index.name);
     if (nth === choices.length - 1) throw tooLittle(version, measured, gate.minRecall);
     logger.warn({ version, ...measured }, 'the plan finds too little; the next is tried');
   }
@@ -141,7 +143,7 @@ interface Outcome {
 /** Wider walks first, for they cost no build; then the next build. Ends with the best there is. */
 async function buildUntilGood(
   db: Database,
-  { version, sizes, gate, logger, standing: earlier }: IndexingOptions,
+  { version, sizes, gate, logger, live, standing: earlier }: IndexingOptions,
   option: PlanOption,
   trial: TrialQueries,
   indexes: ReadonlyMap<string, StoredIndex>,
@@ -153,7 +155,8 @@ async function buildUntilGood(
   const form = standing ?? (await completeForm(db, version, option.form!, fullDim));
   let best: Outcome | null = null;
   for (const [rung, settings] of option.builds.entries()) {
-    const index = standing ?? (await buildIndex(db, version, form, fullDim, settings, rung > 0));
+    const how = { replace: rung > 0, live };
+    const index = standing ?? (await buildIndex(db, version, form, fullDim, settings, how));
     for (const walk of option.walks) {
       const statementOf = statementFor(option, form, walk, sizes);
       const result = await tryPlan(db, trial, statementOf);

@@ -3,8 +3,9 @@
  * killed half-way.
  *
  * Kept are the tables of the published version, of the one before it, and of the newest retired ones up to
- * the number asked for; a table that several versions share stays as long as one of them is kept. A publish that runs in another process has a table like a killed one's; it loses it, says so, and
- * can be started again. What is served is never touched.
+ * the number asked for; a table that several versions share stays as long as one of them is kept. What is
+ * served is never touched. A publish at work has a table like a killed one's, so only who holds the claim to
+ * publish (publishing-claim.ts) may clean up.
  */
 import type { Database, Queryable } from '@nestrec/database';
 import type { Logger } from '@nestrec/runtime';

@@ -9,6 +9,8 @@ export type { MeasureQuality } from './gate.js';
 export { DEFAULT_MARGIN } from './quality-gate.js';
 export type { DimReport } from './checked-indexes.js';
 export { rollback, type RollbackOptions, type RollbackResult } from './pointer.js';
+export type { CatchUpOptions } from './catch-up.js';
+export type { CatalogueChanges } from './catalogue-changes.js';
 export { cleanUpVectorTables, KEPT_PREVIOUS } from './clean-up.js';
 export { publishingSettings } from './settings.js';
 export { pruneVersions, type PruneOptions, type PruneResult } from './prune.js';

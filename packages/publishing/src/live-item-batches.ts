@@ -41,10 +41,11 @@ interface Embedded {
 /** Judges items by the published model; ids are distinct. Writes nothing. */
 export async function prepareItems(
   db: Database,
-  items: readonly Item[],
+  sent: readonly Item[],
   embedders: EmbedderSource,
   logger: Logger,
 ): Promise<PreparedItems> {
+  const items = sent.map(asStored);
   const published = (await liveVersions(db)).find((live) => live.published);
   const judged =
     published === undefined
@@ -88,6 +89,17 @@ export async function prepareItems(
       return embeddedIn;
     },
   };
+}
+
+/**
+ * An item as the catalogue will have it: numbers of vectors as float32, no list of no vectors. So what is judged
+ * need not be embedded a second time to be what a later reading gives.
+ */
+function asStored({ features, ...item }: Item): Item {
+  const vectors = Object.entries(features ?? {});
+  if (vectors.length === 0) return item;
+  const rounded = vectors.map(([name, vector]) => [name, vector.map(Math.fround)] as const);
+  return { ...item, features: Object.fromEntries(rounded) };
 }
 
 /** The items as the catalogue has them now: what the caller wrote, or somebody after that. Gone ones are left out. */

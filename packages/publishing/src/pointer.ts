@@ -15,6 +15,9 @@ import {
   vectorsVersionOf,
   type PublishedPointer,
 } from '@nestrec/storage';
+import { silentLogger } from '@nestrec/runtime';
+import type { CatalogueChanges } from './catalogue-changes.js';
+import { catchUp, type CatchUpOptions } from './catch-up.js';
 import { findVectorTable, lockPublishing } from './vector-table.js';
 
 /**
@@ -48,7 +51,7 @@ export async function movePointer(
   });
 }
 
-export interface RollbackOptions {
+export interface RollbackOptions extends Partial<CatchUpOptions> {
   /** Roll back only if this version is published: two rollbacks at once then go back one step, not two. */
   readonly from?: string;
   /** What to serve; default: the version before the published one. */
@@ -60,11 +63,16 @@ export interface RollbackResult {
   readonly version: string;
   /** What was served; a second rollback goes back to it. */
   readonly rolledBack: string;
+  /**
+   * Ends when items that the version lacked, or had in an older form, are embedded in it: at once where there
+   * are none. Null: that failed and is logged. Never rejects.
+   */
+  readonly caughtUp: Promise<CatalogueChanges | null>;
 }
 
 /**
- * Serves an earlier version again, as long as its vectors are kept. Nothing is computed, so it takes
- * effect as fast as readers look at the pointer.
+ * Serves an earlier version again, as long as its vectors are kept. Nothing is computed before the pointer
+ * has moved, so it takes effect as fast as readers look at it.
  * @throws NoPublishedModel, ModelNotFound, PublishRefused (with what can be gone back to)
  */
 export async function rollback(
@@ -105,5 +113,6 @@ export async function rollback(
     throw refuse(`version ${target} has no finished vectors here: publish it instead`);
   }
   await movePointer(db, target, served, table.identity);
-  return { version: target, rolledBack: served };
+  const caughtUp = catchUp(db, known, served, { logger: silentLogger(), ...options });
+  return { version: target, rolledBack: served, caughtUp };
 }

@@ -13,6 +13,7 @@ import { listArtifacts } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import { getPublished, listVersions } from '@nestrec/storage';
 import { cleanUpVectorTables, KEPT_PREVIOUS, versionsToKeep } from './clean-up.js';
+import { claimPublishing } from './publishing-claim.js';
 
 export interface PruneOptions {
   readonly db: Database;
@@ -21,6 +22,8 @@ export interface PruneOptions {
   readonly modelsDir: string;
   /** Versions besides the published one that stay. Default 2. */
   readonly keepPrevious?: number;
+  /** How long to wait for one who publishes. Default 5 s. */
+  readonly waitMs?: number;
   /** Say what would go, and leave it. */
   readonly dryRun?: boolean;
 }
@@ -33,7 +36,18 @@ export interface PruneResult {
   readonly tables: readonly string[];
 }
 
+/** @throws PublishRefused, with who, where somebody publishes: what that one needs must not go */
 export async function pruneVersions(options: PruneOptions): Promise<PruneResult> {
+  if (options.dryRun === true) return pruneClaimed(options);
+  const claim = await claimPublishing(options.db, 'prunes', options.waitMs);
+  try {
+    return await pruneClaimed(options);
+  } finally {
+    await claim.release();
+  }
+}
+
+async function pruneClaimed(options: PruneOptions): Promise<PruneResult> {
   const { db, logger, modelsDir, keepPrevious = KEPT_PREVIOUS, dryRun = false } = options;
   const pointer = await getPublished(db);
   // Without a published version nobody can say what is old.

@@ -6,7 +6,7 @@
  * Loading and checking the artifact itself is the registry's part.
  */
 import type { PublishReport } from '@nestrec/contracts';
-import { sqlState, type Database, type Queryable } from '@nestrec/database';
+import { sqlState, type Database, type Hold, type Queryable } from '@nestrec/database';
 import { isError, PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
@@ -30,6 +30,7 @@ import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-em
 import { movePointer } from './pointer.js';
 import type { ShortlistIndex } from './plan-options.js';
 import { servedSizes, type TierNeed } from './prefix-indexes.js';
+import { assertClaimed, claimPublishing } from './publishing-claim.js';
 import { sampleQueries } from './sample-queries.js';
 import {
   openSharedTable,
@@ -37,6 +38,7 @@ import {
   sharedVectorsVersion,
   type SharedTable,
 } from './shared-vectors.js';
+import { dropUnusedIndexes } from './unused-indexes.js';
 import {
   carryRemovals,
   createVectorTable,
@@ -76,6 +78,8 @@ export interface PublishOptions {
   /** Asks the version's held-out cases again where it was compared with another one than is published. */
   readonly measure?: MeasureQuality;
   readonly onProgress?: (progress: PublishProgress) => void;
+  /** How long to wait for another who publishes. Default 5 s. */
+  readonly waitMs?: number;
   /** Called in the transaction that moves the pointer; what it throws keeps the pointer where it is. */
   readonly guard?: (tx: Queryable) => Promise<void>;
   /** Reads the artifact of the version whose vectors may be shared. Default: the registry's. */
@@ -109,6 +113,16 @@ export interface PublishResult {
  * @throws PublishRefused, with the reason; the served version is untouched then
  */
 export async function publishVersion(options: PublishOptions): Promise<PublishResult> {
+  const { version } = options.artifact.manifest;
+  const claim = await claimPublishing(options.db, `publishes ${version}`, options.waitMs);
+  try {
+    return await publishClaimed(options, claim);
+  } finally {
+    await claim.release();
+  }
+}
+
+async function publishClaimed(options: PublishOptions, claim: Hold): Promise<PublishResult> {
   const { db, artifact, logger } = options;
   const { manifest } = artifact;
   const { version } = manifest;
@@ -121,7 +135,7 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
   // What killed publishes left goes first: their space may be needed.
   const shared = await sharedVectorsVersion(options, artifact, known);
   const alsoKeep = [version, shared ?? version];
-  const leftOver = await cleanUpVectorTables(db, logger, alsoKeep, options.keepPrevious);
+  const leftOver = await tidyUp(options, alsoKeep);
   await registerVersion(db, { version, manifest, path: options.path });
   const embedder = createItemEmbedder(artifact);
   const table = await openTable(options, known);
@@ -133,12 +147,19 @@ export async function publishVersion(options: PublishOptions): Promise<PublishRe
       pass === null
         ? pointer
         : await movePointer(db, version, before, table.identity, async (tx) => {
+            assertClaimed(claim);
             await options.guard?.(tx);
             written = await pass.published(tx, dims);
           });
     // What was written between the last look at the catalogue and the swap.
     await catchUp(options, embedder, table, before);
     const facts = await readTableFacts(db, table.vectorsVersion);
+    // Without the claim another may be building what looks unused.
+    if (!claim.lost) {
+      const served = before === version;
+      const { vectorsVersion } = table;
+      await dropUnusedIndexes(db, logger, { version: vectorsVersion, rows: facts.rows, served });
+    }
     options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
     return {
       version,
@@ -167,10 +188,13 @@ function droppedMeanwhile(version: string, cause: unknown): Error {
   });
 }
 
-/** The model is served by now: a table that is in use for longer than the lock waits goes next time. */
-async function tidyUp({ db, logger, keepPrevious }: PublishOptions): Promise<string[]> {
+/** A table that is in use for longer than the lock waits goes next time. */
+async function tidyUp(
+  { db, logger, keepPrevious }: PublishOptions,
+  alsoKeep: readonly string[] = [],
+): Promise<string[]> {
   try {
-    return await cleanUpVectorTables(db, logger, [], keepPrevious);
+    return await cleanUpVectorTables(db, logger, alsoKeep, keepPrevious);
   } catch (error) {
     logger.warn(
       { err: error },
@@ -320,6 +344,7 @@ async function indexAndTry(options: PublishOptions, table: SharedTable, before: 
   const standing = table.whole ? ((await getVersion(db, version))?.indexes ?? []) : [];
   const built = await buildCheckedIndexes(db, {
     ...{ version: vectorsVersion, sizes: config.sizes, served, gate, logger, standing },
+    live: table.whole,
     norms: await hasNorms(db, vectorsVersion),
     shortlist: options.shortlistIndex,
     onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: served.length }),

@@ -23,7 +23,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
   const followed: string[] = [];
   const clock = manualClock(0);
   const pointer = {
-    ...{ version: 'v1' as string | null, looks: 0, facts: 'as published' },
+    ...{ version: 'v1' as string | null, looks: 0, facts: 'as published', counts: 0 },
     failsWith: (): Error | null => null,
   };
   const loads: { version: string; finish(files?: unknown[]): void; fail(): void }[] = [];
@@ -34,7 +34,10 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
         ? []
         : [{ version: pointer.version, facts_digest: pointer.facts }];
     }
-    if (text.includes('count(*)')) return [{ rows: 3n }];
+    if (text.includes('count(*)')) {
+      pointer.counts++;
+      return [{ rows: 3n }];
+    }
     return [
       {
         ...{
@@ -105,6 +108,39 @@ describe('createPublishedModels', () => {
     await settle();
     expect(await serving()).toBe('v2');
     expect(loads).toHaveLength(2);
+  });
+
+  it('takes the version that served before at once: it counts nothing, and warms up beside its answers', async () => {
+    const warming: string[] = [];
+    let isSlow = false;
+    const warmUp = ({ version }: PublishedModel) => {
+      warming.push(version);
+      return isSlow ? new Promise<void>(() => undefined) : Promise.resolve();
+    };
+    const { pointer, loads, settle, models, serving, begun } = harness(500, { warmUp });
+    await begun();
+    pointer.version = 'v2';
+    models.wake();
+    await settle();
+    loads[1]!.finish();
+    await settle();
+    expect(await serving()).toBe('v2');
+    const { counts } = pointer;
+    isSlow = true;
+    pointer.version = 'v1';
+    models.wake();
+    await settle();
+    expect(await serving()).toBe('v1');
+    expect(models.peek()!.rows).toBe(3);
+    expect(warming).toEqual(['v1', 'v2', 'v1']);
+    expect(pointer.counts).toBe(counts);
+    // One that never served here is waited for.
+    pointer.version = 'v3';
+    models.wake();
+    await settle();
+    loads[2]!.finish();
+    await settle();
+    expect(await serving()).toBe('v1');
   });
 
   it('takes the indexes of the served version when it is published again, and reads no artifact for it', async () => {

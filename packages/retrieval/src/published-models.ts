@@ -211,27 +211,30 @@ async function served(db: Queryable): Promise<Pick<ModelVersion, 'version' | 'fa
 
 /**
  * Loads versions and warms them up. The version loaded before the newest one stays in memory, so that a
- * rollback reads no artifact, and needs none.
+ * rollback reads no artifact, and needs none. It served here lately, so it takes its place at once and is warmed
+ * up beside its first answers: who rolls back is in a hurry.
  */
 function createLoader(
   options: PublishedModelsOptions,
 ): (version: string) => Promise<PublishedModel> {
   const { db, logger } = options;
-  let kept: readonly Loaded[] = [];
+  let kept: readonly PublishedModel[] = [];
   return async (version) => {
     const row = await getVersion(db, version);
     if (row === null) {
       throw new ModelNotFound({ detail: `version ${version} is published but not registered` });
     }
-    const loaded = kept.find((one) => one.version === version) ?? (await read(options, row));
+    const before = kept.find((one) => one.version === version);
+    const { version: name, manifest, cell } = before ?? (await read(options, row));
     const { vectorsVersion } = row;
     const table = itemVectorsTable(vectorsVersion);
-    const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
+    const isAsBefore =
+      before?.factsDigest === row.factsDigest && before.vectorsVersion === vectorsVersion;
     const model: PublishedModel = {
-      ...loaded,
+      ...{ version: name, manifest, cell },
       vectorsVersion,
       table,
-      rows: Number(rows[0]!.rows),
+      rows: isAsBefore ? before.rows : await countRows(db, table),
       facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
       factsDigest: row.factsDigest,
       indexedDims: new Set([
@@ -239,12 +242,18 @@ function createLoader(
         ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
       ]),
     };
-    await options.warmUp?.(model).catch((error: unknown) => {
+    const warmedUp = options.warmUp?.(model).catch((error: unknown) => {
       logger.warn({ err: error, version }, 'a model version serves without having been warmed up');
     });
-    kept = [loaded, ...kept.filter((one) => one !== loaded)].slice(0, KEPT_LOADED);
+    if (!isAsBefore) await warmedUp;
+    kept = [model, ...kept.filter((one) => one !== before)].slice(0, KEPT_LOADED);
     return model;
   };
+}
+
+async function countRows(db: Queryable, table: string): Promise<number> {
+  const { rows } = await db.query<{ rows: bigint }>(`SELECT count(*) AS rows FROM ${table}`);
+  return Number(rows[0]!.rows);
 }
 
 /** The model that serves and the one before it. */

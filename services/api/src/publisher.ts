@@ -100,7 +100,8 @@ export function createPublisher(
     },
     publishing: (version) => getPublishRun(db, version),
     rollback: async (from) => {
-      const { version, rolledBack } = await rollback(db, { from });
+      // What the version lacks is embedded while it serves; the log says how that went.
+      const { version, rolledBack } = await rollback(db, { from, logger });
       return { published: version, previous: rolledBack };
     },
   };

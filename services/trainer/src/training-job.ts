@@ -114,6 +114,8 @@ async function publishedManifest(db: Queryable): Promise<Manifest | null> {
   return pointer && ((await getVersion(db, pointer.version))?.manifest ?? null);
 }
 
+const PUBLISH_WAIT_MS = 600_000;
+
 async function publishCandidate(
   { db, report, logger }: JobContext,
   { run, settings }: TrainingJob,
@@ -133,6 +135,8 @@ async function publishCandidate(
     onProgress: ({ phase, done, total }) => {
       report({ stage: `Publishing: ${phase}`, share: total > 0 ? done / total : null });
     },
+    // A training of hours is not lost because somebody publishes just now.
+    waitMs: PUBLISH_WAIT_MS,
     guard: async (tx) => {
       if (!(await markTrainingPublished(tx, run))) throw leaseLost(run.id);
     },

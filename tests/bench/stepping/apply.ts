@@ -175,6 +175,8 @@ function timed(db: Database, times: Map<string, number>): Database {
     execute: db.execute,
     close: db.close,
     listen: (channel, onMessage) => db.listen(channel, onMessage),
+    unlimited: db.unlimited,
+    hold: db.hold,
     transaction: async (work, options) => {
       const start = performance.now();
       let inside = 0;

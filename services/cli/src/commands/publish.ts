@@ -185,11 +185,15 @@ export function addRollback(program: Command, invocation: Invocation): void {
     async ({ config, output }, _args, options) => {
       const answer = await directOrRemote(
         config,
-        async ({ db }) => {
-          const { version, rolledBack } = await rollback(
-            db,
-            options.to === undefined ? {} : { to: options.to },
-          );
+        async ({ db, logger }) => {
+          const { version, rolledBack, caughtUp } = await rollback(db, {
+            logger,
+            ...(options.to !== undefined && { to: options.to }),
+          });
+          const changes = await caughtUp;
+          if (changes === null)
+            output.note('Items that it lacks could not be embedded: see the log.');
+          else if (changes.embedded > 0) output.note(`Embedded ${changes.embedded} items in it.`);
           return { published: version, previous: rolledBack };
         },
         async (ask) => {
