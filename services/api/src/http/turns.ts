@@ -13,7 +13,7 @@ export interface Turns {
 }
 
 export interface TurnsOptions {
-  /** Sum of the sizes that are let in at once: at least twice the largest. */
+  /** Sum of the sizes that are let in at once; below twice the largest nothing is left over to the others. */
   readonly room: number;
   /** The greatest size of one. A client leaves as much to the others: more than the rest of the room it never has. */
   readonly largest: number;
@@ -32,7 +32,8 @@ interface Waiting {
 }
 
 export function createTurns({ room, largest, waiting, of, onRefused }: TurnsOptions): Turns {
-  const share = room - largest;
+  // Where there is room for one alone, everybody's share is that one.
+  const share = Math.max(largest, room - largest);
   const held = new Map<string, number>();
   const heldBy = (client: string) => held.get(client) ?? 0;
   let taken = 0;
