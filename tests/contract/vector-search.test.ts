@@ -7,7 +7,9 @@ import {
   indexName,
   indexSearch,
   indexSql,
+  joinedStatement,
   normsColumn,
+  STATEMENT_COLUMN,
   type IndexForm,
   type IndexSearch,
   type Statement,
@@ -164,6 +166,59 @@ describeDatabases('searches among vectors', (database) => {
       expect(grown.map(({ id }) => id)).toEqual(exact.map(({ id }) => id));
       grown.forEach(({ score }, i) => expect(score).toBeCloseTo(exact[i]!.score, 4));
     });
+  });
+
+  describe('statements of one text as one', () => {
+    const form = { kind: 'halfvec', metric: 'inner_product', dim: 4 } as const;
+    const random = createRandom(5);
+    const draw = () => Array.from({ length: D }, () => random.normal());
+    const searchFor = (excluded: readonly string[], note: string): VectorSearch => ({
+      ...{ table: TABLE, fullDim: D, limit: 7, query: Float32Array.from(draw()) },
+      condition: (_access, parameters) =>
+        `v.item_id <> ALL(${parameters.add(excluded)}::text[]) AND v.item_id <> ${parameters.add(note)}`,
+    });
+    const statementsOf = (by: Pick<IndexSearch, 'refuse'>) =>
+      ['one', "two'); DROP", 'i00002'].map((note, n) => {
+        const search = searchFor(n === 0 ? [] : ['i00000', 'i00001'], note);
+        return indexSearch(search, { form, shortlist: 20, efSearch: 40, ...by });
+      });
+
+    beforeAll(async () => {
+      await create(database(), SIZES);
+      await index(database(), form);
+      await fill(
+        database(),
+        Array.from({ length: 300 }, () => ({ vector: draw(), removed: false })),
+      );
+      await database().execute(`ANALYZE ${TABLE}`);
+    });
+
+    it.each(['index', 'list'] as const)(
+      'give the rows that each gives by itself, refused by the %s, walking the index',
+      async (refuse) => {
+        const db = database();
+        const statements = statementsOf({ refuse });
+        const joined = joinedStatement(statements);
+        const { rows } = await byIndex(db, (tx) =>
+          tx.query<{ item_id: string; score: number; statement: number }>(
+            joined.text,
+            joined.params,
+          ),
+        );
+        for (const [position, statement] of statements.entries()) {
+          const own = rows.filter((row) => row[STATEMENT_COLUMN] === position);
+          expect(own).toHaveLength(7);
+          const inOrder = own.map((row) => ({ id: row.item_id, score: row.score }));
+          inOrder.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+          expect(inOrder).toEqual(await ask(db, statement));
+        }
+        const plan = await byIndex(db, (tx) =>
+          tx.query<Record<string, string>>(`EXPLAIN ${joined.text}`, joined.params),
+        );
+        const lines = plan.rows.map((row) => Object.values(row)[0]).join('\n');
+        expect(lines).toContain(`Index Scan using ${indexName('t', form)}`);
+      },
+    );
   });
 
   describe('an index', () => {

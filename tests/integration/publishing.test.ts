@@ -265,7 +265,7 @@ describeDatabases('publishing', (database) => {
           return { ...zero, parameters };
         },
         {},
-        /item i0000 is zero in its first 4 coordinates/,
+        /item i\d{4} is zero in its first 4 coordinates/,
       ],
       [
         'an index that finds too little',

@@ -490,6 +490,21 @@ describeDatabases('retrieval', (database) => {
       expect(hits / (20 * K)).toBeGreaterThanOrEqual(0.95);
     });
 
+    it('gives requests of one moment what it gives each alone', async () => {
+      await publish(makeArtifact({ version: 'v1', items: ITEMS }), { tiers: tiersOf(4, null) });
+      const { recommender } = open();
+      const users = Array.from({ length: 12 }, (_, n) => `u${n}`);
+      for (const [n, user] of users.entries()) {
+        await interact(user, ...[n * 7, n * 13 + 2, n * 29 + 5].map((i) => itemIdOf(i % ITEMS)));
+      }
+      const ask = (userId: string, n: number) =>
+        recommender.recommendForUser({
+          ...{ userId, k: K, dim: n % 2 === 0 ? 4 : 16, excludeSeen: n % 3 !== 0 },
+        });
+      const together = await Promise.all(users.map(ask));
+      for (const [n, user] of users.entries()) expect(together[n]).toEqual(await ask(user, n));
+    });
+
     it('fills k for a user who has seen nearly all of it, and gives the rest where fewer are left', async () => {
       const artifact = makeArtifact({ version: 'v1', items: ITEMS });
       await publish(artifact);

@@ -14,7 +14,7 @@ export type { HnswOptions } from './hnsw-settings.js';
 export { compareVersions, judgeServer, type ServerFacts } from './postgres-checks.js';
 export { migrate, migrationsFolder, readMigrations, type Migration } from './migrate.js';
 export { sqlState } from './errors.js';
-export { json, vector } from './values.js';
+export { isVector, json, vector } from './values.js';
 export {
   openRemoteDatabase,
   serveDatabase,

@@ -23,6 +23,9 @@ class Vector {
   constructor(readonly value: Float32Array) {}
 }
 
+/** Whether it was made by `vector()`. */
+export const isVector = (value: unknown): boolean => value instanceof Vector;
+
 const GREATEST_DATE_MS = 8.64e15;
 
 function encodeText(text: string, place: string): string {

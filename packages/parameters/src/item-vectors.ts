@@ -35,25 +35,27 @@ function residualOf(config: ModelConfig, parameters: NamedArrays): Float32Array 
 }
 
 /**
- * The vector of one item, D numbers: P f + p, plus `residual` (D numbers) where the item has one. An item that
- * was never trained on has none.
+ * The vector of one item, D numbers or the first `width` of them: P f + p, plus `residual` (D numbers) where the
+ * item has one. An item that was never trained on has none.
  */
 export function embedItem(
   config: ModelConfig,
   parameters: NamedArrays,
   feature: Float32Array,
   residual?: Float32Array,
+  width = config.sizes.at(-1)!,
 ): Float32Array {
-  const width = config.sizes.at(-1)!;
+  const whole = config.sizes.at(-1)!;
   const inputs = config.featureWidth;
   if (feature.length !== inputs) {
     throw new InvalidParameter({
       detail: `an item's features have ${feature.length} numbers; wanted ${inputs}.`,
     });
   }
-  const vector = Float32Array.from(requireParameter(parameters, PROJECTOR_BIAS, [width]).data);
+  const bias = requireParameter(parameters, PROJECTOR_BIAS, [whole]).data;
+  const vector = bias.slice(0, width);
   if (inputs > 0) {
-    const weight = requireParameter(parameters, PROJECTOR_WEIGHT, [width, inputs]).data;
+    const weight = requireParameter(parameters, PROJECTOR_WEIGHT, [whole, inputs]).data;
     for (let d = 0; d < width; d++) {
       let sum = 0;
       for (let f = 0; f < inputs; f++) sum += weight[d * inputs + f]! * feature[f]!;

@@ -5,25 +5,32 @@
  * vector: an item that the model does not know where the model has no item features, and (at no size)
  * anything whose vector is zero or not finite.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Item } from '@nestrec/contracts';
 import { excerpt, PublishRefused } from '@nestrec/errors';
 import { createFeaturizer, keepUntold } from '@nestrec/features';
-import { embedItem, ITEM_RESIDUAL, itemVectors } from '@nestrec/parameters';
+import { embedItem, ITEM_RESIDUAL } from '@nestrec/parameters';
 import type { Artifact } from '@nestrec/registry';
+import { likenessOrder } from './likeness-order.js';
 import type { VectorRow } from './vector-table.js';
 
 export interface ItemEmbedder {
   readonly version: string;
   /** N, the model's own items. */
   readonly trainedItems: number;
-  /** The model's own items of rows `from` to `to`, from the features they were trained with. */
-  embedTrained(from: number, to: number): VectorRow[];
+  /** The model's own items of these rows, from the features they were trained with. */
+  embedTrained(rows: Iterable<number>): VectorRow[];
+  /** The rows of the model's own items, like ones beside each other; others are answered meanwhile. */
+  orderTrained(): Promise<Uint32Array>;
   /**
    * An item as the catalogue describes it now; null when the model has no way to score it.
    * @throws InvalidRequest for feature vectors of another width than the model's
    */
   embedCatalogue(item: Item): VectorRow | null;
 }
+
+/** Coordinates by which items are ordered, at most: what makes items alike stands in the first ones. */
+const ORDERED_DIM = 32;
 
 export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
   const { manifest, parameters, features, itemIds, encoder } = artifact;
@@ -34,13 +41,15 @@ export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
   return {
     version: manifest.version,
     trainedItems: itemIds.length,
-    embedTrained: (from, to) => {
-      const block = itemVectors(config, parameters, features, from, to);
-      return itemIds.slice(from, to).map((itemId, index) => ({
-        itemId,
-        vector: checked(itemId, block.subarray(index * dim, (index + 1) * dim), config.sizes),
+    embedTrained: (rows) =>
+      Array.from(rows, (row) => ({
+        itemId: itemIds[row]!,
+        vector: checked(itemIds[row]!, trainedVector(artifact, row, dim), config.sizes),
         trained: true,
-      }));
+      })),
+    orderTrained: async () => {
+      const width = config.sizes.findLast((size) => size <= ORDERED_DIM) ?? config.sizes[0]!;
+      return likenessOrder(await trainedPrefixes(artifact, width), width);
     },
     embedCatalogue: (item) => {
       const row = rowOf.get(item.item_id);
@@ -58,6 +67,27 @@ export function createItemEmbedder(artifact: Artifact): ItemEmbedder {
       };
     },
   };
+}
+
+/** The first `width` coordinates of a model's own item. */
+function trainedVector(artifact: Artifact, row: number, width: number): Float32Array {
+  const { manifest, parameters, features } = artifact;
+  const { featureWidth } = manifest.config;
+  const feature = features.subarray(row * featureWidth, (row + 1) * featureWidth);
+  return embedItem(manifest.config, parameters, feature, residualOf(artifact, row), width);
+}
+
+/** Of all the model's own items, N x width. */
+async function trainedPrefixes(artifact: Artifact, width: number): Promise<Float32Array> {
+  const { featureWidth } = artifact.manifest.config;
+  const count = artifact.itemIds.length;
+  const batch = embeddingBatch(featureWidth, width);
+  const all = new Float32Array(count * width);
+  for (let row = 0; row < count; row++) {
+    all.set(trainedVector(artifact, row, width), row * width);
+    if (row % batch === batch - 1) await nextTurn();
+  }
+  return all;
 }
 
 /** R_i of the model's row; undefined where the item or the model has none. */

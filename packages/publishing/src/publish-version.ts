@@ -272,11 +272,13 @@ async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): P
   const { config, version, createdAt } = artifact.manifest;
   const total = embedder.trainedItems;
   const batch = embeddingBatch(config.featureWidth, config.sizes.at(-1)!);
+  // What a search meets together lies together then, in the table and in every index.
+  const order = await embedder.orderTrained();
   for (let from = 0; from < total; from += batch) {
-    const to = Math.min(from + batch, total);
+    const rows = embedder.embedTrained(order.subarray(from, from + batch));
     // Their features are as old as the model: what the catalogue changed since is embedded after this.
-    await insertVectors(db, version, embedder.embedTrained(from, to), new Date(createdAt));
-    options.onProgress?.({ phase: 'embed', done: to, total });
+    await insertVectors(db, version, rows, new Date(createdAt));
+    options.onProgress?.({ phase: 'embed', done: from + rows.length, total });
   }
 }
 

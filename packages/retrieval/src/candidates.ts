@@ -2,7 +2,6 @@
  * The items that a list is made from, with the scores that it is ordered by: the best for a state, fused
  * with popularity where the state says nothing, and boosted.
  */
-import type { Queryable } from '@nestrec/database';
 import { boostScores, raisedFilter } from './boosts.js';
 import type { CatalogueSample } from './catalogue-sample.js';
 import { readItemFields } from './item-fields.js';
@@ -10,11 +9,17 @@ import { poolDepth, type ListOptions } from './list-options.js';
 import type { PublishedModel } from './published-models.js';
 import { fuseRanks, rankCandidates } from './ranking.js';
 import type { Exclusion, Restriction } from './restriction.js';
-import { EXACT_MAX_ROWS, mostPopular, searchByScore, type Found, type Wanted } from './search.js';
+import {
+  EXACT_MAX_ROWS,
+  mostPopular,
+  searchByScore,
+  type Found,
+  type SearchSource,
+  type Wanted,
+} from './search.js';
 import type { UserContext } from './user-context.js';
 
-export interface CandidateSearch {
-  readonly db: Queryable;
+export interface CandidateSearch extends SearchSource {
   readonly model: PublishedModel;
   readonly sample: CatalogueSample;
   readonly context: UserContext;
@@ -33,12 +38,12 @@ const FUSION_DEPTH = 100;
 
 /** In no particular order. */
 export async function findCandidates(search: CandidateSearch): Promise<Found> {
-  const { db, model, options, context, dim, k, shown } = search;
+  const { model, options, context, dim, k, shown } = search;
   const depth = poolDepth(options, k, shown);
   const restriction = await restrict({ ...search, ...options });
   const found =
     context.fallback === null
-      ? await searchByScore(db, model, {
+      ? await searchByScore(search, model, {
           vector: model.cell.query(context.state, dim),
           k: depth,
           restriction,
@@ -62,7 +67,7 @@ async function fuse(
   const depth = Math.max(atLeast, FUSION_DEPTH);
   const vector = model.cell.query(context.state, dim);
   const [byModel, popular] = await Promise.all([
-    searchByScore(db, model, { vector, k: depth, restriction, ...howOf(search) }),
+    searchByScore(search, model, { vector, k: depth, restriction, ...howOf(search) }),
     mostPopular(db, model, depth, restriction),
   ]);
   const ordered = rankCandidates(byModel.candidates, depth).map(({ item_id, score }) => ({
@@ -85,7 +90,7 @@ async function boosted(search: CandidateSearch, found: Found): Promise<Found> {
     const filter = options.filter === undefined ? raised : { and: [options.filter, raised] };
     const restriction = await restrict({ ...search, ...options, filter });
     const vector = model.cell.query(context.state, dim);
-    const more = await searchByScore(db, model, {
+    const more = await searchByScore(search, model, {
       vector,
       k: k + shown,
       restriction,

@@ -18,7 +18,8 @@ import { pageOf } from './page.js';
 import type { PublishedModel, PublishedModels } from './published-models.js';
 import { rankCandidates } from './ranking.js';
 import type { Exclusion } from './restriction.js';
-import { searchBySimilarity, type Found } from './search.js';
+import { createSearchReader } from './search-reader.js';
+import { searchBySimilarity, type Found, type SearchSource } from './search.js';
 import { createStateReader } from './state-reader.js';
 import { loadUserContext, type UserContext } from './user-context.js';
 
@@ -72,6 +73,7 @@ const UNDEFINED_TABLE = '42P01';
 export function createRecommender({ db, models, logger }: RecommenderOptions): Recommender {
   const sample = createCatalogueSample(db, logger);
   const states = createStateReader(db);
+  const searches = createSearchReader(db);
   /** Once more with the newest model where this one's vectors were dropped under the request. */
   const withModel = async <T>(act: (model: PublishedModel) => Promise<T>): Promise<T> => {
     const model = await models.current();
@@ -96,7 +98,7 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
           excludeSeen && context.fallback !== 'unknown_user'
             ? { kind: 'seen', userId }
             : { kind: 'none' };
-        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
+        return answer({ db, searches, model, sample, context, dim, exclusion, shown }, request);
       }),
     recommendForSession: (request) =>
       withModel(async (model) => {
@@ -107,7 +109,7 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
           (request.excludeSeen ?? true) && request.items.length > 0
             ? { kind: 'items', itemIds: [...new Set(request.items)] }
             : { kind: 'none' };
-        return answer({ db, model, sample, context, dim, exclusion, shown }, request);
+        return answer({ db, searches, model, sample, context, dim, exclusion, shown }, request);
       }),
     similarItems: (request) =>
       withModel(async (model) => {
@@ -124,7 +126,7 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         const prefix = vector.subarray(0, dim);
         const { plan, explain } = request;
         const wanted = { vector: prefix, k, restriction, plan, explain };
-        const found = await searchBySimilarity(db, model, wanted);
+        const found = await searchBySimilarity({ db, searches }, model, wanted);
         const context = { fallback: null, eventsInState: 0, stateAtMs: null };
         const items = rankCandidates(found.candidates, k);
         return toAnswer(model, { items }, found, dim, context, false);
@@ -148,8 +150,7 @@ async function foldSession(
   return { state, fallback, eventsInState: known.length, stateAtMs: null, history };
 }
 
-interface AnswerContext {
-  readonly db: Queryable;
+interface AnswerContext extends SearchSource {
   readonly model: PublishedModel;
   readonly sample: CatalogueSample;
   readonly context: UserContext;

@@ -17,6 +17,7 @@ import { listLimit, planSearch, type PlannedSearch } from './plans/planner.js';
 import type { PublishedModel } from './published-models.js';
 import type { Candidate } from './ranking.js';
 import { servable, type Restriction } from './restriction.js';
+import { readSearch, type SearchReader } from './search-reader.js';
 import { popularItems } from './search-sql.js';
 
 export { EXACT_MAX_ROWS } from './plans/planner.js';
@@ -26,6 +27,12 @@ export interface Found {
   readonly plan: Plan;
   /** Where it was asked for. */
   readonly explain?: Explain;
+}
+
+/** Where to find it. */
+export interface SearchSource {
+  readonly db: Queryable;
+  readonly searches: SearchReader;
 }
 
 /** What to find: the `k` best for a vector whose length is the nested size to search at. */
@@ -41,11 +48,11 @@ export interface Wanted {
 
 /** Items of greatest inner product with the vector, a query. */
 export function searchByScore(
-  db: Queryable,
+  from: SearchSource,
   model: PublishedModel,
   wanted: Wanted,
 ): Promise<Found> {
-  return find(db, model, wanted, 'inner_product');
+  return find(from, model, wanted, 'inner_product');
 }
 
 /**
@@ -53,11 +60,11 @@ export function searchByScore(
  * among those of greatest inner product.
  */
 export function searchBySimilarity(
-  db: Queryable,
+  from: SearchSource,
   model: PublishedModel,
   wanted: Wanted,
 ): Promise<Found> {
-  return find(db, model, wanted, 'cosine');
+  return find(from, model, wanted, 'cosine');
 }
 
 /** Items with most interactions; fewer than `limit` where fewer have any. */
@@ -67,11 +74,11 @@ export async function mostPopular(
   limit: number,
   restriction: Restriction,
 ): Promise<Candidate[]> {
-  return run(db, popularItems(model.table, limit, restriction), false);
+  return readSearch(db, popularItems(model.table, limit, restriction));
 }
 
 async function find(
-  db: Queryable,
+  { db, searches }: SearchSource,
   model: PublishedModel,
   wanted: Wanted,
   measure: 'inner_product' | 'cosine',
@@ -92,7 +99,11 @@ async function find(
   for (const attempt of planned) {
     const statement = statementOf(search, attempt, model.cell.sizes);
     const startedMs = performance.now();
-    const candidates = await run(db, statement, prepare);
+    const isWalk = attempt.plan === 'prefix' || attempt.plan === 'staged';
+    const candidates =
+      prepare && isWalk
+        ? await searches.read(statement)
+        : await readSearch(db, statement, { prepare });
     const searchMs = performance.now() - startedMs;
     if (candidates.length < k && attempt !== planned.at(-1)) {
       const why = `${candidates.length} of ${k} items may be shown`;
@@ -117,13 +128,4 @@ function statementOf(
   const walk = { form: index, ...rest };
   if (plan === 'bound') return boundSearch(search, { by: walk, dim: index.dim, sizes });
   return indexSearch(search, walk);
-}
-
-async function run(db: Queryable, statement: Statement, prepare: boolean): Promise<Candidate[]> {
-  const { rows } = await db.query<{ item_id: string; score: number | bigint }>(
-    statement.text,
-    statement.params,
-    { prepare },
-  );
-  return rows.map((row) => ({ itemId: row.item_id, score: Number(row.score) }));
 }

@@ -165,6 +165,7 @@ export {
   type VectorSearch,
 } from './vector-search/vector-search.js';
 export { indexSearch, type IndexSearch } from './vector-search/index-statement.js';
+export { joinedStatement, STATEMENT_COLUMN } from './vector-search/joined-statement.js';
 export {
   boundSearch,
   NORMS_COLUMN,

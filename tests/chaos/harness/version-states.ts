@@ -27,7 +27,7 @@ export async function prepareStates(
   const { manifest, parameters } = artifact;
   const cell = createCell(manifest.config, parameters);
   const embedder = createItemEmbedder(artifact);
-  const rows = embedder.embedTrained(0, embedder.trainedItems);
+  const rows = embedder.embedTrained(Array(embedder.trainedItems).keys());
   const vectors = new Map(rows.map(({ itemId, vector }) => [itemId, vector]));
   const states = histories
     .map((events, user) => ({ events, user }))

@@ -83,10 +83,10 @@ describe('the planner', () => {
     expect(plan(256, 'staged', { k: 20 })[0].by).toMatchObject({ shortlist: 100, efSearch: 100 });
     expect(plan(256, 'staged', { k: 60 })[0].by).toMatchObject({ shortlist: 300, efSearch: 300 });
     expect(plan(256, 'staged', { k: 500 })[0].by).toMatchObject({ efSearch: 1_000 });
-    expect(plan(64, 'auto', { k: 100 })[0].by).toMatchObject({ shortlist: 128, efSearch: 128 });
+    expect(plan(64, 'auto', { k: 100 })[0].by).toMatchObject({ shortlist: 112, efSearch: 112 });
   });
 
   it('has few texts of statements: limits are rounded up', () => {
-    expect([1, 10, 16, 17, 100].map(listLimit)).toEqual([32, 32, 32, 48, 128]);
+    expect([1, 10, 11, 26, 27, 100].map(listLimit)).toEqual([16, 16, 32, 32, 48, 112]);
   });
 });

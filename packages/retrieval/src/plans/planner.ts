@@ -174,8 +174,8 @@ function extent(
   return { shortlist, efSearch: Math.min(efSearch, MAX_EF_SEARCH) };
 }
 
-/** Found beyond k, so that items whose shown scores tie at the edge are cut by id, not by the index. */
-const SPARE = 16;
+/** Found beyond k at least, so that items whose shown scores tie at the edge are cut by id, not by the index. */
+const SPARE = 6;
 
 /** Rows that a search returns; rounded up, so that few texts of statements serve all k. */
 export function listLimit(k: number): number {
