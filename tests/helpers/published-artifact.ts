@@ -27,8 +27,8 @@ export interface ArtifactShape {
   readonly rMax?: number;
   /** Default: so long ago that any catalogue row is newer. */
   readonly createdAt?: string;
-  /** NDCG@10 of every size on validation cases; absent: not measured. */
-  readonly ndcg?: number;
+  /** NDCG@10 of every size on validation cases, 0.1 where it does not matter; null: not measured. */
+  readonly ndcg?: number | null;
 }
 
 const COLOURS = ['red', 'green', 'blue', 'black', 'white', 'amber', 'violet'];
@@ -54,7 +54,7 @@ export function catalogueItem(index: number, seed = 1): Item {
 
 export function makeArtifact(shape: ArtifactShape): Artifact {
   const { version, seed = 1, items = 60, sizes = [4, 8, 16], blocks = 1 } = shape;
-  const { rMin = 0.3, rMax = 0.6 } = shape;
+  const { rMin = 0.3, rMax = 0.6, ndcg = 0.1 } = shape;
   const spec: FeatureSpec = {
     modalities: [
       { name: 'text', width: TEXT_WIDTH, kind: 'text', normalisation: 'l2' },
@@ -95,7 +95,7 @@ export function makeArtifact(shape: ArtifactShape): Artifact {
       itemIdsSha256: hashItemIds(itemIds),
       data: { users: 1, items, interactions: items, from: null, to: null },
       training: {},
-      quality: shape.ndcg === undefined ? [] : sizes.map((dim) => row(dim, shape.ndcg!)),
+      quality: ndcg === null ? [] : sizes.map((dim) => row(dim, ndcg)),
       ...{ lambdaMax, replayEvents },
       // Stands for the hash of the weights: another seed is another artifact.
       files: [{ name: 'weights.safetensors', bytes: 1, sha256: hashItemIds([`${seed} ${items}`]) }],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Estimate, Evaluation } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
+import { BackendUnavailable } from '@nestrec/errors';
 import { publishVersion, rollback, type PublishOptions } from '@nestrec/publishing';
 import { createRandom } from '@nestrec/random';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
@@ -140,6 +141,97 @@ describeDatabases('the quality gate', (database) => {
         reasons: [expect.stringMatching(/the index of v2 at 4 dimensions .*finds/) as unknown],
       });
       expect(await served()).toBe('v1');
+    });
+  });
+
+  describe('where nothing was ever measured', () => {
+    beforeEach(() => wipe(database()));
+    const bare = (version: string) => makeArtifact({ version, ndcg: null });
+    /** Who publishes: the API cannot measure, the command line can, and finds no cases or no backend. */
+    const publishers: [string, Partial<PublishOptions>, RegExp][] = [
+      ['the API', {}, /it was never asked its held-out cases/],
+      [
+        'the command line',
+        { measure: async () => null },
+        /the database holds none of its held-out/,
+      ],
+      [
+        'the command line without a backend',
+        { measure: () => Promise.reject(new BackendUnavailable({ detail: 'no library' })) },
+        /it cannot be compared with \w+: no library/,
+      ],
+    ];
+
+    it.each(publishers)(
+      '%s publishes a first version, and says that nobody judged it',
+      async (_, by, why) => {
+        const { report } = await publish(bare('v1'), by);
+        expect(report).toMatchObject({
+          ...{ outcome: 'published', against: null, forced_by: null, reasons: [] },
+          ...{ cases: null, users: null },
+          tiers: [
+            { max_dim: 4, dim: 4, verdict: 'unknown', ndcg_at_10: null },
+            { max_dim: null, dim: 16, verdict: 'unknown', published: null },
+          ],
+        });
+        for (const { reason } of report!.tiers) {
+          expect(reason).toMatch(/: not evaluated, the gate could not judge: /);
+          expect(reason).toMatch(why);
+          expect(reason).toMatch(/; nothing is published that it would replace$/);
+        }
+        expect(await newestPublishReport(database(), 'v1')).toEqual(report);
+      },
+    );
+
+    it.each(publishers)(
+      '%s refuses one that would replace another, unless it is forced',
+      async (_, by, why) => {
+        await publish(candidate('v1', compared(null)));
+        const text = await refusal(bare('v2'), by);
+        expect(text).toMatch(/^publish_refused: /);
+        expect(text).toMatch(why);
+        expect(text).toMatch(/force it/);
+        expect(await served()).toBe('v1');
+        expect(await newestPublishReport(database(), 'v2')).toMatchObject({
+          ...{ outcome: 'refused', reasons: [expect.stringMatching(why) as unknown] },
+          tiers: [{ verdict: 'unknown' }, { verdict: 'unknown' }],
+        });
+        const { report } = await publish(bare('v2'), { ...by, force: true, forcedBy: 'ann' });
+        expect(report).toMatchObject({ outcome: 'published', forced_by: 'ann' });
+        expect(report!.reasons).toHaveLength(1);
+        expect(await served()).toBe('v2');
+      },
+    );
+
+    it('goes by the figures of both manifests where they have any, and says so', async () => {
+      await publish(makeArtifact({ version: 'v1', ndcg: 0.1 }));
+      const { report } = await publish(makeArtifact({ version: 'v2', ndcg: 0.095 }));
+      expect(report!.tiers[0]!.reason).toMatch(
+        /could not judge: .*; by the figures of the manifests ndcg@10 on validation cases .* is 0\.0950/,
+      );
+      expect(await refusal(makeArtifact({ version: 'v3', ndcg: 0.05 }))).toMatch(
+        /is 0\.0500, the published v2 has 0\.0950, wanted at least 0\.0855; train longer/,
+      );
+    });
+
+    it('says plainly that a handful of users is too few to judge by', async () => {
+      await publish(candidate('v1', compared(null)));
+      const few = {
+        ...compared('v1', -0.02),
+        cases: 7,
+        users: 3,
+        comparedCases: 7,
+        comparedUsers: 3,
+      };
+      const { report } = await publish(candidate('v2', few));
+      expect(report).toMatchObject({
+        ...{ outcome: 'published', cases: 7, users: 3, reasons: [] },
+        tiers: [{ verdict: 'unknown' }, { verdict: 'unknown' }],
+      });
+      expect(report!.tiers[1]!.reason).toBe(
+        'tiers without limit: the gate could not judge: only 3 users have held-out events, wanted 20, ' +
+          'for the mean of so few is chance',
+      );
     });
   });
 

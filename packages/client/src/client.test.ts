@@ -92,8 +92,8 @@ describe('tries', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('repeats anything after a 429, which was refused at the door', async () => {
-    const { send, sent } = transport(problem(429, { 'retry-after': '0' }), json(200, {}));
+  it.each([408, 429])('repeats anything after a %i: it was refused at the door', async (status) => {
+    const { send, sent } = transport(problem(status, { 'retry-after': '0' }), json(200, {}));
     await send(operations.publishModel, { path: ['v1'] }, {});
     expect(sent).toHaveLength(2);
   });

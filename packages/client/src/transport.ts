@@ -72,7 +72,8 @@ function waitBefore(
   }
   if (!(error instanceof NestrecApiError)) return null;
   // Refused at the door: nothing was done, whatever was asked for. After a 503 that is not certain.
-  const mayRepeat = error.status === 429 || (error.status === 503 && operation.repeatable);
+  const refusedUnread = error.status === 429 || error.status === 408;
+  const mayRepeat = refusedUnread || (error.status === 503 && operation.repeatable);
   if (!mayRepeat) return null;
   if (error.retryAfterMs === null) return random() * backoffMs;
   // Never sooner than the server says, and not all clients at once.

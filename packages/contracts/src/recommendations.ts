@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { filterSchema } from './filters.js';
 import { idSchema } from './ids.js';
-import { explainSchema, planSchema } from './plans.js';
+import { explainSchema, planSchema, tierPlanSchema } from './plans.js';
 
 export const DEFAULT_K = 10;
 export const MAX_K = 100;
@@ -128,7 +128,14 @@ export const servedBySchema = z.strictObject({
   /** Time of the newest event in the state, RFC 3339; null where the state is empty. */
   state_at: z.string().nullable(),
   /** Why `dim` is less than the request was entitled to, and what it would have been; null where it is not. */
-  degraded: z.strictObject({ reason: z.enum(['overload']), dim: z.number().int() }).nullable(),
+  degraded: z
+    .strictObject({
+      reason: z.enum(['overload']),
+      dim: z.number().int(),
+      /** The plan that was asked for, where another was taken: at the smaller size it would read every item. */
+      plan: tierPlanSchema.optional(),
+    })
+    .nullable(),
 });
 export type ServedBy = z.infer<typeof servedBySchema>;
 

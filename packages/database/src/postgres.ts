@@ -91,8 +91,12 @@ function nameOf(text: string): string {
   return name;
 }
 
-/** The plan that a connection keeps no longer fits the tables: only a new connection forgets it. */
-const isOutdatedPlan = (error: unknown) => sqlState(error) === '0A000';
+/**
+ * The plan that a connection keeps no longer fits the tables (0A000), or the server has dropped what pg believes
+ * to be prepared (26000: DEALLOCATE or DISCARD ALL, by a pooler for instance). pg remembers a name for as long as
+ * the connection lives, so every later use of it would fail as well: only a new connection forgets it.
+ */
+const isOutdatedPlan = (error: unknown) => ['0A000', '26000'].includes(sqlState(error) ?? '');
 
 /** pg's per-query limit; the published types lack it. */
 type LimitedQuery = pg.QueryConfig & { query_timeout?: number };
@@ -123,7 +127,8 @@ function queryableOn(
       const named = preparing === 'all' || asked ? { ...config, name: nameOf(text) } : config;
       try {
         const result = await client.query(named).catch((error: unknown) => {
-          // Outside a transaction nothing is lost: the same without the plan that no longer fits.
+          // Outside a transaction nothing is lost: the same without the plan that no longer fits. The pool has
+          // closed the connection by now, as it does after any statement that failed.
           if (asked && isOutdatedPlan(mapDatabaseError(error))) return client.query(config);
           throw error;
         });

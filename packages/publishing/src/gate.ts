@@ -14,7 +14,7 @@ import { getVersion, recordPublishReport } from '@nestrec/storage';
 import type { DimReport } from './checked-indexes.js';
 import { judgeAge, judgeFigures } from './manifest-figures.js';
 import type { TierNeed } from './prefix-indexes.js';
-import { DEFAULT_MARGIN, judgeTiers } from './quality-gate.js';
+import { DEFAULT_MARGIN, judgeTiers, notEvaluated } from './quality-gate.js';
 
 /**
  * Asks an artifact's held-out cases again, beside the version `against` (null: beside popularity only); null
@@ -44,27 +44,60 @@ export async function decide(
   options: GateOptions,
   published: Manifest | null,
 ): Promise<GateDecision> {
-  const { manifest } = options.artifact;
-  const age = published === null ? null : judgeAge(manifest, published);
+  const age = published === null ? null : judgeAge(options.artifact.manifest, published);
   const found = await findEvaluation(options, published?.version ?? null);
-  const { evaluation, problem } = found;
-  if (evaluation === null) {
-    const figures = problem ?? (published === null ? null : judgeFigures(manifest, published));
-    const reasons = [age, figures].filter((reason) => reason !== null);
-    return { evaluation, tiers: [], reasons };
-  }
+  const { evaluation } = found;
+  const { tiers, reasons } =
+    evaluation === null
+      ? judgeUnmeasured(options, published, found)
+      : judgeMeasured(options, published, evaluation);
+  return { evaluation, tiers, reasons: [...(age === null ? [] : [age]), ...reasons] };
+}
+
+const dimsOf = (tiers: GateOptions['tiers']) => tiers.map(({ max_dim }) => max_dim);
+
+function judgeMeasured(
+  options: GateOptions,
+  published: Manifest | null,
+  evaluation: Evaluation,
+): Pick<GateDecision, 'tiers' | 'reasons'> {
   const tiers = judgeTiers({
     ...{ evaluation, published: published?.version ?? null },
-    ...{ tierDims: options.tiers.map(({ max_dim }) => max_dim), margin: options.margin },
+    ...{ tierDims: dimsOf(options.tiers), margin: options.margin },
   });
-  const failed = tiers.filter(({ verdict }) => verdict === 'failed').map(({ reason }) => reason);
-  return { evaluation, tiers, reasons: [...(age === null ? [] : [age]), ...failed] };
+  const failed = tiers.filter(({ verdict }) => verdict === 'failed');
+  return { tiers, reasons: failed.map(({ reason }) => reason) };
+}
+
+/**
+ * Nothing was measured. A first version replaces nothing, and is taken; a later one only where the figures of its
+ * manifest stand for it. The same holds whoever publishes: a caller that cannot measure gets no other verdict.
+ */
+function judgeUnmeasured(
+  { artifact: { manifest }, tiers }: GateOptions,
+  published: Manifest | null,
+  { why, cure, figuresMaySpeak }: Found,
+): Pick<GateDecision, 'tiers' | 'reasons'> {
+  const unknown = (reason: string) => notEvaluated(manifest.config.sizes, dimsOf(tiers), reason);
+  if (published === null) {
+    return { tiers: unknown(`${why}; nothing is published that it would replace`), reasons: [] };
+  }
+  const figures = figuresMaySpeak ? judgeFigures(manifest, published) : null;
+  const alone = `${why}; ${cure}`;
+  if (figures === null) return { tiers: unknown(why), reasons: [alone] };
+  return {
+    tiers: unknown(`${why}; by the figures of the manifests ${figures.reason}`),
+    reasons: figures.passed ? [] : [`${figures.reason}; train longer or look at the data`],
+  };
 }
 
 interface Found {
   readonly evaluation: Evaluation | null;
-  /** Why there is none although there ought to be; null: an artifact that never had one. */
-  readonly problem: string | null;
+  /** Why there is none, and what helps; empty where there is one. */
+  readonly why: string;
+  readonly cure: string;
+  /** It never had one: then the figures of its manifest are what there is. */
+  readonly figuresMaySpeak: boolean;
 }
 
 async function findEvaluation(
@@ -72,28 +105,28 @@ async function findEvaluation(
   published: string | null,
 ): Promise<Found> {
   const own = artifact.manifest.evaluation ?? null;
+  const found = { why: '', cure: '', figuresMaySpeak: own === null };
   if (own !== null && (published === null || own.against === published)) {
-    return { evaluation: own, problem: null };
+    return { ...found, evaluation: own };
   }
   const compared =
     own === null
       ? 'it was never asked its held-out cases'
       : `it was compared with ${own.against ?? 'no published version'}, but ${published} is published now`;
   if (measure === undefined) {
-    const problem = `${compared}; have it compared anew by \`nestrec publish\`, with the server stopped where that holds the database, or train anew, or force it`;
-    return { evaluation: null, problem: own === null ? null : problem };
+    const cure =
+      'have it compared anew by `nestrec publish`, with the server stopped where that holds the database, or train anew, or force it';
+    return { ...found, evaluation: null, why: compared, cure };
   }
   try {
     const evaluation = await measure(artifact, published);
-    const problem = `${compared}, and the database holds none of its held-out cases any more; train anew, or force it`;
-    return { evaluation, problem: own === null ? null : problem };
+    const why = `${compared}, and the database holds none of its held-out cases any more`;
+    return { ...found, evaluation, why, cure: 'train anew, or force it' };
   } catch (error) {
     if (!(error instanceof NestrecError)) throw error;
-    const why = error.detail ?? error.message;
-    return {
-      evaluation: null,
-      problem: `it cannot be compared with ${published ?? 'popularity'}: ${why}; repair that, or force it`,
-    };
+    const why = `it cannot be compared with ${published ?? 'popularity'}: ${error.detail ?? error.message}`;
+    const cure = 'repair that, or force it';
+    return { evaluation: null, why, cure, figuresMaySpeak: false };
   }
 }
 

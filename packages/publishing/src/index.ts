@@ -27,4 +27,9 @@ export {
 } from './live-item-batches.js';
 export { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
 export type { TierNeed } from './prefix-indexes.js';
-export type { ShortlistIndex } from './plan-options.js';
+export {
+  SHORTLIST_FORMS,
+  shortlistIndexOf,
+  type ShortlistForm,
+  type ShortlistIndex,
+} from './plan-options.js';

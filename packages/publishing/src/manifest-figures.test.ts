@@ -18,14 +18,20 @@ describe('figures of two manifests', () => {
   const served = manifest('old', [row(16, 0.04), row(64, 0.06)]);
 
   it('accepts what is as good within the tolerance, by the mean over sizes', () => {
-    expect(judgeFigures(manifest('new', [row(16, 0.031), row(64, 0.06)]), served)).toBeNull();
-    expect(judgeFigures(manifest('new', [row(16, 0.03), row(64, 0.055)]), served)).toMatch(
+    expect(judgeFigures(manifest('new', [row(16, 0.031), row(64, 0.06)]), served)).toMatchObject({
+      passed: true,
+    });
+    const worse = judgeFigures(manifest('new', [row(16, 0.03), row(64, 0.055)]), served)!;
+    expect(worse.passed).toBe(false);
+    expect(worse.reason).toMatch(
       /is 0\.0425, the published old has 0\.0500, wanted at least 0\.0450/,
     );
   });
 
   it('compares only sizes that both have, measured the same way', () => {
-    expect(judgeFigures(manifest('new', [row(8, 0.01), row(64, 0.06)]), served)).toBeNull();
+    expect(judgeFigures(manifest('new', [row(8, 0.01), row(64, 0.06)]), served)).toMatchObject({
+      passed: true,
+    });
     const unmasked = [
       row(16, 0.01, { seenMasked: false }),
       row(64, 0.01, { protocol: 'temporal' }),
@@ -42,7 +48,7 @@ describe('figures of two manifests', () => {
       row(0, 0.001, { scorer: 'popularity', dim: null }),
     ];
     const withTest = manifest('old', [...served.quality, row(64, 0.06, { part: 'test' })]);
-    expect(judgeFigures(manifest('new', better), withTest)).toBeNull();
+    expect(judgeFigures(manifest('new', better), withTest)).toMatchObject({ passed: true });
   });
 
   it('refuses what was made before the served version', () => {

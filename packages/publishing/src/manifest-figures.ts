@@ -21,19 +21,26 @@ export function judgeAge(candidate: Manifest, published: Manifest): string | nul
   );
 }
 
-/** Why the candidate's figures are refused, or null. */
-export function judgeFigures(candidate: Manifest, published: Manifest): string | null {
+/** What the figures of two manifests say. */
+export interface FigureVerdict {
+  readonly passed: boolean;
+  /** In words, with numbers. */
+  readonly reason: string;
+}
+
+/** Whether the candidate's figures will do; null where none of both were measured the same way. */
+export function judgeFigures(candidate: Manifest, published: Manifest): FigureVerdict | null {
   for (const way of measuredBy(candidate)) {
     const means = meansOfCommonSizes(candidate, published, way);
     if (means === null) continue;
     const [after, before] = means;
     const wanted = before * (1 - TOLERANCE);
-    if (after >= wanted) return null;
-    return (
-      `${METRIC} on ${describe(way)} is ${after.toFixed(4)}, the published ${published.version} has ` +
-      `${before.toFixed(4)}, wanted at least ${wanted.toFixed(4)}; train longer or look at the data, ` +
-      'or force it'
-    );
+    return {
+      passed: after >= wanted,
+      reason:
+        `${METRIC} on ${describe(way)} is ${after.toFixed(4)}, the published ${published.version} has ` +
+        `${before.toFixed(4)}, wanted at least ${wanted.toFixed(4)}`,
+    };
   }
   return null;
 }

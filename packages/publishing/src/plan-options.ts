@@ -16,6 +16,15 @@ export interface ShortlistIndex {
   readonly build?: BuildSettings;
 }
 
+/** The forms that a setting can name; `halfvec` is the default. */
+export const SHORTLIST_FORMS = ['halfvec', 'vector', 'bit', 'reduced_l2'] as const;
+export type ShortlistForm = (typeof SHORTLIST_FORMS)[number];
+
+/** What a named form is made of; its size and its build are the usual ones. */
+export function shortlistIndexOf(form: ShortlistForm): ShortlistIndex {
+  return form === 'reduced_l2' ? { kind: 'halfvec', metric: form } : { kind: form };
+}
+
 /** How far an index is walked. */
 export interface Walk {
   /** Rows taken and re-ranked; null: as many as the list is long. */
@@ -61,7 +70,9 @@ export function planOptions(
   shortlist: ShortlistIndex = {},
 ): [PlanOption, ...PlanOption[]] {
   const prefix = prefixOption(dim);
-  const staged = stagedOption(sizes, dim, shortlist);
+  // Bits are of all coordinates: nothing would be left over to bound.
+  const usable = plan === 'bound' && shortlist.kind === 'bit' ? {} : shortlist;
+  const staged = stagedOption(sizes, dim, usable);
   switch (plan) {
     case 'exact':
       return [EXACT];

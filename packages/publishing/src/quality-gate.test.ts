@@ -69,7 +69,13 @@ describe('the verdict on one size', () => {
     expect(verdictOf(evaluation(lost, MIN_USERS))).toBe('failed');
     const fresh = { ...evaluation([size(64)]), comparedUsers: 3, comparedCases: 4 };
     expect(verdictOf(fresh)).toBe('unknown');
-    expect(judge(fresh)[0]!.reason).toMatch(/4 cases of 3 users that old was not trained on/);
+    expect(judge(fresh)[0]!.reason).toMatch(
+      /could not compare .*only 4 cases of 3 users are none that old was trained on, wanted those of 20/,
+    );
+    expect(judge(evaluation(lost, 3))[0]!.reason).toBe(
+      'tiers without limit: the gate could not judge: only 3 users have held-out events, wanted 20, ' +
+        'for the mean of so few is chance',
+    );
   });
 });
 

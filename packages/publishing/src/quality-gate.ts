@@ -24,8 +24,7 @@ export interface GateInput {
 
 /** One verdict per distinct limit, smallest first. */
 export function judgeTiers({ evaluation, published, tierDims, margin }: GateInput): TierVerdict[] {
-  const limits = [...new Set(tierDims)].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
-  return limits.map((limit) => {
+  return distinct(tierDims).map((limit) => {
     const row = evaluation.sizes.findLast((size) => limit === null || size.limit <= limit);
     const { verdict, reason } = judge(row, evaluation, published, margin);
     return {
@@ -38,10 +37,29 @@ export function judgeTiers({ evaluation, published, tierDims, margin }: GateInpu
       published: row?.published ?? null,
       over_popularity: row?.overPopularity ?? null,
       over_published: row?.overPublished ?? null,
-      reason: `${limit === null ? 'tiers without limit' : `tiers up to ${limit}`}: ${reason}`,
+      reason: `${nameOf(limit)}: ${reason}`,
     };
   });
 }
+
+/** Verdicts where nothing could be measured: the gate says of each tier that it could not judge, and why. */
+export function notEvaluated(
+  sizes: readonly number[],
+  tierDims: readonly (number | null)[],
+  why: string,
+): TierVerdict[] {
+  return distinct(tierDims).map((limit) => ({
+    ...{ max_dim: limit, dim: sizes.findLast((size) => limit === null || size <= limit) ?? null },
+    ...{ verdict: 'unknown', ndcg_at_10: null, recall_at_10: null, popularity: null },
+    ...{ published: null, over_popularity: null, over_published: null },
+    reason: `${nameOf(limit)}: not evaluated, the gate could not judge: ${why}`,
+  }));
+}
+
+const distinct = (tierDims: readonly (number | null)[]) =>
+  [...new Set(tierDims)].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
+const nameOf = (limit: number | null) =>
+  limit === null ? 'tiers without limit' : `tiers up to ${limit}`;
 
 type Judgement = Pick<TierVerdict, 'verdict' | 'reason'>;
 
@@ -63,7 +81,10 @@ function judge(
       : unknown('no size is so small, they are not served');
   }
   if (evaluation.users < MIN_USERS) {
-    return unknown(`cases of ${evaluation.users} users say nothing, wanted ${MIN_USERS}`);
+    return unknown(
+      `the gate could not judge: only ${evaluation.users} users have held-out events, wanted ${MIN_USERS}, ` +
+        'for the mean of so few is chance',
+    );
   }
   const popular = judgePopularity(row, evaluation);
   if (popular.verdict === 'failed' || published === null) return popular;
@@ -93,8 +114,8 @@ function judgePublished(
   if (row.publishedDim === null) return passed(`${published} does not serve them`);
   if (over === null || theirs === null || comparedUsers < MIN_USERS) {
     return unknown(
-      `${comparedCases} cases of ${comparedUsers} users that ${published} was not trained on ` +
-        `compare nothing, wanted ${MIN_USERS} users`,
+      `the gate could not compare it with the published: only ${comparedCases} cases of ${comparedUsers} users ` +
+        `are none that ${published} was trained on, wanted those of ${MIN_USERS} users`,
     );
   }
   const allowed = margin * theirs;

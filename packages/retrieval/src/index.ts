@@ -16,7 +16,7 @@ export {
   type PublishedModelsOptions,
 } from './published-models.js';
 export { createWarmUp, type WarmUpOptions } from './warm-up.js';
-export { smallerSize, withStepDown } from './with-step-down.js';
+export { withStepDown } from './with-step-down.js';
 export { resolveDim, type DimRequest } from './dimensions.js';
 export { SCORE_DECIMALS } from './ranking.js';
 export { EXACT_MAX_ROWS } from './search.js';

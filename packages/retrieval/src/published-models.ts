@@ -43,8 +43,6 @@ export interface PublishedModel {
   readonly facts: RetrievalFacts;
   /** Differs once the version is published again with other indexes or plans. */
   readonly factsDigest: string;
-  /** Sizes that an index serves, their own or that of a shortlist. */
-  readonly indexedDims: ReadonlySet<number>;
 }
 
 export interface PublishedModels {
@@ -237,10 +235,6 @@ function createLoader(
       rows: isAsBefore ? before.rows : await countRows(db, table),
       facts: { indexes: row.indexes, plans: row.plans, norms: row.norms },
       factsDigest: row.factsDigest,
-      indexedDims: new Set([
-        ...row.indexDims,
-        ...row.plans.filter(({ index }) => index !== null).map(({ dim }) => dim),
-      ]),
     };
     const warmedUp = options.warmUp?.(model).catch((error: unknown) => {
       logger.warn({ err: error, version }, 'a model version serves without having been warmed up');

@@ -12,7 +12,7 @@ import {
 } from '@nestrec/runtime';
 import { DEFAULT_OVERLOAD_SETTINGS } from './limits/overload.js';
 import { trustedProxiesSetting } from './limits/trusted-proxies.js';
-import type { ApiSettings } from './settings.js';
+import { DEFAULT_API_SETTINGS, type ApiSettings } from './settings.js';
 
 export const apiConfig = {
   ...databaseSettings,
@@ -76,17 +76,39 @@ export const apiConfig = {
     description:
       'Mean delay of the event loop from which a process with requests waiting counts as overloaded',
   }),
+  bodyMinBytesPerSecond: integerSetting({
+    env: 'NESTREC_BODY_MIN_RATE',
+    default: DEFAULT_API_SETTINGS.bodyMinBytesPerSecond,
+    min: 0,
+    max: 1_000_000,
+    description:
+      'What a body of more than 16 kB, or of PUT /v1/items, must bring at least, averaged over NESTREC_BODY_WINDOW; slower ones are cut with 408. 0: only the 15 s of every request',
+    unit: 'bytes a second',
+  }),
+  bodyWindowMs: durationSetting({
+    env: 'NESTREC_BODY_WINDOW',
+    defaultMs: DEFAULT_API_SETTINGS.bodyWindowMs,
+    minMs: 500,
+    maxMs: 15_000,
+    description: 'Time over which NESTREC_BODY_MIN_RATE is averaged: how long a sender may pause',
+  }),
 };
 
 export type ApiConfig = Config<typeof apiConfig>;
 
 /** The settings of limits that operators may change, as the API takes them. */
 export function limitSettings(
-  config: Pick<ApiConfig, 'trustedProxies' | 'maxInFlight' | 'maxLoopDelayMs'>,
-): Pick<ApiSettings, 'trustedProxies' | 'overload'> {
-  const { trustedProxies, maxInFlight, maxLoopDelayMs } = config;
+  config: Pick<
+    ApiConfig,
+    'trustedProxies' | 'maxInFlight' | 'maxLoopDelayMs' | 'bodyMinBytesPerSecond' | 'bodyWindowMs'
+  >,
+): Pick<ApiSettings, 'trustedProxies' | 'overload' | 'bodyMinBytesPerSecond' | 'bodyWindowMs'> {
+  const { trustedProxies, maxInFlight, maxLoopDelayMs, bodyMinBytesPerSecond, bodyWindowMs } =
+    config;
   return {
     trustedProxies,
+    bodyMinBytesPerSecond,
+    bodyWindowMs,
     overload: { ...DEFAULT_OVERLOAD_SETTINGS, maxInFlight, maxLoopDelayMs },
   };
 }

@@ -33,6 +33,6 @@ export {
   createTrainingRunStore,
   type LiveVersions,
 } from './stores.js';
-export { createPublisher } from './publisher.js';
+export { createPublisher, type PublisherOptions } from './publisher.js';
 export { apiConfig, limitSettings, type ApiConfig } from './config.js';
 export { composeDeps, runApi, type RunningApi } from './run.js';

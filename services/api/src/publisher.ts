@@ -12,7 +12,13 @@ import {
   NestrecError,
   PublishRefused,
 } from '@nestrec/errors';
-import { publishVersion, rollback, type PublishProgress } from '@nestrec/publishing';
+import {
+  publishVersion,
+  rollback,
+  shortlistIndexOf,
+  type PublishProgress,
+  type ShortlistForm,
+} from '@nestrec/publishing';
 import { loadArtifactAside } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
@@ -34,6 +40,8 @@ const HEARTBEAT_MS = 5_000;
 export interface PublisherOptions {
   /** Versions besides the published one whose vectors stay. Default: as `publishVersion`. */
   readonly keepVersions?: number | undefined;
+  /** What shortlists are made by. Default: as `publishVersion`. */
+  readonly shortlistForm?: ShortlistForm | undefined;
   /** Told how each publish ended that was begun here. */
   readonly onEnded?: (end: PublishEnd) => void;
 }
@@ -41,7 +49,7 @@ export interface PublisherOptions {
 export function createPublisher(
   db: Database,
   logger: Logger,
-  { keepVersions, onEnded = () => undefined }: PublisherOptions = {},
+  { keepVersions, shortlistForm, onEnded = () => undefined }: PublisherOptions = {},
 ): Publisher {
   const execute = async (runId: string, known: ModelVersion, force: string | null) => {
     let progress: PublishProgress | null = null;
@@ -66,6 +74,7 @@ export function createPublisher(
         tiers: await listTiers(db),
         ...(force === null ? {} : { force: true, forcedBy: force }),
         ...(keepVersions === undefined ? {} : { keepPrevious: keepVersions }),
+        ...(shortlistForm === undefined ? {} : { shortlistIndex: shortlistIndexOf(shortlistForm) }),
       });
       await end(runId, known.version, null);
     } catch (error) {

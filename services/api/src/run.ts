@@ -17,6 +17,7 @@ import {
   KEPT_PREVIOUS,
   prepareItems,
   removeItemFromLiveVersions,
+  type ShortlistForm,
 } from '@nestrec/publishing';
 import { loadArtifactAside } from '@nestrec/registry';
 import {
@@ -75,7 +76,7 @@ export async function runApi(config: ApiConfig, logger: Logger): Promise<Running
     close.unshift(() => log.close());
     const api = createApi({
       ...composeDeps(db, logger, createMetrics({ processMetrics: true }), {
-        ...{ replica, keepVersions: config.keepVersions },
+        ...{ replica, keepVersions: config.keepVersions, shortlistForm: config.shortlistForm },
       }),
       log: log.events,
       // Where lists are read from: a replica that shows the position shows the states that came with it.
@@ -128,6 +129,8 @@ export interface ComposeOptions {
   readonly replica?: ReadReplica | null;
   /** Versions besides the published one whose vectors a publish leaves. */
   readonly keepVersions?: number;
+  /** What the shortlists of a publish are made by. */
+  readonly shortlistForm?: ShortlistForm;
 }
 
 /**
@@ -137,7 +140,7 @@ export function composeDeps(
   db: Database,
   logger: Logger,
   metrics: MetricsRegistry,
-  { replica = null, keepVersions }: ComposeOptions = {},
+  { replica = null, keepVersions, shortlistForm }: ComposeOptions = {},
 ): Omit<ApiDeps, 'log' | 'waitForEvents' | 'settings'> {
   // One place for pointer, vectors and states of a list: the replica shows each only when all are there.
   const reads = replica ?? db;
@@ -165,6 +168,7 @@ export function composeDeps(
     }),
     publisher: createPublisher(db, logger, {
       keepVersions,
+      shortlistForm,
       onEnded: (result) => modelSwaps.inc({ result }),
     }),
     trainingRuns: createTrainingRunStore(db),

@@ -15,6 +15,9 @@ export interface ApiSettings {
   readonly bodyLimitBytes: number;
   readonly eventsBodyLimitBytes: number;
   readonly itemsBodyLimitBytes: number;
+  /** What a body that others may wait for must bring in each such time, as a rate; 0: no matter how slow. */
+  readonly bodyMinBytesPerSecond: number;
+  readonly bodyWindowMs: number;
   /** How long a found key is believed without asking the store: a revocation is late by at most this. */
   readonly keyCacheMs: number;
   /** Requests without a valid key that one address may send in a window, and how long that is. */
@@ -50,6 +53,8 @@ export const DEFAULT_API_SETTINGS: ApiSettings = {
   bodyLimitBytes: 100_000,
   eventsBodyLimitBytes: 1_000_000,
   itemsBodyLimitBytes: 8_000_000,
+  bodyMinBytesPerSecond: 10_000,
+  bodyWindowMs: 3_000,
   keyCacheMs: 1_000,
   addressLimit: 1_000,
   addressWindowMs: 10_000,

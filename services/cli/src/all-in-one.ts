@@ -62,7 +62,10 @@ export async function startAllInOne(platform: Platform): Promise<RunningServer> 
     hashUser: createUserHash(config.logHashKey),
   });
   const gate = createReadinessGate('starting');
-  const deps = composeDeps(db, logger, metrics, { keepVersions: config.keepVersions });
+  const deps = composeDeps(db, logger, metrics, {
+    keepVersions: config.keepVersions,
+    shortlistForm: config.shortlistForm,
+  });
   const api = createApi({
     ...deps,
     log: log.events,

@@ -25,6 +25,7 @@ describe('command line', () => {
     [['train', '--epoch', '3', '--json']],
     [['keys', 'creat', '--json']],
     [['keys', 'create', '--json']],
+    [['publish', 'v1', '--shortlist-index', 'bits', '--json']],
     [['config', 'check', '--json', 'extra']],
   ])('says a usage error as one JSON document with --json: %j', async (argv) => {
     const { code, stdout } = await run(argv);

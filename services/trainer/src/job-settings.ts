@@ -17,6 +17,7 @@ export type TrainingConfig = Config<
     | 'trainNice'
     | 'eventsInMemory'
     | 'keepVersions'
+    | 'shortlistForm'
     | 'logLevel'
   >
 >;
@@ -24,10 +25,11 @@ export type TrainingConfig = Config<
 /** Artifacts and checkpoints lie where the command line keeps them. */
 export function jobSettings(config: TrainingConfig): JobSettings {
   const { databaseUrl, allowUnsafeDurability, backend, trainWorkers, trainNice } = config;
-  const { eventsInMemory, keepVersions } = config;
+  const { eventsInMemory, keepVersions, shortlistForm } = config;
   const root = resolve(config.dataDir);
   return {
     ...{ databaseUrl, allowUnsafeDurability, backend, trainWorkers, eventsInMemory, keepVersions },
+    shortlistForm,
     ...{ modelsDir: join(root, 'models'), checkpointsDir: join(root, 'checkpoints') },
     ...{ trainNice, cacheDir: root, logLevel: config.logLevel },
   };

@@ -3,6 +3,7 @@
  * The parent holds the run; the child trains and publishes.
  */
 import type { TrainingMode, TrainingOptions } from '@nestrec/contracts';
+import type { ShortlistForm } from '@nestrec/publishing';
 
 /** Where a trainer keeps things and what it may use. */
 export interface JobSettings {
@@ -20,6 +21,8 @@ export interface JobSettings {
   readonly eventsInMemory: number;
   /** Versions besides the published one whose vectors a publish leaves. */
   readonly keepVersions: number;
+  /** What its shortlists are made by. */
+  readonly shortlistForm: ShortlistForm;
   readonly logLevel: string;
 }
 

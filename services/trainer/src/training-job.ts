@@ -12,7 +12,7 @@ import {
   PublishRefused,
   TrainingLeaseLost,
 } from '@nestrec/errors';
-import { publishVersion } from '@nestrec/publishing';
+import { publishVersion, shortlistIndexOf } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
@@ -127,6 +127,7 @@ async function publishCandidate(
     ...{ db, artifact, path, logger },
     tiers: await listTiers(db),
     keepPrevious: settings.keepVersions,
+    shortlistIndex: shortlistIndexOf(settings.shortlistForm),
     // Where somebody published or rolled back while this run was training.
     measure: (candidate, against) =>
       measureCandidate(db, candidate, against, {

@@ -28,6 +28,7 @@ import {
   createStoreChecks,
   createTierStore,
   createTrainingRunStore,
+  type PublisherOptions,
 } from '../../../services/api/src/index.js';
 import { catalogueItem, makeArtifact } from '../published-artifact.js';
 import { ALL_SCOPES } from './fakes.js';
@@ -54,7 +55,11 @@ function draftOf(manifest: Manifest): ManifestDraft {
 }
 
 /** Publishes `v1` (60 items, sizes 4, 8, 16), registers `v2` as a candidate, and serves. */
-export async function serveApi(db: Database, logger: Logger = silentLogger()): Promise<ServedApi> {
+export async function serveApi(
+  db: Database,
+  logger: Logger = silentLogger(),
+  publishing: PublisherOptions = {},
+): Promise<ServedApi> {
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-api-'));
   await ensureDefaultTiers(db);
   await upsertItems(
@@ -95,7 +100,7 @@ export async function serveApi(db: Database, logger: Logger = silentLogger()): P
       prepare: (items) => prepareItems(db, items, embedders, logger),
       remove: async (itemId) => (await removeItemFromLiveVersions(db, itemId)).length > 0,
     }),
-    publisher: createPublisher(db, logger),
+    publisher: createPublisher(db, logger, publishing),
     trainingRuns: createTrainingRunStore(db),
     recommender: withStepDown(createRecommender({ db, models, logger }), models),
     log,

@@ -8,18 +8,23 @@ const LIMIT = 100_000;
 
 /** Reads one body; which sizes it took turns at, and how many of them it gave back. */
 async function read(body: Uint8Array, headers: Record<string, string>) {
-  const taken: (number | undefined)[] = [];
+  const taken: number[] = [];
   let givenBack = 0;
-  const reader = createBodyReader(LIMIT, {
-    take: async (size) => {
-      taken.push(size);
-      return () => void givenBack++;
+  const reader = createBodyReader({
+    limitBytes: LIMIT,
+    turns: {
+      take: async (_client, size) => {
+        taken.push(size);
+        return () => void givenBack++;
+      },
     },
+    pace: { windowMs: 1_000, bytesPerSecond: 1_000 },
   });
   const request = Object.assign(Readable.from([body]), {
     headers: { 'content-type': 'application/json', ...headers },
+    socket: { bytesRead: 0 },
   });
-  const code = await reader(request as unknown as Request, {} as Response).then(
+  const code = await reader(request as unknown as Request, {} as Response, 'shop').then(
     () => 'read',
     (error: { code: string }) => error.code,
   );

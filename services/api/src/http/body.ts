@@ -14,43 +14,62 @@ import {
 } from '@nestrec/errors';
 import express, { type Request, type Response } from 'express';
 import { scanJson, type JsonFault } from './json-scan.js';
+import { keepPace, type Pace } from './pace.js';
 import { createTurns, type Turns } from './turns.js';
 
 export const MAX_BODY_DEPTH = 8;
 
-export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
+/** Reads the body of a request of this client. */
+export type BodyReader = (req: Request, res: Response, client: string) => Promise<unknown>;
+
+export interface BodyReaderOptions {
+  readonly limitBytes: number;
+  readonly turns: Turns;
+  readonly pace: Pace;
+  /** Small bodies keep others waiting as well: the route itself has turns. */
+  readonly holdsPlace?: boolean;
+}
 
 /** Bodies of up to so many bytes are read whenever they come. */
 const SMALL_BYTES = 16_000;
-/** Room for the bodies of one limit that are read at once; at least for one as large as the limit allows. */
+/** Room for the bodies of one limit that are read at once; at least for two as large as the limit allows. */
 const ROOM_BYTES = 4_000_000;
 /** How many more wait unread. Of each Node has read the first 64 KiB ahead, so this bounds memory too. */
 const WAITING = 128;
 
 /** Turns at reading the bodies of one limit: a flood of one kind of body does not keep the others waiting. */
 export function createBodyTurns(limitBytes: number, onRefused: () => void): Turns {
-  const room = Math.max(ROOM_BYTES, limitBytes);
-  return createTurns({ room, waiting: WAITING, of: 'large bodies', onRefused });
+  const room = Math.max(ROOM_BYTES, 2 * limitBytes);
+  return createTurns({
+    room,
+    largest: limitBytes,
+    waiting: WAITING,
+    of: 'large bodies',
+    onRefused,
+  });
 }
 
 /**
  * A reader with a limit in bytes, counted after decompression. Large bodies take turns by their size, which is
- * the limit where it is not known before: what all of them hold in memory at once is bounded.
+ * the limit where it is not known before: what all of them hold in memory at once is bounded. One that others
+ * may wait for must keep the pace.
  */
-export function createBodyReader(limitBytes: number, turns: Turns): BodyReader {
+export function createBodyReader(options: BodyReaderOptions): BodyReader {
+  const { limitBytes, turns, pace, holdsPlace = false } = options;
   const readRaw = express.raw({ type: () => true, limit: limitBytes, inflate: true });
-  return async (req, res) => {
+  return async (req, res, client) => {
     if (!hasBody(req)) throw new BodyRequired({ detail: 'Send a JSON object as the body.' });
     checkMediaType(req.headers['content-type']);
     const bytes = sizeOf(req, limitBytes);
-    const endTurn = bytes <= SMALL_BYTES ? undefined : await turns.take(bytes);
+    const endTurn = bytes <= SMALL_BYTES ? undefined : await turns.take(client, bytes);
+    const isWaitedFor = holdsPlace || endTurn !== undefined;
     try {
-      return await read(req, res);
+      return parseJson(await (isWaitedFor ? keepPace(req, pace, read(req, res)) : read(req, res)));
     } finally {
       endTurn?.();
     }
   };
-  async function read(req: Request, res: Response): Promise<unknown> {
+  async function read(req: Request, res: Response): Promise<Uint8Array> {
     await new Promise<void>((resolve, reject) => {
       readRaw(req, res, (error?: unknown) => {
         if (error === undefined) resolve();
@@ -61,7 +80,7 @@ export function createBodyReader(limitBytes: number, turns: Turns): BodyReader {
     if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
       throw new BodyRequired({ detail: 'The body is empty; send a JSON object.' });
     }
-    return parseJson(bytes);
+    return bytes;
   }
 }
 

@@ -30,6 +30,7 @@ export function documentedErrors(route: Route): ErrorClass[] {
       errors.UnknownField,
       errors.InvalidId,
       errors.BodyTooLarge,
+      errors.RequestTimeout,
       errors.UnsupportedMediaType,
       errors.InvalidRequest,
     );

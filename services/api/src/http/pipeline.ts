@@ -31,11 +31,17 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
   const querySchema = route.query ?? NO_FIELDS;
   const readQuery = createQueryReader(querySchema);
   const limit = route.bodyLimit ?? 'bodyLimitBytes';
-  const readBody: BodyReader = createBodyReader(settings[limit], pipeline.bodyTurns[limit]);
+  const readBody: BodyReader = createBodyReader({
+    limitBytes: settings[limit],
+    turns: pipeline.bodyTurns[limit],
+    pace: { windowMs: settings.bodyWindowMs, bytesPerSecond: settings.bodyMinBytesPerSecond },
+    holdsPlace: route.turns !== undefined,
+  });
   const turns =
     route.turns &&
     createTurns({
       room: route.turns.atOnce,
+      largest: 1,
       waiting: route.turns.waiting,
       of: 'requests of this route',
       onRefused: pipeline.onBodiesRefused,
@@ -48,10 +54,13 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
     const query = parseInput(querySchema, readQuery(searchOf(req)), 'query');
     const params: unknown = route.params && parseInput(route.params, { ...req.params }, 'path');
     if (isAboutUser) locals.userId = (params as { id: string }).id;
-    const endTurn = await turns?.take();
+    const clientName = client?.client ?? '';
+    const endTurn = await turns?.take(clientName, 1);
     try {
       const body =
-        route.body === undefined ? undefined : parseBody(route, await readBody(req, res));
+        route.body === undefined
+          ? undefined
+          : parseBody(route, await readBody(req, res, clientName));
       const context = { ...pipeline.context, requestId: locals.requestId };
       const answer = await route.handle({ params, query, body }, context, client);
       noteModel(locals, answer);

@@ -1,5 +1,11 @@
 /** Writes answers: JSON that was checked against the route's schema, content as it is, and problems. */
-import { InternalError, isError, MalformedRequest, type NestrecError } from '@nestrec/errors';
+import {
+  InternalError,
+  isError,
+  MalformedRequest,
+  RequestTimeout,
+  type NestrecError,
+} from '@nestrec/errors';
 import type { Response } from 'express';
 import type { ApiLocals } from './locals.js';
 import { PROBLEM_CONTENT_TYPE, problemHeaders, problemOf } from './problem.js';
@@ -37,8 +43,10 @@ export function sendProblem(res: Response, error: NestrecError): void {
     return;
   }
   setHeaders(res, problemHeaders(error));
-  // What comes after bytes that two parties may read differently must not be read at all.
-  if (isError(error, MalformedRequest)) res.setHeader('Connection', 'close');
+  // What comes after bytes that two parties may read differently must not be read at all, nor the rest of a body
+  // that comes too slowly.
+  if (isError(error, MalformedRequest) || isError(error, RequestTimeout))
+    res.setHeader('Connection', 'close');
   const problem = problemOf(error, locals.requestId);
   write(res, problem.status, PROBLEM_CONTENT_TYPE, JSON.stringify(problem));
 }

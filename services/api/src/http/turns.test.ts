@@ -1,55 +1,101 @@
 import { setImmediate as settle } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createTurns } from './turns.js';
+import { createTurns, type TurnsOptions } from './turns.js';
+
+/** Turns, and the names of those that were let in and refused, in their order. */
+function record(options: Omit<TurnsOptions, 'of'>) {
+  const order: string[] = [];
+  const refused: string[] = [];
+  const turns = createTurns({ ...options, of: 'tests' });
+  const ends = new Map<string, () => void>();
+  return {
+    order,
+    refused,
+    /** Asks for a turn; `a2` is the second of the client `a`. */
+    ask: (name: string, size = 1) =>
+      turns.take(name[0]!, size).then(
+        (end) => {
+          order.push(name);
+          ends.set(name, end);
+        },
+        (error: { code: string }) => {
+          refused.push(`${name}: ${error.code}`);
+        },
+      ),
+    end: (name: string) => {
+      ends.get(name)!();
+      return settle();
+    },
+  };
+}
 
 describe('turns', () => {
   it('let two in at once, the others in their order, and refuse what is too much', async () => {
-    let refused = 0;
-    const turns = createTurns({ room: 2, waiting: 2, of: 'tests', onRefused: () => refused++ });
-    const order: string[] = [];
-    const enter = async (name: string) => {
-      const end = await turns.take();
-      order.push(name);
-      return end;
-    };
-    const [a, b] = [await enter('a'), await enter('b')];
-    const [c, d] = [enter('c'), enter('d')];
-    await expect(turns.take()).rejects.toMatchObject({ code: 'rate_limited' });
-    expect(refused).toBe(1);
-    expect(order).toEqual(['a', 'b']);
-    b();
-    const endC = await c;
-    expect(order).toEqual(['a', 'b', 'c']);
-    a();
-    for (const end of [endC, await d]) end();
-    expect(order).toEqual(['a', 'b', 'c', 'd']);
+    let refusals = 0;
+    const turns = record({ room: 2, largest: 1, waiting: 2, onRefused: () => refusals++ });
+    for (const name of ['a', 'b', 'c', 'd']) void turns.ask(name);
+    await turns.ask('e');
+    expect(turns.refused).toEqual(['e: rate_limited']);
+    expect(refusals).toBe(1);
+    expect(turns.order).toEqual(['a', 'b']);
+    await turns.end('b');
+    expect(turns.order).toEqual(['a', 'b', 'c']);
+    for (const name of ['a', 'c', 'd']) await turns.end(name);
+    expect(turns.order).toEqual(['a', 'b', 'c', 'd']);
     // All turns are back.
-    await enter('e');
-    await enter('f');
-    expect(order).toHaveLength(6);
+    for (const name of ['f', 'g']) await turns.ask(name);
+    expect(turns.order).toHaveLength(6);
   });
 
-  it('let in by size: small ones together, one that is larger than all the room alone', async () => {
-    const turns = createTurns({ room: 10, waiting: 5, of: 'bytes' });
-    const order: string[] = [];
-    const enter = async (name: string, size: number) => {
-      const end = await turns.take(size);
-      order.push(name);
-      return end;
-    };
-    const [a, b] = [await enter('a', 4), await enter('b', 6)];
-    const large = enter('large', 99);
-    // It would fit beside `a`, but came after the large one.
-    const small = enter('small', 1);
-    b();
+  it('let in by size: small ones together, and one that waits for room is not overtaken', async () => {
+    const turns = record({ room: 20, largest: 10, waiting: 5 });
+    for (const [name, size] of [
+      ['a', 10],
+      ['b', 8],
+      ['large', 10],
+      ['small', 1],
+    ] as const) {
+      void turns.ask(name, size);
+    }
     await settle();
-    expect(order).toEqual(['a', 'b']);
-    a();
-    const endLarge = await large;
+    // The small one would fit, but came after the large one.
+    expect(turns.order).toEqual(['a', 'b']);
+    await turns.end('b');
+    expect(turns.order).toEqual(['a', 'b', 'large']);
+    await turns.end('a');
+    expect(turns.order).toEqual(['a', 'b', 'large', 'small']);
+  });
+
+  it('leave one of the largest to the others, however much a client asks for', async () => {
+    const turns = record({ room: 4, largest: 1, waiting: 9 });
+    for (const name of ['a1', 'a2', 'a3', 'a4', 'b1']) void turns.ask(name);
     await settle();
-    expect(order).toEqual(['a', 'b', 'large']);
-    endLarge();
-    await small;
-    expect(order).toEqual(['a', 'b', 'large', 'small']);
+    expect(turns.order).toEqual(['a1', 'a2', 'a3', 'b1']);
+  });
+
+  it('give the next turn to who holds least, not to who came first', async () => {
+    const turns = record({ room: 4, largest: 1, waiting: 9 });
+    for (const name of ['a1', 'a2', 'a3', 'b1', 'a4', 'b2', 'c1', 'b3']) void turns.ask(name);
+    await settle();
+    expect(turns.order).toEqual(['a1', 'a2', 'a3', 'b1']);
+    await turns.end('a1');
+    await turns.end('a2');
+    await turns.end('b1');
+    expect(turns.order.slice(4)).toEqual(['c1', 'a4', 'b2']);
+  });
+
+  it('refuse of a full queue the last of the client of which most wait, not who comes last', async () => {
+    const turns = record({ room: 2, largest: 1, waiting: 3 });
+    for (const name of ['a1', 'x1', 'a2', 'a3', 'a4']) void turns.ask(name);
+    void turns.ask('b1');
+    await settle();
+    expect(turns.refused).toEqual(['a4: rate_limited']);
+    // Each has one by now and a has two; then everyone has one, and the last has to go.
+    void turns.ask('c1');
+    void turns.ask('d1');
+    await settle();
+    expect(turns.refused.slice(1)).toEqual(['a3: rate_limited', 'd1: rate_limited']);
+    await turns.end('x1');
+    expect(turns.order).toEqual(['a1', 'x1', 'b1']);
   });
 });

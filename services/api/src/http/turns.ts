@@ -1,21 +1,22 @@
 /**
- * Turns at work that takes much memory: what has room is let in, some wait in the order they came, and more than
- * these are refused at once, before anything of them is read.
+ * Turns at work that takes much memory: what has room is let in, some wait, and more than these are refused at
+ * once, before anything of them is read. No client can take all of it from the others.
  */
 import { RateLimited } from '@nestrec/errors';
 
 export interface Turns {
   /**
-   * Resolves, when there is room for `size`, to what gives it back. What is larger than all the room gets it
-   * alone.
+   * Resolves, when there is room for `size` (at most `largest`), to what gives it back.
    * @throws RateLimited where too many wait
    */
-  take(size?: number): Promise<() => void>;
+  take(client: string, size: number): Promise<() => void>;
 }
 
 export interface TurnsOptions {
-  /** Sum of the sizes that are let in at once. */
+  /** Sum of the sizes that are let in at once; below twice the largest nothing is left over to the others. */
   readonly room: number;
+  /** The greatest size of one. A client leaves as much to the others: more than the rest of the room it never has. */
+  readonly largest: number;
   /** How many may wait. */
   readonly waiting: number;
   /** What is worked on, in the plural, as the refused are told. */
@@ -23,32 +24,85 @@ export interface TurnsOptions {
   readonly onRefused?: () => void;
 }
 
-export function createTurns({ room, waiting, of, onRefused }: TurnsOptions): Turns {
-  let taken = 0;
-  const queue: { readonly size: number; readonly enter: () => void }[] = [];
+interface Waiting {
+  readonly client: string;
+  readonly size: number;
+  readonly enter: () => void;
+  readonly refuse: (error: Error) => void;
+}
 
-  const enter = (size: number) => {
+export function createTurns({ room, largest, waiting, of, onRefused }: TurnsOptions): Turns {
+  // Where there is room for one alone, everybody's share is that one.
+  const share = Math.max(largest, room - largest);
+  const held = new Map<string, number>();
+  const heldBy = (client: string) => held.get(client) ?? 0;
+  let taken = 0;
+  /** In the order they came. */
+  const queue: Waiting[] = [];
+
+  const hold = (client: string, size: number) => {
     taken += size;
-    return () => {
-      taken -= size;
-      // In their order: a large one that waits is not overtaken for ever by small ones.
-      while (queue.length > 0 && taken + queue[0]!.size <= room) queue.shift()!.enter();
-    };
+    const sum = heldBy(client) + size;
+    if (sum === 0) held.delete(client);
+    else held.set(client, sum);
+  };
+  const letIn = () => {
+    for (;;) {
+      const next = nextOf(queue, heldBy, share);
+      // One that waits for room is not overtaken for ever by smaller ones: nobody passes it.
+      if (next === undefined || taken + next.size > room) return;
+      queue.splice(queue.indexOf(next), 1);
+      hold(next.client, next.size);
+      next.enter();
+    }
+  };
+  const refuseOne = () => {
+    const one = lastOfMost(queue);
+    queue.splice(queue.indexOf(one), 1);
+    onRefused?.();
+    one.refuse(
+      new RateLimited({
+        retryAfterSeconds: 1,
+        detail: `As many ${of} as there is room for are worked on and ${waiting} more wait; send fewer at once.`,
+      }),
+    );
+  };
+  const giveBack = (client: string, size: number) => () => {
+    hold(client, -size);
+    letIn();
   };
   return {
-    take: async (size = 1) => {
-      const bounded = Math.min(size, room);
-      if (queue.length === 0 && taken + bounded <= room) return enter(bounded);
-      if (queue.length >= waiting) {
-        onRefused?.();
-        throw new RateLimited({
-          retryAfterSeconds: 1,
-          detail: `As many ${of} as there is room for are worked on and ${waiting} more wait; send fewer at once.`,
-        });
-      }
-      return new Promise((resolve) =>
-        queue.push({ size: bounded, enter: () => resolve(enter(bounded)) }),
-      );
-    },
+    take: (client, size) =>
+      new Promise((resolve, reject) => {
+        const enter = () => resolve(giveBack(client, size));
+        queue.push({ client, size, enter, refuse: reject });
+        letIn();
+        if (queue.length > waiting) refuseOne();
+      }),
   };
+}
+
+/** Who is next: of the clients with a share left the one that holds least, of its own the first that came. */
+function nextOf(
+  queue: readonly Waiting[],
+  heldBy: (client: string) => number,
+  share: number,
+): Waiting | undefined {
+  const seen = new Set<string>();
+  let next: Waiting | undefined;
+  for (const one of queue) {
+    if (seen.has(one.client)) continue;
+    seen.add(one.client);
+    if (heldBy(one.client) + one.size > share) continue;
+    if (next === undefined || heldBy(one.client) < heldBy(next.client)) next = one;
+  }
+  return next;
+}
+
+/** The last that came of the client of which most wait: a flood displaces its own, not the others. */
+function lastOfMost(queue: readonly Waiting[]): Waiting {
+  const counts = new Map<string, number>();
+  for (const { client } of queue) counts.set(client, (counts.get(client) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return queue.findLast(({ client }) => counts.get(client) === most)!;
 }

@@ -1,7 +1,7 @@
 /** `nestrec publish VERSION` and `nestrec rollback`: which model version answers. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import {
   modelDetailAnswerSchema,
   modelsAnswerSchema,
@@ -10,7 +10,14 @@ import {
   type PublishRunAnswer,
 } from '@nestrec/contracts';
 import { InvalidArtifact, isError, NoPublishedModel, PublishRefused } from '@nestrec/errors';
-import { publishVersion, rollback, type PublishResult } from '@nestrec/publishing';
+import {
+  publishVersion,
+  rollback,
+  SHORTLIST_FORMS,
+  shortlistIndexOf,
+  type PublishResult,
+  type ShortlistForm,
+} from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import { ensureDefaultTiers, listTiers, newestPublishReport } from '@nestrec/storage';
 import { measureCandidate } from '@nestrec/trainer';
@@ -27,6 +34,7 @@ interface PublishOptions {
   force?: boolean;
   minRecall?: number;
   keep?: number;
+  shortlistIndex?: ShortlistForm;
   json?: boolean;
 }
 
@@ -49,6 +57,12 @@ export function addPublish(program: Command, invocation: Invocation): void {
       'versions besides the published one whose item vectors stay; default: NESTREC_KEEP_VERSIONS',
       parseKeep,
     )
+    .addOption(
+      new Option(
+        '--shortlist-index <form>',
+        'what the indexes hold that shortlists are made by; default: NESTREC_SHORTLIST_INDEX',
+      ).choices(SHORTLIST_FORMS),
+    )
     .addHelpText('after', '\nExample:\n  nestrec publish v20261123_142305');
   defineAction<PublishOptions>(
     command,
@@ -61,7 +75,11 @@ export function addPublish(program: Command, invocation: Invocation): void {
           output.result(result, renderPublished(result));
         },
         async (ask) => {
-          refuseRemotely({ '--min-recall': options.minRecall, '--keep': options.keep });
+          refuseRemotely({
+            '--min-recall': options.minRecall,
+            '--keep': options.keep,
+            '--shortlist-index': options.shortlistIndex,
+          });
           await publishRemotely(output, ask, version!, options.force ?? false);
           const { published, previous } = await ask('GET', '/v1/models', modelsAnswerSchema);
           output.result(
@@ -108,7 +126,7 @@ export async function publishAndReport(
   output: Output,
   platform: Platform,
   version: string,
-  options: { force?: boolean; minRecall?: number; keep?: number } = {},
+  options: Omit<PublishOptions, 'json'> = {},
 ): Promise<PublishResult> {
   const { db, config, folders } = platform;
   const path = join(folders.models, version);
@@ -124,6 +142,7 @@ export async function publishAndReport(
       path,
       tiers: await listTiers(db),
       keepPrevious: options.keep ?? config.keepVersions,
+      shortlistIndex: shortlistIndexOf(options.shortlistIndex ?? config.shortlistForm),
       logger: platform.logger,
       force: options.force ?? false,
       forcedBy: operatorName(),
