@@ -1,6 +1,6 @@
 /** Bodies that come slowly, over real sockets: who loses its place, who keeps it, and who is not kept waiting. */
 import { connect, type Socket } from 'node:net';
-import { setInterval as ticks } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startApi, type ApiHarness } from '../../../../tests/helpers/api/harness.js';
 
@@ -50,11 +50,10 @@ function open(method: string, path: string, bytes: number, first = ''): Sender {
 
 /** Sends `part` every `everyMs` until all is sent or the connection is closed. */
 async function drip(socket: Socket, everyMs: number, parts: Iterable<string>): Promise<void> {
-  const rest = parts[Symbol.iterator]();
-  for await (const _ of ticks(everyMs)) {
-    const part = rest.next();
-    if (part.done === true || socket.destroyed) return;
-    socket.write(part.value);
+  for (const part of parts) {
+    if (socket.destroyed) return;
+    socket.write(part);
+    await pause(everyMs);
   }
 }
 
