@@ -28,6 +28,7 @@ const TWIN_EVENTS = 20_000;
 const EVENTS_PER_KILL = 3_000;
 /** Kills that have to find work: something in the log that was not stored. Most do; where none does, nothing is tried. */
 const LEAST_SHARE_AT_WORK = 1 / 3;
+const MOST_AFTER_PROGRESS_MS = 100;
 const LONGEST_MS = 360_000;
 const EVENTS_PER_SECOND = 4_000;
 
@@ -52,12 +53,12 @@ export async function killIngest(
   const program = build === 'broken' ? broken('naive-ingest') : INGEST;
   const ingest = stream.ingest('ingest', { program });
   const sampler = startSampler(db, { intervalMs: 100, exact: build === 'product' });
-  // A piece of the events for each life of ingest, and one ahead, so that every kill finds work.
+  // A piece of the events for each life of ingest, and two ahead: with one, most kills came after all was stored.
   const piece = Math.ceil(count / (kills + 1));
   let done = 0;
   let atWork = 0;
   const load = startLoad(stream.brokers, stream.topic, truth.map(toRecord), EVENTS_PER_SECOND, {
-    limit: () => (done < kills ? (done + 2) * piece : count),
+    limit: () => (done < kills ? (done + 3) * piece : count),
   });
   const stored = () => sampler.latest()?.events ?? 0;
   for (; done < kills; done++) {
@@ -67,7 +68,7 @@ export async function killIngest(
     const wanted = Math.min(count, Math.max(planned, before + 1));
     await ingest.start();
     await eventually(`progress to ${wanted} events`, () => stored() >= wanted, 90_000);
-    await sleep(random.int(250));
+    await sleep(random.int(MOST_AFTER_PROGRESS_MS));
     const sent = load.sent();
     await ingest.kill();
     // It is dead: nothing of what was sent by then is stored any more.
