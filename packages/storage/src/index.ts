@@ -15,7 +15,16 @@ export {
   type InteractionCounts,
   type StreamOptions,
 } from './interactions.js';
-export { countItems, deleteItems, getItem, getItems, streamItems, upsertItems } from './items.js';
+export {
+  countItems,
+  deleteItems,
+  getItem,
+  getItems,
+  streamItems,
+  upsertItems,
+  withdrawItem,
+} from './items.js';
+export { isMarkedDeleted, markDeleted, restoreMark } from './deleted-items.js';
 export {
   deleteUserStates,
   getUserState,
