@@ -15,20 +15,10 @@ import { itemVectorsTable, listItemVectorTables } from './item-vectors.js';
  */
 export async function markDeleted(db: Database, itemId: string): Promise<boolean> {
   if (!(await isCounted(db, itemId)) && !(await hasVector(db, itemId))) return false;
-  return restoreMark(db, itemId);
-}
-
-/** Marks an item without asking who knows it: one that had its mark before. */
-export async function restoreMark(db: Queryable, itemId: string): Promise<boolean> {
   const { rowCount } = await db.query(
     'INSERT INTO deleted_items (item_id) VALUES ($1) ON CONFLICT (item_id) DO NOTHING',
     [itemId],
   );
-  return rowCount > 0;
-}
-
-export async function isMarkedDeleted(db: Queryable, itemId: string): Promise<boolean> {
-  const { rowCount } = await db.query('SELECT 1 FROM deleted_items WHERE item_id = $1', [itemId]);
   return rowCount > 0;
 }
 

@@ -15,16 +15,8 @@ export {
   type InteractionCounts,
   type StreamOptions,
 } from './interactions.js';
-export {
-  countItems,
-  deleteItems,
-  getItem,
-  getItems,
-  streamItems,
-  upsertItems,
-  withdrawItem,
-} from './items.js';
-export { isMarkedDeleted, markDeleted, restoreMark } from './deleted-items.js';
+export { countItems, deleteItems, getItem, getItems, streamItems, upsertItems } from './items.js';
+export { markDeleted } from './deleted-items.js';
 export {
   deleteUserStates,
   getUserState,

@@ -140,11 +140,6 @@ export async function deleteItems(db: Queryable, itemIds: readonly string[]): Pr
   return rows.map((row) => row.item_id);
 }
 
-/** Takes an item's row back as if it had never been written: no mark says that it was deleted. */
-export async function withdrawItem(db: Queryable, itemId: string): Promise<void> {
-  await db.query('DELETE FROM items WHERE item_id = $1', [itemId]);
-}
-
 /** The whole catalogue in id order (bytewise), in batches. */
 export async function* streamItems(db: Queryable, batchSize = 1_000): AsyncGenerator<Item[]> {
   let after = '';

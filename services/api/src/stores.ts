@@ -4,7 +4,7 @@
  */
 import type { Item, ItemOutcome } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
-import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
+import { NoPublishedModel } from '@nestrec/errors';
 import type { PreparedItems } from '@nestrec/publishing';
 import type { ReadinessCheck } from '@nestrec/runtime';
 import * as storage from '@nestrec/storage';
@@ -92,17 +92,14 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
   return {
     get: (itemId) => storage.getItem(db, itemId),
     put: async (item) => {
-      const before = await storage.getItem(db, item.item_id);
-      const wasDeleted = before === null && (await storage.isMarkedDeleted(db, item.item_id));
+      // Judged before it is written: what was taken back afterwards could be another's by then.
+      const { refused } = await live.prepare([item]);
+      const error = refused.get(item.item_id);
+      if (error !== undefined) throw error;
       const created = await db.transaction((tx) => storage.upsertItems(tx, [item]));
-      try {
-        // After the commit: an item that is written but not yet embedded is cured by sending it again.
-        const embeddedIn = await live.embed(item.item_id);
-        return { created: created.has(item.item_id), embeddedIn };
-      } catch (error) {
-        if (isError(error, InvalidRequest)) await putBack(db, item.item_id, before, wasDeleted);
-        throw error;
-      }
+      // After the commit: an item that is written but not yet embedded is cured by sending it again.
+      const embeddedIn = await live.embed(item.item_id);
+      return { created: created.has(item.item_id), embeddedIn };
     },
     putAll: async (items) => {
       const { refused, embed } = await live.prepare(items);
@@ -133,20 +130,6 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
       return marked || shown || removed.length > 0;
     },
   };
-}
-
-/** An item that its model refuses must not stay in the catalogue: the caller was told that it did not. */
-async function putBack(
-  db: Database,
-  itemId: string,
-  before: Item | null,
-  wasDeleted: boolean,
-): Promise<void> {
-  await db.transaction(async (tx) => {
-    if (before === null) await storage.withdrawItem(tx, itemId);
-    else await storage.upsertItems(tx, [before]);
-    if (wasDeleted) await storage.restoreMark(tx, itemId);
-  });
 }
 
 /**
