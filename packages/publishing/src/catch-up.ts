@@ -14,7 +14,7 @@ import {
 } from './catalogue-changes.js';
 import { createItemEmbedder } from './item-embedder.js';
 import { sameFiles } from './shared-vectors.js';
-import { carryRemovals } from './vector-table.js';
+import { carryRemovals, takeOutDeleted } from './vector-table.js';
 
 export interface CatchUpOptions {
   readonly logger: Logger;
@@ -34,6 +34,8 @@ export async function catchUp(
   { logger, loadArtifact: load = loadArtifact }: CatchUpOptions,
 ): Promise<CatalogueChanges | null> {
   try {
+    // Whatever becomes of the artifact; and what is deleted while items are embedded, again after that.
+    await takeOutDeleted(db, vectorsVersion);
     const left = await vectorsVersionOf(db, from);
     if (left !== vectorsVersion) await carryRemovals(db, left, vectorsVersion);
     if (!(await isBehindCatalogue(db, vectorsVersion))) return { embedded: 0, skipped: 0 };
@@ -49,6 +51,7 @@ export async function catchUp(
       createItemEmbedder(artifact),
       logger,
     );
+    await takeOutDeleted(db, vectorsVersion);
     logger.info({ version, ...changes }, 'embedded what the version lacked');
     return changes;
   } catch (error) {

@@ -47,6 +47,7 @@ import {
   insertVectors,
   markWhole,
   readTableFacts,
+  takeOutDeleted,
 } from './vector-table.js';
 
 const DEFAULT_MIN_RECALL = 0.95;
@@ -288,6 +289,7 @@ async function catchUp(
   before: string | null,
 ): Promise<void> {
   await embedCatalogueChanges(db, vectorsVersion, embedder, logger);
+  await takeOutDeleted(db, vectorsVersion);
   const served = before === null ? vectorsVersion : await vectorsVersionOf(db, before);
   if (served !== vectorsVersion) await carryRemovals(db, served, vectorsVersion);
 }
