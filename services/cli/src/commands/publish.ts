@@ -178,6 +178,7 @@ function renderPublished(result: PublishResult): string {
     result.report === null || result.outcome === 'already_published'
       ? renderIndexes(result)
       : renderReport(result.report),
+    ...result.warnings.map((warning) => `Warning: ${warning}.`),
     `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
       `(before: ${result.previousVersion ?? 'nothing'}).`,
   ].join('\n');
