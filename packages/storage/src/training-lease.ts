@@ -236,19 +236,23 @@ export interface TrainingEnd extends HeldRun {
 }
 
 /**
- * Ends a run and frees the session's lock. One that had published when it was abandoned has succeeded.
+ * Ends a run and frees the session's lock. One that had published when it was abandoned has succeeded; one that was
+ * called off by then is cancelled, and not queued again.
  * @returns false where the run is not the holder's any more; nothing changed then
  */
 export async function endTrainingRun(session: Database, end: TrainingEnd): Promise<boolean> {
   const { rows } = await session.query<{ id: bigint }>(
     `WITH ended AS (
-       UPDATE training_runs SET reason = $4, finished_at = clock_timestamp(),
-         status = CASE WHEN published AND $3 = 'abandoned' THEN 'succeeded' ELSE $3 END
+       UPDATE training_runs SET finished_at = clock_timestamp(),
+         reason = CASE WHEN $3 = 'abandoned' AND cancel_requested AND NOT published
+           THEN 'it was called off' ELSE $4 END,
+         status = CASE WHEN $3 <> 'abandoned' THEN $3 WHEN published THEN 'succeeded'
+           WHEN cancel_requested THEN 'cancelled' ELSE $3 END
        WHERE ${HELD} RETURNING *),
      again AS (
        INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
        SELECT requested_by, mode, publish, options, $5::int FROM ended
-       WHERE $5::int IS NOT NULL AND NOT published)
+       WHERE $5::int IS NOT NULL AND status = 'abandoned')
      SELECT id FROM ended`,
     [end.id, end.fence, end.status, end.reason, end.againAsAttempt ?? null],
   );
