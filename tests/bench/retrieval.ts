@@ -4,7 +4,7 @@
  *
  * Run: npm run bench:retrieval -- [--data ../shared/data/amazon-beauty] [--items 100000] [--trained 100000]
  *        [--dim 256] [--databases postgres,pglite] [--queries 200] [--seconds 5]
- *        [--only 2,3] [--json]
+ *        [--recall 0.95] [--only 2,3] [--json]
  *
  * Every index is walked as little as finds `--recall` (.95), then timed on two connections (PGlite has one).
  * Rows at a size below D are judged by the ranking of that size: what a smaller tier gets. Rows at D say how

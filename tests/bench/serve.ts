@@ -2,7 +2,7 @@
  * How many personalised recommendations a second the built API answers, and how fast: 100,000 items of a
  * trained model, real histories, PostgreSQL with durability on, the load generator on the same machine.
  *
- * Run: npm run build && npm run bench:serve -- [--data ../shared/data/amazon-beauty] [--items 100000]
+ * Run: npm run bench:serve -- [--data ../shared/data/amazon-beauty] [--items 100000]
  *        [--dim 64] [--plan auto] [--rates 500,1000,1500]
  *        [--seconds 30] [--training] [--json]
  *

@@ -14,6 +14,7 @@ import { createRandom } from '@nestrec/random';
 import { repositoryRoot } from '../helpers/started-process.js';
 import { createContext, type Build, type ChaosOptions, type Verdict } from './harness/context.js';
 import { startGround, type Ground } from './harness/ground.js';
+import { reproduction } from './harness/reproduction.js';
 import { RUNS, type ChaosRun } from './runs.js';
 
 interface Row {
@@ -87,7 +88,7 @@ async function execute(run: ChaosRun, ground: Ground, build: Build): Promise<Row
   for (const failure of verdict?.failures ?? []) say(`   ${failure}`);
   say(`${fault === null ? 'ok' : 'FAILED'}  ${name} in ${seconds.toFixed(0)} s`);
   if (fault !== null) {
-    say(`${fault}\nseed ${options.seed}; again: ${reproduction(run, build)}`);
+    say(`${fault}\nseed ${options.seed}; again: ${reproduction(run.id, build, options)}`);
     const folder = join(repositoryRoot, '.cache', 'chaos');
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `${name.replace(' ', '-')}-${options.seed}.txt`);
@@ -103,12 +104,6 @@ function faultOfTwin(run: ChaosRun, verdict: Verdict): string | null {
   if (verdict.failures.length === 0) return 'the broken build passed: this run proves nothing';
   if (run.twinShows === undefined || run.twinShows(verdict)) return null;
   return 'the broken build failed, but not by what it is there to show';
-}
-
-function reproduction(run: ChaosRun, build: Build): string {
-  const twins = build === 'broken' ? '--only-twins' : '--no-twins';
-  const kills = options.kills === null ? '' : ` --kills ${options.kills}`;
-  return `npm run test:chaos -- --only ${run.id} ${twins} --seed ${options.seed}${kills}`;
 }
 
 function printTable(rows: readonly Row[]): void {

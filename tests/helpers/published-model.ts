@@ -11,16 +11,12 @@ import { tiersOf } from './tiers-of.js';
 /** What saving fills in by itself. */
 const FILLED_IN = ['formatVersion', 'itemIdsSha256', 'files'];
 
-/**
- * Writes the catalogue, saves the artifact under `folder` and publishes it with an index for each of `dims`.
- * Random vectors are hard to index, so recall decides nothing.
- */
-export async function publishModel(
+/** Writes the catalogue and saves the artifact under `folder`; returns where. */
+export async function saveModel(
   db: Database,
   folder: string,
   shape: ArtifactShape,
-  dims: readonly (number | null)[] = [null],
-): Promise<void> {
+): Promise<string> {
   const { items = 60, version } = shape;
   await upsertItems(
     db,
@@ -32,7 +28,20 @@ export async function publishModel(
     manifest: Object.fromEntries(draft) as unknown as ManifestDraft,
     ...content,
   });
-  const path = join(folder, version);
+  return join(folder, version);
+}
+
+/**
+ * Saves the artifact and publishes it with an index for each of `dims`. Random vectors are hard to index, so recall
+ * decides nothing.
+ */
+export async function publishModel(
+  db: Database,
+  folder: string,
+  shape: ArtifactShape,
+  dims: readonly (number | null)[] = [null],
+): Promise<void> {
+  const path = await saveModel(db, folder, shape);
   const artifact = await loadArtifact(path);
   await publishVersion({
     ...{ db, artifact, path, tiers: tiersOf(...dims), recallQueries: 5, minRecall: 0 },

@@ -199,10 +199,14 @@ describe.skipIf(postgresMissing() !== null)('waits that end', () => {
       `SELECT current_setting('hnsw.ef_search') AS ef, current_setting('hnsw.iterative_scan') AS scan,
               current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock,
               current_setting('idle_in_transaction_session_timeout') AS idle,
+              current_setting('client_connection_check_interval') AS orphans,
               current_setting('TimeZone') AS zone`,
     );
     expect(rows).toEqual([
-      { ef: '77', scan: 'strict_order', statement: '1234ms', lock: '2s', idle: '5s', zone: 'UTC' },
+      {
+        ...{ ef: '77', scan: 'strict_order', statement: '1234ms', lock: '2s', idle: '5s' },
+        ...{ orphans: '1s', zone: 'UTC' },
+      },
     ]);
   });
 });
@@ -274,6 +278,39 @@ describe.skipIf(postgresMissing() !== null)('a network that falls silent', () =>
         () => false,
       ),
     );
+  });
+
+  it('costs a server whose client is gone a second: the statement ends, and its locks are free', async () => {
+    const created = await createTestPostgres();
+    const proxy = await startSilentProxy(new URL(created.url));
+    const through = new URL(created.url);
+    through.port = String(proxy.port);
+    const open = (url: string) => openPostgres({ url, allowUnsafeDurability: true });
+    const [db, others] = [await open(through.href), await open(created.url)];
+    const cut = failure(
+      db.transaction(
+        async (tx) => {
+          await tx.query('LOCK TABLE items');
+          await tx.query('SELECT pg_sleep(60)');
+        },
+        { statementTimeoutMs: 0 },
+      ),
+    );
+    const orphans = async () => {
+      const { rows } = await others.query<{ orphans: number }>(
+        `SELECT count(*)::int AS orphans FROM pg_stat_activity
+         WHERE datname = current_database() AND query = 'SELECT pg_sleep(60)'`,
+      );
+      return rows[0]!.orphans;
+    };
+    await waitFor('the statement', async () => (await orphans()) === 1);
+    proxy.stop();
+    expect(await cut).toMatchObject(unavailable);
+    await waitFor('its end', async () => (await orphans()) === 0, 10_000);
+    expect((await others.query('SELECT count(*) FROM items')).rowCount).toBe(1);
+    await db.close();
+    await others.close();
+    await created.drop();
   });
 });
 

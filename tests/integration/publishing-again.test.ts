@@ -110,7 +110,7 @@ describeDatabases('the served version, published again', (database) => {
         },
       });
       await expect(refused).rejects.toMatchObject({
-        code: 'publish_refused',
+        code: 'publish_conflict',
         detail: expect.stringContaining('the claim to publish was lost') as string,
       });
       expect(await plansOf()).toEqual(['4 prefix iv_v1_4h', '16 prefix iv_v1_16h']);

@@ -21,6 +21,7 @@ import {
 } from '@nestrec/storage';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTestPostgres, postgresMissing } from '../helpers/databases.js';
+import { dropLeftover } from '../../packages/publishing/src/clean-up.js';
 import type { CreatedDatabase } from '../helpers/postgres-template.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
 import { wipeAll } from '../helpers/state-verification.js';
@@ -249,12 +250,55 @@ describe.skipIf(missing !== null)(`publishing beside others${missing ?? ''}`, ()
       });
       const who = `process ${process.pid} on `;
       expect(refusals).toEqual([
-        expect.stringMatching(/^publish_refused: .*publishes v2/) as string,
-        expect.stringMatching(/^publish_refused: .*publishes v2/) as string,
+        expect.stringMatching(/^publish_conflict: .*publishes v2/) as string,
+        expect.stringMatching(/^publish_conflict: .*publishes v2/) as string,
       ]);
       for (const refusal of refusals) expect(refusal).toContain(who);
       expect(await served()).toEqual({ version: 'v2', rows: 60 });
       expect(await listItemVectorTables(db)).toEqual(['v1', 'v2']);
+    });
+  });
+
+  describe('what a killed publish left', () => {
+    /** A table that the database goes on to use for a dead client, as when it builds an index. */
+    const orphan = async (seconds: number): Promise<{ ended: Promise<unknown> }> => {
+      const table = itemVectorsTable('v2');
+      await db.execute(`CREATE TABLE ${table} (embedding vector(4))`);
+      const ended = other.transaction(
+        async (tx) => {
+          await tx.execute(`LOCK TABLE ${table} IN SHARE MODE`);
+          await tx.query('SELECT pg_sleep($1)', [seconds]);
+        },
+        { statementTimeoutMs: 0 },
+      );
+      await waitFor('the lock', async () => {
+        const { rows } = await db.query(
+          `SELECT 1 AS one FROM pg_locks
+           WHERE relation = to_regclass($1) AND mode = 'ShareLock' AND granted`,
+          [table],
+        );
+        return rows.length > 0;
+      });
+      return { ended };
+    };
+
+    it('is waited for where the database is at work for it, longer than for other locks', async () => {
+      await publish(v1);
+      const { ended } = await orphan(4);
+      expect(await publish(makeArtifact({ version: 'v2' }))).toMatchObject({
+        outcome: 'published',
+      });
+      await ended;
+    });
+
+    it('stays where it is in use for longer than that: a conflict, to be tried again', async () => {
+      const { ended } = await orphan(2);
+      await expect(dropLeftover(db, 'v2', 0)).rejects.toMatchObject({
+        ...{ code: 'publish_conflict', traits: { retryable: true } },
+        detail: expect.stringContaining('pg_stat_activity') as string,
+      });
+      expect(await listItemVectorTables(db)).toEqual(['v2']);
+      await ended;
     });
   });
 });

@@ -34,7 +34,9 @@ import { tiersOf } from '../helpers/tiers-of.js';
 const logger = silentLogger();
 
 async function wipe(db: Database): Promise<void> {
-  await db.execute('TRUNCATE interactions, items, published_model, model_versions CASCADE');
+  await db.execute(
+    'TRUNCATE interactions, items, deleted_items, published_model, model_versions CASCADE',
+  );
   for (const version of await listItemVectorTables(db)) {
     await db.execute(`DROP TABLE ${itemVectorsTable(version)}`);
   }
@@ -323,7 +325,7 @@ describeDatabases('publishing', (database) => {
         const winners = versions.filter((_, index) => results[index]!.status === 'fulfilled');
         for (const result of results) {
           if (result.status === 'rejected') {
-            expect(result.reason).toMatchObject({ code: 'publish_refused' });
+            expect(result.reason).toMatchObject({ code: 'publish_conflict' });
           }
         }
         expect(winners.length).toBeGreaterThan(0);
@@ -356,7 +358,7 @@ describeDatabases('publishing', (database) => {
       await publish(makeArtifact({ version: 'v1' }));
       const frozen = frozenAtSwap(() => publish(makeArtifact({ version: 'v3' })));
       const message = await refusal(makeArtifact({ version: 'v2' }), frozen);
-      expect(message).toMatch(/^publish_refused: .*(is published by now|were dropped)/);
+      expect(message).toMatch(/^publish_conflict: .*(is published by now|were dropped)/);
       expect(await served()).toMatchObject({ version: 'v3', previous: 'v1', rows: 60 });
     });
 
@@ -365,7 +367,9 @@ describeDatabases('publishing', (database) => {
       await publish(makeArtifact({ version: 'v2' }));
       const frozen = frozenAtSwap(() => rollback(database()));
       const message = await refusal(makeArtifact({ version: 'v3' }), frozen);
-      expect(message).toMatch(/^publish_refused: wanted to replace v2, but v1 is published by now/);
+      expect(message).toMatch(
+        /^publish_conflict: wanted to replace v2, but v1 is published by now/,
+      );
       expect(await served()).toMatchObject({ version: 'v1', previous: 'v2', rows: 60 });
     });
 
@@ -379,7 +383,7 @@ describeDatabases('publishing', (database) => {
         ),
       );
       const message = await refusal(makeArtifact({ version: 'v2' }), frozen);
-      expect(message).toMatch(/^publish_refused: the vectors of v2 were dropped or made anew/);
+      expect(message).toMatch(/^publish_conflict: the vectors of v2 were dropped or made anew/);
       expect(await served()).toMatchObject({ version: 'v1', rows: 60 });
       expect((await vectorsOf('v2')).size).toBe(0);
     });

@@ -161,6 +161,15 @@ describe('errors', () => {
     await expect(notJson.api.getTiers()).rejects.toMatchObject({ code: 'unexpected_answer' });
   });
 
+  it('refuse a body that cannot be JSON, and try it once only', async () => {
+    const { api, sent } = client([]);
+    const fields = { price: 1n as unknown as number };
+    await expect(api.putItem('i1', { fields })).rejects.toMatchObject({
+      code: 'invalid_argument',
+    });
+    expect(sent).toEqual([]);
+  });
+
   it.each(['', '.', '..', '\ud800'])('refuse the id %j, which no path can hold', async (id) => {
     const { api, sent } = client([]);
     await expect(api.getItem(id)).rejects.toMatchObject({ code: 'invalid_argument' });

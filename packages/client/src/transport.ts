@@ -90,15 +90,16 @@ async function once(
 ): Promise<unknown> {
   const own = Math.max(operation.timeoutMs ?? 0, transport.timeoutMs);
   const timeoutMs = limits.timeoutMs ?? own;
+  const text = body === undefined ? undefined : textOf(body);
   const limit = AbortSignal.timeout(timeoutMs);
   try {
     const response = await transport.fetch(url, {
       method: operation.method,
       headers: {
         ...(transport.key === null ? {} : { authorization: `Bearer ${transport.key}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(text === undefined ? {} : { 'content-type': 'application/json' }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(text === undefined ? {} : { body: text }),
       // The key must not follow to another address.
       redirect: 'error',
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
@@ -113,6 +114,18 @@ async function once(
     }
     const message = `${operation.method} ${url.origin}${operation.path} had no answer`;
     throw new NestrecConnectionError('network_error', message, { cause: error });
+  }
+}
+
+/** Nothing is sent of what cannot be JSON, and no other try would help. */
+function textOf(body: unknown): string {
+  try {
+    return JSON.stringify(body);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new NestrecClientError('invalid_argument', `the body cannot be JSON: ${why}`, {
+      cause: error,
+    });
   }
 }
 

@@ -68,6 +68,13 @@ const GRACE_MS = 1_000;
 
 type Limits = typeof DEFAULTS;
 
+/**
+ * A statement whose client was killed ends within this. Without it an index goes on being built for minutes, with
+ * the locks that the next publish of its version waits for. A server on Windows cannot do it, and says so by an error.
+ */
+const ORPHANS_END = `SELECT set_config('client_connection_check_interval', '1s', false)
+  WHERE version() !~* 'visual c|msvc|mingw';`;
+
 function sessionSettings(limits: Limits, hnsw: HnswOptions | undefined): string {
   return [
     `SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres';`,
@@ -75,6 +82,7 @@ function sessionSettings(limits: Limits, hnsw: HnswOptions | undefined): string 
     `SET lock_timeout = ${limits.lockTimeoutMs};`,
     `SET idle_in_transaction_session_timeout = ${limits.idleInTransactionTimeoutMs};`,
     hnswSettings(hnsw),
+    ORPHANS_END,
   ].join(' ');
 }
 

@@ -233,6 +233,12 @@ export const PublishRefused = defineError('publish_refused', {
   exitCode: 1,
   publicMessage: 'The model version was not published.',
 });
+export const PublishConflict = defineError('publish_conflict', {
+  status: 409,
+  exitCode: 75,
+  retryable: true,
+  publicMessage: 'The model version was not published: another was at work.',
+});
 export const BackendUnavailable = defineError('backend_unavailable', {
   status: 500,
   exitCode: 69,

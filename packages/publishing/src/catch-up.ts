@@ -15,7 +15,7 @@ import {
 } from './catalogue-changes.js';
 import { createItemEmbedder } from './item-embedder.js';
 import { sameFiles } from './shared-vectors.js';
-import { carryRemovals, findVectorTable } from './vector-table.js';
+import { carryRemovals, findVectorTable, takeOutDeleted } from './vector-table.js';
 
 export interface CatchUpOptions {
   readonly logger: Logger;
@@ -58,6 +58,8 @@ export async function catchUp(
   { logger, loadArtifact: load = loadArtifact }: CatchUpOptions,
 ): Promise<CatalogueChanges | null> {
   try {
+    // Whatever becomes of the artifact; and what is deleted while items are embedded, again after that.
+    await takeOutDeleted(db, vectorsVersion);
     const left = await vectorsVersionOf(db, from);
     if (left !== vectorsVersion) await carryRemovals(db, left, vectorsVersion);
     const hopeless = await hopelessItems(db, vectorsVersion);
@@ -77,6 +79,7 @@ export async function catchUp(
         if (hopeless.size < MAX_HOPELESS) hopeless.set(item.itemId, item);
       },
     });
+    await takeOutDeleted(db, vectorsVersion);
     logger.info({ version, ...changes }, 'embedded what the version lacked');
     return changes;
   } catch (error) {

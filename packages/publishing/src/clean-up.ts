@@ -7,7 +7,9 @@
  * served is never touched. A publish at work has a table like a killed one's, so only who holds the claim to
  * publish (publishing-claim.ts) may clean up.
  */
-import type { Database, Queryable } from '@nestrec/database';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sqlState, type Database, type Queryable } from '@nestrec/database';
+import { PublishConflict } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
 import {
   getPublished,
@@ -48,10 +50,20 @@ export async function cleanUpVectorTables(
   return dropped;
 }
 
-/** Drops the table that a version has, if it has one, unless the pointer needs it; returns whether it was dropped. */
-export async function dropUnserved(db: Database, version: string): Promise<boolean> {
+/**
+ * Drops the table that a version has, if it has one, unless the pointer needs it; returns whether it was dropped.
+ * @param lockWaitMs how long it waits for those who use the table. Default: as any statement
+ */
+export async function dropUnserved(
+  db: Database,
+  version: string,
+  lockWaitMs?: number,
+): Promise<boolean> {
   return db.transaction(async (tx) => {
     await lockPublishing(tx);
+    if (lockWaitMs !== undefined) {
+      await tx.execute(`SET LOCAL lock_timeout = ${Math.trunc(lockWaitMs)}`);
+    }
     const pointer = await getPublished(tx);
     for (const needed of [pointer?.version, pointer?.previousVersion]) {
       if (needed && (await vectorsVersionOf(tx, needed)) === version) return false;
@@ -61,6 +73,43 @@ export async function dropUnserved(db: Database, version: string): Promise<boole
     return true;
   });
 }
+
+/** One try holds the lock of all who move the pointer, so it is short; between two tries they pass. */
+const LEFTOVER_LOCK_MS = 500;
+const BETWEEN_TRIES_MS = 500;
+const LEFTOVER_WAIT_MS = 60_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/**
+ * Drops what a killed publish of the version left. The database may still be at work for that one, at an index for
+ * instance, until it notices that its client is gone; a vacuum gives way by itself.
+ * @throws PublishConflict where the table is in use for longer
+ */
+export async function dropLeftover(
+  db: Database,
+  version: string,
+  waitMs = LEFTOVER_WAIT_MS,
+): Promise<void> {
+  const giveUpAtMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      await dropUnserved(db, version, LEFTOVER_LOCK_MS);
+      return;
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+      if (performance.now() >= giveUpAtMs) throw stillInUse(version, waitMs, error);
+    }
+    await sleep(BETWEEN_TRIES_MS);
+  }
+}
+
+const stillInUse = (version: string, waitMs: number, cause: unknown) =>
+  new PublishConflict({
+    detail:
+      `the vectors that an earlier publish of ${version} left are in use for more than ${waitMs / 1_000} s; ` +
+      'publish again when what uses them has ended (pg_stat_activity shows it)',
+    cause,
+  });
 
 /**
  * The published version and those that can be gone back to: the one before it, always, and the newest

@@ -5,7 +5,13 @@
  * it compares what it replaces.
  */
 import type { Database, Queryable } from '@nestrec/database';
-import { excerpt, ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import {
+  excerpt,
+  ModelNotFound,
+  NoPublishedModel,
+  PublishConflict,
+  PublishRefused,
+} from '@nestrec/errors';
 import {
   getPublished,
   getVersion,
@@ -24,7 +30,7 @@ import { findVectorTable, lockPublishing } from './vector-table.js';
  * Points to `version`, whose checked table (its own or a shared one) has the given identity, if `expected` is
  * still published.
  * @param guard has the last word, in the transaction that moves the pointer: what it throws, or undoes, holds
- * @throws PublishRefused when another publisher was faster, with the pointer or with the table
+ * @throws PublishConflict when another publisher was faster, with the pointer or with the table
  */
 export async function movePointer(
   db: Database,
@@ -38,14 +44,14 @@ export async function movePointer(
     await lockPublishing(tx);
     const vectorsVersion = await vectorsVersionOf(tx, version);
     if ((await findVectorTable(tx, vectorsVersion))?.identity !== identity) {
-      throw new PublishRefused({
+      throw new PublishConflict({
         detail: `the vectors of ${version} were dropped or made anew by another publisher meanwhile; publish again`,
       });
     }
     const pointer = await swapPublished(tx, version, expected);
     if (pointer !== null) return pointer;
     const now = await getPublished(tx);
-    throw new PublishRefused({
+    throw new PublishConflict({
       detail: `wanted to replace ${expected ?? 'nothing'}, but ${now?.version ?? 'nothing'} is published by now; publish again`,
     });
   });
@@ -73,7 +79,8 @@ export interface RollbackResult {
 /**
  * Serves an earlier version again, as long as its vectors are kept. Nothing is computed before the pointer
  * has moved, so it takes effect as fast as readers look at it.
- * @throws NoPublishedModel, ModelNotFound, PublishRefused (with what can be gone back to)
+ * @throws NoPublishedModel, ModelNotFound, PublishRefused (with what can be gone back to), PublishConflict where
+ *   another moved the pointer meanwhile
  */
 export async function rollback(
   db: Database,

@@ -36,7 +36,7 @@ export interface PruneResult {
   readonly tables: readonly string[];
 }
 
-/** @throws PublishRefused, with who, where somebody publishes: what that one needs must not go */
+/** @throws PublishConflict, with who, where somebody publishes: what that one needs must not go */
 export async function pruneVersions(options: PruneOptions): Promise<PruneResult> {
   if (options.dryRun === true) return pruneClaimed(options, () => true);
   const claim = await claimPublishing(options.db, 'prunes', options.waitMs);

@@ -7,7 +7,7 @@
  */
 import type { PublishReport } from '@nestrec/contracts';
 import { sqlState, type Database, type Hold, type Queryable } from '@nestrec/database';
-import { isError, PublishRefused } from '@nestrec/errors';
+import { isError, PublishConflict, PublishRefused } from '@nestrec/errors';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
@@ -21,7 +21,7 @@ import {
   type ModelVersion,
 } from '@nestrec/storage';
 import { embedCatalogueChanges } from './catalogue-changes.js';
-import { cleanUpVectorTables, dropUnserved } from './clean-up.js';
+import { cleanUpVectorTables, dropLeftover, dropUnserved } from './clean-up.js';
 import type { CheckedIndexes, DimReport } from './checked-indexes.js';
 import { passGate, type MeasureQuality } from './gate.js';
 import { DEFAULT_MIN_RECALL, indexVersion } from './index-version.js';
@@ -44,6 +44,7 @@ import {
   insertVectors,
   markWhole,
   readTableFacts,
+  takeOutDeleted,
   type TableFacts,
 } from './vector-table.js';
 
@@ -110,7 +111,8 @@ export interface PublishResult {
 }
 
 /**
- * @throws PublishRefused, with the reason; the served version is untouched then
+ * @throws PublishRefused, with the reason; PublishConflict where another was at work, and trying again helps. The
+ *   served version is untouched then
  */
 export async function publishVersion(options: PublishOptions): Promise<PublishResult> {
   const { version } = options.artifact.manifest;
@@ -186,7 +188,7 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
 const UNDEFINED_TABLE = '42P01';
 
 function droppedMeanwhile(version: string, cause: unknown): Error {
-  return new PublishRefused({
+  return new PublishConflict({
     detail: `the vectors of ${version} were dropped by another publisher meanwhile; publish again`,
     cause,
   });
@@ -258,7 +260,7 @@ async function openTable(
       return { ...standing, vectorsVersion: version };
     }
     assertClaimed(claim);
-    await dropUnserved(db, version);
+    await dropLeftover(db, version);
   }
   // One transaction: until it ends nobody else can drop the table.
   const identity = await db.transaction((tx) => createVectorTable(tx, version, config.sizes));
@@ -322,6 +324,7 @@ async function catchUp(
   before: string | null,
 ): Promise<void> {
   await embedCatalogueChanges(db, vectorsVersion, embedder, logger);
+  await takeOutDeleted(db, vectorsVersion);
   const served = before === null ? vectorsVersion : await vectorsVersionOf(db, before);
   if (served !== vectorsVersion) await carryRemovals(db, served, vectorsVersion);
 }
@@ -349,7 +352,7 @@ async function assertComplete(
   const { config, version } = artifact.manifest;
   const facts = await readTableFacts(db, vectorsVersion);
   if (facts.trained === embedder.trainedItems && facts.dim === config.sizes.at(-1)) return facts;
-  throw new PublishRefused({
+  throw new PublishConflict({
     detail:
       `the vectors of ${version} are ${facts.trained} of ${facts.dim} coordinates, wanted ` +
       `${embedder.trainedItems} of ${config.sizes.at(-1)}; another publisher may be at work, publish again`,

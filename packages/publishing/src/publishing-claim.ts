@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Hold } from '@nestrec/database';
-import { PublishRefused } from '@nestrec/errors';
+import { PublishConflict } from '@nestrec/errors';
 
 /** The claim's lock; see `Database.hold`. */
 const PUBLISHING = 1;
@@ -16,7 +16,7 @@ const DEFAULT_WAIT_MS = 5_000;
 /**
  * Waits for whoever is at work.
  * @param what what the claim is for, as others are told: "publishes v2"
- * @throws PublishRefused, with who is at work, where that one takes longer
+ * @throws PublishConflict, with who is at work, where that one takes longer
  */
 export async function claimPublishing(
   db: Database,
@@ -29,7 +29,7 @@ export async function claimPublishing(
     const claim = await db.hold(PUBLISHING, holder);
     if (!('heldBy' in claim)) return claim;
     if (performance.now() >= untilMs) {
-      throw new PublishRefused({
+      throw new PublishConflict({
         detail: `${claim.heldBy}, and one at a time publishes or prunes; try again when that has ended`,
       });
     }
@@ -37,10 +37,10 @@ export async function claimPublishing(
   }
 }
 
-/** @throws PublishRefused where another may have taken over: this process stood still, or lost its connection */
+/** @throws PublishConflict where another may have taken over: this process stood still, or lost its connection */
 export function assertClaimed(claim: Hold): void {
   if (!claim.lost) return;
-  throw new PublishRefused({
+  throw new PublishConflict({
     detail:
       'the claim to publish was lost (this process stood still for 10 s, or its connection broke), ' +
       'and another publisher may be at work; publish again',

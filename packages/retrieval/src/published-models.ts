@@ -167,6 +167,8 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     });
     return following;
   };
+  /** A clock that was set back must not put the next look off. */
+  const isDue = () => clock.now() >= nextLookAt || clock.now() < nextLookAt - pollMs;
   const lookAside = () => {
     followOnce().catch((error: unknown) => {
       // Nothing published yet is no fault, and whoever asks is told.
@@ -179,7 +181,7 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
   return {
     current: async () => {
       if (model === null) return followOnce();
-      if (following === null && clock.now() >= nextLookAt) lookAside();
+      if (following === null && isDue()) lookAside();
       return model;
     },
     refresh: async () => {

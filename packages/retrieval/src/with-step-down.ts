@@ -98,7 +98,10 @@ function costOf({ cell, rows, facts }: Model, { dim, k, plan, similar }: Search)
   };
 }
 
+/** Times of the same search differ by as much from one minute to the next. */
+const DEARER = 1.25;
+
 function isDearer(there: Cost, now: Cost): boolean {
   if (there.scans !== now.scans) return there.scans;
-  return there.p50Ms !== null && now.p50Ms !== null && there.p50Ms > now.p50Ms;
+  return there.p50Ms !== null && now.p50Ms !== null && there.p50Ms > DEARER * now.p50Ms;
 }

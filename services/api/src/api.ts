@@ -19,6 +19,8 @@ import { requestIdOf } from './http/request-id.js';
 import { securityHeaders } from './http/security-headers.js';
 import { sendProblem } from './http/send.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
+import { statusOf } from './http/status-of.js';
+import { WAITING_SHARE } from './http/turns.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createAdmission } from './limits/admission.js';
 import { createLoopDelay } from './limits/loop-delay.js';
@@ -92,13 +94,15 @@ function createPipeline(
   });
   // The tier is not known where bodies are read, and does not matter there.
   const onBodiesRefused = () => metrics.rateLimited.inc({ tier: '', reason: 'bodies' });
+  const bodyTurns = (limitBytes: number) =>
+    createBodyTurns(limitBytes, settings.requestTimeoutMs * WAITING_SHARE, onBodiesRefused);
   let openApiJson: string | null = null;
   return {
     admission: createAdmission({ deps, settings, metrics, authenticator }),
     bodyTurns: {
-      bodyLimitBytes: createBodyTurns(settings.bodyLimitBytes, onBodiesRefused),
-      eventsBodyLimitBytes: createBodyTurns(settings.eventsBodyLimitBytes, onBodiesRefused),
-      itemsBodyLimitBytes: createBodyTurns(settings.itemsBodyLimitBytes, onBodiesRefused),
+      bodyLimitBytes: bodyTurns(settings.bodyLimitBytes),
+      eventsBodyLimitBytes: bodyTurns(settings.eventsBodyLimitBytes),
+      itemsBodyLimitBytes: bodyTurns(settings.itemsBodyLimitBytes),
     },
     onBodiesRefused,
     context: {
@@ -149,7 +153,7 @@ function begin(metrics: ApiMetrics, isStopping: () => boolean): RequestHandler {
       const seconds = Number(process.hrtime.bigint() - startNs) / 1e9;
       const { route } = res.locals as ApiLocals;
       const method = req.method.length <= 8 ? req.method : 'OTHER';
-      metrics.duration.observe({ method, route, status: String(res.statusCode) }, seconds);
+      metrics.duration.observe({ method, route, status: String(statusOf(res)) }, seconds);
     });
     next();
   };

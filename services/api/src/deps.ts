@@ -106,7 +106,10 @@ export interface Publisher {
   publish(version: string, force: string | null): Promise<PublishRun>;
   /** The version's last publish that was asked for here or at another API process, or null. */
   publishing(version: string): Promise<PublishRun | null>;
-  /** @throws PublishRefused where `from` does not serve or there is nothing to go back to */
+  /**
+   * @throws PublishRefused where `from` does not serve or there is nothing to go back to, PublishConflict where
+   *   another moves the pointer at the same moment
+   */
   rollback(from: string): Promise<{ published: string; previous: string | null }>;
 }
 

@@ -10,6 +10,7 @@ import {
   isError,
   ModelNotFound,
   NestrecError,
+  PublishConflict,
   PublishRefused,
 } from '@nestrec/errors';
 import {
@@ -99,8 +100,8 @@ export function createPublisher(
     await endPublishRun(db, runId, {
       state,
       code: error === null ? null : (known?.code ?? 'internal_error'),
-      // What went wrong inside stays in the log; why a candidate is refused is the caller's to know.
-      detail: error === null ? null : state === 'refused' ? (known?.detail ?? null) : null,
+      // What went wrong inside stays in the log; why a candidate is refused, or who was at work, is the caller's to know.
+      detail: isRefusal(error) || isError(error, PublishConflict) ? (known?.detail ?? null) : null,
     }).catch((failure: unknown) =>
       logger.error({ err: failure, version }, 'its end is not written'),
     );

@@ -4,7 +4,7 @@
  */
 import type { Item, ItemOutcome } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
-import { InvalidRequest, isError, NoPublishedModel } from '@nestrec/errors';
+import { NoPublishedModel } from '@nestrec/errors';
 import type { PreparedItems } from '@nestrec/publishing';
 import type { ReadinessCheck } from '@nestrec/runtime';
 import * as storage from '@nestrec/storage';
@@ -92,16 +92,14 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
   return {
     get: (itemId) => storage.getItem(db, itemId),
     put: async (item) => {
-      const before = await storage.getItem(db, item.item_id);
+      // Judged before it is written: what was taken back afterwards could be another's by then.
+      const { refused } = await live.prepare([item]);
+      const error = refused.get(item.item_id);
+      if (error !== undefined) throw error;
       const created = await db.transaction((tx) => storage.upsertItems(tx, [item]));
-      try {
-        // After the commit: an item that is written but not yet embedded is cured by sending it again.
-        const embeddedIn = await live.embed(item.item_id);
-        return { created: created.has(item.item_id), embeddedIn };
-      } catch (error) {
-        if (isError(error, InvalidRequest)) await putBack(db, item.item_id, before);
-        throw error;
-      }
+      // After the commit: an item that is written but not yet embedded is cured by sending it again.
+      const embeddedIn = await live.embed(item.item_id);
+      return { created: created.has(item.item_id), embeddedIn };
     },
     putAll: async (items) => {
       const { refused, embed } = await live.prepare(items);
@@ -122,22 +120,16 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
       });
     },
     remove: async (itemId) => {
-      // The catalogue first: whoever brings a version up to it from now on does not find the item there. If this
+      // A model may know an item from interactions alone: then there is no row, but it is recommended, or will be.
+      // As long as the catalogue has the item its mark counts for nothing.
+      const marked = await storage.markDeleted(db, itemId);
+      // The catalogue next: whoever brings a version up to it from now on does not find the item there. If this
       // fails half-way, deleting again takes out the vectors.
       const removed = await storage.deleteItems(db, [itemId]);
       const shown = await live.remove(itemId);
-      // A model may know an item from interactions alone: then there is no row, but it was recommended.
-      return shown || removed.length > 0;
+      return marked || shown || removed.length > 0;
     },
   };
-}
-
-/** An item that its model refuses must not stay in the catalogue: the caller was told that it did not. */
-async function putBack(db: Database, itemId: string, before: Item | null): Promise<void> {
-  await db.transaction(async (tx) => {
-    if (before === null) await storage.deleteItems(tx, [itemId]);
-    else await storage.upsertItems(tx, [before]);
-  });
 }
 
 /**

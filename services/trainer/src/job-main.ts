@@ -8,7 +8,7 @@ import { isBackendName, selectBackend } from '@nestrec/tensor';
 import { lowerPriority } from './beside-serving.js';
 import { gitCommit } from './git-commit.js';
 import type { ChildMessage, JobResult, JobSettings, ParentMessage, TrainingJob } from './job.js';
-import { runTrainingJob } from './training-job.js';
+import { failureOf, runTrainingJob } from './training-job.js';
 
 /** Connections: reading, publishing, and one to spare. */
 const CONNECTIONS = 4;
@@ -59,12 +59,7 @@ async function work(job: TrainingJob): Promise<void> {
     const context = { db, signal, report, logger: loggerOf(settings), commit: gitCommit() };
     result = await runTrainingJob(context, job).finally(() => db.close());
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    result = {
-      kind: 'failed',
-      code: typeof code === 'string' ? code : 'internal_error',
-      reason: error instanceof Error ? error.message : String(error),
-    };
+    result = failureOf(error);
   }
   send({ result }, () => process.exit(0));
 }

@@ -59,7 +59,13 @@ export type JobResult =
   | { readonly kind: 'interrupted' }
   /** The process was killed: out of memory, most often. */
   | { readonly kind: 'died'; readonly reason: string }
-  | { readonly kind: 'failed'; readonly code: string; readonly reason: string };
+  | {
+      readonly kind: 'failed';
+      readonly code: string;
+      readonly reason: string;
+      /** Whether time cures it: the database was away, another published. */
+      readonly retryable: boolean;
+    };
 
 export type ChildMessage =
   | { readonly progress: JobProgress }

@@ -19,6 +19,8 @@ export interface TrainerOptions {
   readonly metrics: TrainerMetrics;
   /** How often it looks for runs that wait. */
   readonly pollMs?: number;
+  /** Rest after a run that time cures the failure of, so that its tries are not spent within a moment. */
+  readonly restMs?: number;
 }
 
 export interface Trainer {
@@ -30,11 +32,13 @@ export interface Trainer {
 }
 
 const DEFAULT_POLL_MS = 2_000;
+const DEFAULT_REST_MS = 30_000;
 /** Services of one cron tick within a moment of each other; their clocks may differ. */
 const SAME_TICK_MS = LEAST_TICK_GAP_MS / 2;
 
 export function createTrainer(options: TrainerOptions): Trainer {
   const { db, worker, cron, logger, metrics, pollMs = DEFAULT_POLL_MS } = options;
+  const { restMs = DEFAULT_REST_MS } = options;
   const stopping = new AbortController();
   let schedule: Schedule | null = null;
   let loop: Promise<void> | null = null;
@@ -45,13 +49,14 @@ export function createTrainer(options: TrainerOptions): Trainer {
     if (run === null) logger.info('a training is queued already; this tick adds none');
     else logger.info({ run: String(run.id) }, 'a training was queued by the cron');
   };
-  const pause = () =>
-    sleep(pollMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+  const pause = (ms = pollMs) =>
+    sleep(ms, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
   const step = async () => {
     const success = await lastTrainingSuccess(db);
     if (success !== null) metrics.lastSuccess(success);
     const worked = await worker.work('queued');
     if (worked.outcome !== 'worked') await pause();
+    else if (worked.result.kind === 'failed' && worked.result.retryable) await pause(restMs);
   };
   const run = async () => {
     while (!stopping.signal.aborted) {

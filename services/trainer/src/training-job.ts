@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import type { Manifest } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import {
+  DatabaseUnavailable,
   Interrupted,
   isError,
   NestrecError,
+  PublishConflict,
   PublishRefused,
   TrainingLeaseLost,
 } from '@nestrec/errors';
@@ -47,7 +49,7 @@ export async function runTrainingJob(context: JobContext, job: TrainingJob): Pro
     const { version, publish } = job.run;
     if (!publish) return { kind: 'trained', version };
     context.signal.throwIfAborted();
-    return await publishCandidate(context, job);
+    return await publishInTurn(context, job);
   } catch (error) {
     return resultOf(error, context.signal);
   }
@@ -60,10 +62,18 @@ function resultOf(error: unknown, signal: AbortSignal): JobResult {
   }
   const reason = error instanceof Error ? error.message : String(error);
   if (isError(error, PublishRefused)) return { kind: 'refused', reason };
+  return failureOf(error);
+}
+
+/** Errors that time cures, so that the run is worth another try; that nothing is published to begin with is none. */
+const CURED_BY_TIME = [DatabaseUnavailable, PublishConflict];
+
+export function failureOf(error: unknown): JobResult {
   return {
     kind: 'failed',
     code: error instanceof NestrecError ? error.code : 'internal_error',
-    reason,
+    reason: error instanceof Error ? error.message : String(error),
+    retryable: CURED_BY_TIME.some((one) => isError(error, one)),
   };
 }
 
@@ -112,6 +122,18 @@ async function train(
 async function publishedManifest(db: Queryable): Promise<Manifest | null> {
   const pointer = await getPublished(db);
   return pointer && ((await getVersion(db, pointer.version))?.manifest ?? null);
+}
+
+/** Where somebody published or rolled back meanwhile, once more at once: judged by what answers now. */
+async function publishInTurn(context: JobContext, job: TrainingJob): Promise<JobResult> {
+  try {
+    return await publishCandidate(context, job);
+  } catch (error) {
+    if (!isError(error, PublishConflict)) throw error;
+    context.logger.warn({ err: error, version: job.run.version }, 'not published; once more');
+    context.signal.throwIfAborted();
+    return publishCandidate(context, job);
+  }
 }
 
 const PUBLISH_WAIT_MS = 600_000;

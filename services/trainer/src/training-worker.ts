@@ -206,7 +206,11 @@ interface End {
   readonly againAsAttempt?: number;
 }
 
-/** A service is asked again for what it was stopped in, or lost a process over; a command is not. */
+/**
+ * A service is asked again for what it was stopped in, lost a process over, or found no database for; a command is
+ * not. What is asked again is abandoned and not failed, so that the next run goes on with its version: it may be
+ * trained already.
+ */
 function endOf(result: JobResult, run: Claimed, stopping: boolean): End {
   const again = (attempt: number) =>
     run.requestedBy !== 'cli' && attempt <= ATTEMPTS ? { againAsAttempt: attempt } : {};
@@ -218,7 +222,9 @@ function endOf(result: JobResult, run: Claimed, stopping: boolean): End {
     case 'refused':
       return { status: 'refused', reason: result.reason };
     case 'failed':
-      return { status: 'failed', reason: result.reason };
+      return result.retryable && (run.requestedBy === 'cli' || run.attempt < ATTEMPTS)
+        ? { status: 'abandoned', reason: result.reason, ...again(run.attempt + 1) }
+        : { status: 'failed', reason: result.reason };
     case 'died':
       return { status: 'abandoned', reason: result.reason, ...again(run.attempt + 1) };
     case 'interrupted':

@@ -7,6 +7,7 @@
 import type { Logger } from '@nestrec/runtime';
 import type { RequestHandler } from 'express';
 import type { ApiLocals } from './locals.js';
+import { statusOf } from './status-of.js';
 
 /** @param hashUser makes of a user's id what a log may hold */
 export function createAccessLog(
@@ -23,7 +24,7 @@ export function createAccessLog(
         request_id: locals.requestId,
         method: req.method,
         route: locals.route,
-        status: res.statusCode,
+        status: statusOf(res),
         code: locals.code,
         client_id: locals.client?.client,
         key_id: locals.client?.publicId,

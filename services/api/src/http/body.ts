@@ -38,12 +38,17 @@ const ROOM_BYTES = 4_000_000;
 const WAITING = 128;
 
 /** Turns at reading the bodies of one limit: a flood of one kind of body does not keep the others waiting. */
-export function createBodyTurns(limitBytes: number, onRefused: () => void): Turns {
+export function createBodyTurns(
+  limitBytes: number,
+  longestWaitMs: number,
+  onRefused: () => void,
+): Turns {
   const room = Math.max(ROOM_BYTES, 2 * limitBytes);
   return createTurns({
     room,
     largest: limitBytes,
     waiting: WAITING,
+    longestWaitMs,
     of: 'large bodies',
     onRefused,
   });

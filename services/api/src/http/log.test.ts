@@ -50,6 +50,29 @@ describe('the access log', () => {
     });
   });
 
+  it('says 499 where the client went before its answer', async () => {
+    let answer = () => {};
+    let asks = 0;
+    const slow = failing(new Error('not asked'));
+    const { api: one, parsed } = await startLogged({
+      recommender: {
+        ...slow,
+        recommendForUser: () => {
+          asks++;
+          return new Promise((_resolve, reject) => (answer = () => reject(new Error('late'))));
+        },
+      },
+    });
+    const gone = new AbortController();
+    const headers = { authorization: `Bearer ${one.world.key()}` };
+    const call = fetch(`${one.url}/v1/users/u1/recommendations`, { headers, signal: gone.signal });
+    await expect.poll(() => asks).toBe(1);
+    gone.abort();
+    await expect(call).rejects.toThrow();
+    await expect.poll(() => parsed().map(({ status }) => status)).toEqual([499]);
+    answer();
+  });
+
   it('never holds keys, bodies, ids of users or URLs, also of requests that fail', async () => {
     const { api: one, text, parsed } = await startLogged({ settings: { logHashKey: 'k' } });
     const key = one.world.key();

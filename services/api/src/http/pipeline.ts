@@ -12,7 +12,7 @@ import { isOnThisMachine } from './operator-access.js';
 import { createQueryReader } from './query.js';
 import type { BodyLimit, Client, Route, RouteContext } from './route.js';
 import { sendAnswer } from './send.js';
-import { createTurns, type Turns } from './turns.js';
+import { createTurns, WAITING_SHARE, type Turns } from './turns.js';
 import { parseInput } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
@@ -43,6 +43,7 @@ export function createRouteHandler(route: Route, pipeline: Pipeline): RequestHan
       room: route.turns.atOnce,
       largest: 1,
       waiting: route.turns.waiting,
+      longestWaitMs: settings.requestTimeoutMs * WAITING_SHARE,
       of: 'requests of this route',
       onRefused: pipeline.onBodiesRefused,
     });

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { createTurns, type TurnsOptions } from './turns.js';
 
 /** Turns, and the names of those that were let in and refused, in their order. */
-function record(options: Omit<TurnsOptions, 'of'>) {
+function record(options: Omit<TurnsOptions, 'of' | 'longestWaitMs'>, longestWaitMs = 60_000) {
   const order: string[] = [];
   const refused: string[] = [];
-  const turns = createTurns({ ...options, of: 'tests' });
+  const turns = createTurns({ ...options, longestWaitMs, of: 'tests' });
   const ends = new Map<string, () => void>();
   return {
     order,
@@ -97,5 +97,20 @@ describe('turns', () => {
     expect(turns.refused.slice(1)).toEqual(['a3: rate_limited', 'd1: rate_limited']);
     await turns.end('x1');
     expect(turns.order).toEqual(['a1', 'x1', 'b1']);
+  });
+
+  it('end the wait of who would have no time left to be read, and let in whom it kept', async () => {
+    const turns = record({ room: 2, largest: 2, waiting: 9 }, 30);
+    await turns.ask('a');
+    const large = turns.ask('b', 2);
+    const small = turns.ask('c', 1);
+    expect(turns.order).toEqual(['a']);
+    await large;
+    await small;
+    expect(turns.refused).toEqual(['b: rate_limited']);
+    expect(turns.order).toEqual(['a', 'c']);
+    turns.end('a');
+    await turns.ask('d');
+    expect(turns.order).toEqual(['a', 'c', 'd']);
   });
 });

@@ -1,13 +1,13 @@
 /**
  * Turns at work that takes much memory: what has room is let in, some wait, and more than these are refused at
- * once, before anything of them is read. No client can take all of it from the others.
+ * once or when they waited too long, before anything of them is read. No client can take all of it from the others.
  */
 import { RateLimited } from '@nestrec/errors';
 
 export interface Turns {
   /**
    * Resolves, when there is room for `size` (at most `largest`), to what gives it back.
-   * @throws RateLimited where too many wait
+   * @throws RateLimited where too many wait, or this one waited for too long
    */
   take(client: string, size: number): Promise<() => void>;
 }
@@ -19,10 +19,15 @@ export interface TurnsOptions {
   readonly largest: number;
   /** How many may wait. */
   readonly waiting: number;
+  /** A request must be whole within a time that goes on while it waits; what is left after this is for reading it. */
+  readonly longestWaitMs: number;
   /** What is worked on, in the plural, as the refused are told. */
   readonly of: string;
   readonly onRefused?: () => void;
 }
+
+/** Of the time that a request has to be whole: a route's turn, then that of its body, leave a third for reading. */
+export const WAITING_SHARE = 1 / 3;
 
 interface Waiting {
   readonly client: string;
@@ -31,7 +36,8 @@ interface Waiting {
   readonly refuse: (error: Error) => void;
 }
 
-export function createTurns({ room, largest, waiting, of, onRefused }: TurnsOptions): Turns {
+export function createTurns(options: TurnsOptions): Turns {
+  const { room, largest, waiting, longestWaitMs, of, onRefused } = options;
   // Where there is room for one alone, everybody's share is that one.
   const share = Math.max(largest, room - largest);
   const held = new Map<string, number>();
@@ -56,16 +62,17 @@ export function createTurns({ room, largest, waiting, of, onRefused }: TurnsOpti
       next.enter();
     }
   };
-  const refuseOne = () => {
-    const one = lastOfMost(queue);
+  const refuse = (one: Waiting, why: string) => {
     queue.splice(queue.indexOf(one), 1);
     onRefused?.();
     one.refuse(
       new RateLimited({
         retryAfterSeconds: 1,
-        detail: `As many ${of} as there is room for are worked on and ${waiting} more wait; send fewer at once.`,
+        detail: `As many ${of} as there is room for are worked on and ${why}; send fewer at once.`,
       }),
     );
+    // Who was kept waiting by its size alone keeps nobody now.
+    letIn();
   };
   const giveBack = (client: string, size: number) => () => {
     hold(client, -size);
@@ -74,10 +81,22 @@ export function createTurns({ room, largest, waiting, of, onRefused }: TurnsOpti
   return {
     take: (client, size) =>
       new Promise((resolve, reject) => {
-        const enter = () => resolve(giveBack(client, size));
-        queue.push({ client, size, enter, refuse: reject });
+        const enter = () => {
+          clearTimeout(limit);
+          resolve(giveBack(client, size));
+        };
+        const one: Waiting = {
+          ...{ client, size, enter },
+          refuse: (error) => {
+            clearTimeout(limit);
+            reject(error);
+          },
+        };
+        const tooLong = `none became free within ${longestWaitMs / 1_000} s`;
+        const limit = setTimeout(() => refuse(one, tooLong), longestWaitMs);
+        queue.push(one);
         letIn();
-        if (queue.length > waiting) refuseOne();
+        if (queue.length > waiting) refuse(lastOfMost(queue), `${waiting} more wait`);
       }),
   };
 }

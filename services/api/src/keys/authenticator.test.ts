@@ -54,6 +54,29 @@ describe('createAuthenticator', () => {
     expect(await outcome(key)).toBe('revoked');
   });
 
+  it('does not let a clock that is set back keep a revoked key alive', async () => {
+    const { world, outcome } = setUp();
+    const key = world.key();
+    expect(await outcome(key)).toBe('tests');
+    world.revoke(key);
+    world.clock.advance(-3_600_000);
+    expect(await outcome(key)).toBe('revoked');
+  });
+
+  it('remembers a client while its key is looked up again', async () => {
+    const { world, authenticator, outcome } = setUp();
+    const key = world.key();
+    await outcome(key);
+    world.clock.advance(CACHE_MS);
+    const again = authenticator.authenticate(`Bearer ${key}`);
+    expect(authenticator.remembers(`Bearer ${key}`)).toBe(true);
+    world.revoke(key);
+    await again;
+    world.clock.advance(CACHE_MS);
+    await outcome(key);
+    expect(authenticator.remembers(`Bearer ${key}`)).toBe(false);
+  });
+
   it('lets a revocation by this process act at once', async () => {
     const { world, authenticator, outcome } = setUp();
     const key = world.key();

@@ -58,11 +58,16 @@ export function createAuthenticator(options: {
     const nowMs = clock.now();
     const name = nameOf(text);
     const known = cache.get(name);
-    if (known !== undefined && nowMs < known.untilMs) return known.lookup;
+    // A clock that was set back must not make what was found live longer.
+    const isFresh =
+      known !== undefined && nowMs < known.untilMs && nowMs >= known.untilMs - cacheMs;
+    if (isFresh) return known.lookup;
     const lookup = store.find(text, nowMs);
     cache.delete(name);
     if (cache.size >= MAX_CACHED_KEYS) cache.delete(cache.keys().next().value!);
-    const entry: CacheEntry = { untilMs: nowMs + cacheMs, publicId, lookup, isValid: false };
+    // What was known of the key stays known while it is looked up again: its client is no stranger meanwhile.
+    const isValid = known?.isValid ?? false;
+    const entry: CacheEntry = { untilMs: nowMs + cacheMs, publicId, lookup, isValid };
     cache.set(name, entry);
     lookup.then(
       (found) => {

@@ -1,5 +1,5 @@
 /** Counts a move of the published pointer by how it ended. */
-import { isError, PublishRefused } from '@nestrec/errors';
+import { isError, PublishConflict, PublishRefused } from '@nestrec/errors';
 import type { ApiMetrics } from '../http/api-metrics.js';
 
 export async function countSwap<T>(
@@ -12,7 +12,8 @@ export async function countSwap<T>(
     modelSwaps.inc({ result: done });
     return result;
   } catch (error) {
-    modelSwaps.inc({ result: isError(error, PublishRefused) ? 'refused' : 'failed' });
+    const isRefusal = isError(error, PublishRefused) || isError(error, PublishConflict);
+    modelSwaps.inc({ result: isRefusal ? 'refused' : 'failed' });
     throw error;
   }
 }

@@ -9,7 +9,13 @@ import {
   publishRunAnswerSchema,
   type PublishRunAnswer,
 } from '@nestrec/contracts';
-import { InvalidArtifact, isError, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import {
+  InvalidArtifact,
+  isError,
+  NoPublishedModel,
+  PublishConflict,
+  PublishRefused,
+} from '@nestrec/errors';
 import {
   publishVersion,
   rollback,
@@ -116,9 +122,8 @@ async function publishRemotely(
   bar.stop();
   if (run?.state === 'published') return;
   const detail = run?.detail ?? 'the log of the server says why.';
-  throw run?.code === 'invalid_artifact'
-    ? new InvalidArtifact({ detail })
-    : new PublishRefused({ detail });
+  const raised = [InvalidArtifact, PublishConflict].find(({ code }) => code === run?.code);
+  throw new (raised ?? PublishRefused)({ detail });
 }
 
 /** Publishes a version of the models folder, with a bar; says what the quality gate found where it refuses. */

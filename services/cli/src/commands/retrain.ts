@@ -73,7 +73,7 @@ export function addRetrain(program: Command, invocation: Invocation): void {
   ).addHelpText(
     'after',
     '\nWhat is not said is as in the published model. Exit codes: 0 it answers now, 3 the checks refused it,\n' +
-      '75 another trainer works, 130 called off or interrupted, others as in docs/errors.md.\n' +
+      '75 another trainer works or publishes, 130 called off or interrupted, others as in docs/errors.md.\n' +
       '\nExample:\n  nestrec retrain --wait\n  nestrec retrain --mode incremental --epochs 3',
   );
   defineAction<RetrainOptions>(command, invocation, (context, _args, options) =>
@@ -173,7 +173,9 @@ function busyWith(run: TrainingRun | null): NestrecError {
 /** Says how the run ended, and ends the command by it. */
 function conclude(output: Output, run: TrainingRun, result: JobResult): void {
   const presented = presentTrainingRun(run);
-  if (result.kind === 'failed') throw failure(result.code, result.reason);
+  // What was published before it failed answers.
+  if (result.kind === 'failed' && run.status !== 'succeeded')
+    throw failure(result.code, result.reason);
   concludePresented(output, presented);
 }
 

@@ -1,6 +1,6 @@
 /** POST /v1/models/{version}/rollback: back from the version that serves to the one before it. */
 import { publishAnswerSchema } from '@nestrec/contracts';
-import { ModelNotFound, NoPublishedModel, PublishRefused } from '@nestrec/errors';
+import { ModelNotFound, NoPublishedModel, PublishConflict, PublishRefused } from '@nestrec/errors';
 import { defineRoute } from '../../http/route.js';
 import { countSwap } from '../count-swap.js';
 import { scopes, versionParams } from '../shared-schemas.js';
@@ -14,7 +14,7 @@ export const rollbackModel = defineRoute({
   access: scopes('admin'),
   params: versionParams,
   answers: { 200: { description: 'The previous version serves.', schema: publishAnswerSchema } },
-  errors: [ModelNotFound, PublishRefused, NoPublishedModel],
+  errors: [ModelNotFound, PublishConflict, PublishRefused, NoPublishedModel],
   async handler({ params }, { deps, metrics, client }) {
     const result = await countSwap(metrics, 'rolled_back', () =>
       deps.publisher.rollback(params.version),
