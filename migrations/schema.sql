@@ -40,6 +40,12 @@ CREATE TABLE dead_letter_leases (
   CONSTRAINT dead_letter_leases_pkey PRIMARY KEY (topic)
 );
 
+CREATE TABLE deleted_items (
+  item_id entity_id NOT NULL,
+  deleted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  CONSTRAINT deleted_items_pkey PRIMARY KEY (item_id)
+);
+
 CREATE TABLE erased_events (
   event_hash bytea NOT NULL,
   CONSTRAINT erased_events_event_hash_check CHECK ((octet_length(event_hash) = 32)),

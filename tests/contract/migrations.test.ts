@@ -93,6 +93,26 @@ describeDatabases('migrations', (database) => {
     });
   });
 
+  it('mark as deleted what the versions that stand had removed, but not what was written since', async () => {
+    const db = database();
+    const migration = (await readMigrations(migrationsFolder())).find(({ name }) =>
+      name.includes('deleted_items'),
+    )!;
+    await db.execute(`
+      DROP TABLE deleted_items;
+      CREATE TABLE item_vectors_a (item_id entity_id PRIMARY KEY, removed boolean NOT NULL);
+      CREATE TABLE item_vectors_b (LIKE item_vectors_a);
+      INSERT INTO item_vectors_a VALUES ('gone', true), ('shown', false);
+      INSERT INTO item_vectors_b VALUES ('gone', true), ('gone too', true), ('back', true);
+      INSERT INTO items (item_id) VALUES ('back')`);
+    await db.execute(migration.sql);
+    const { rows } = await db.query('SELECT item_id FROM deleted_items ORDER BY item_id');
+    expect(rows).toEqual([{ item_id: 'gone' }, { item_id: 'gone too' }]);
+    await db.execute(
+      'DROP TABLE item_vectors_a, item_vectors_b; TRUNCATE items, deleted_items CASCADE',
+    );
+  });
+
   it('make the schema that migrations/schema.sql shows', async () => {
     const committed = await readFile(join(migrationsFolder(), 'schema.sql'), 'utf8');
     expect(await dumpSchema(database())).toBe(committed);

@@ -25,7 +25,7 @@ const state = (userId: string, change: Partial<storage.UserState> = {}): storage
 const stored = (one: storage.UserState) => ({ ...one, vectorsStale: false });
 
 describeDatabases('the catalogue', (database) => {
-  beforeEach(() => database().execute('TRUNCATE items CASCADE'));
+  beforeEach(() => database().execute('TRUNCATE items, deleted_items CASCADE'));
   const full: Item = {
     item_id: 'i1',
     title: 'A "quoted" \\ title, {braced}',
@@ -98,6 +98,17 @@ describeDatabases('the catalogue', (database) => {
     expect(await storage.deleteItems(db, ['i1', 'absent'])).toEqual(['i1']);
     expect((await db.query('SELECT 1 FROM item_features')).rowCount).toBe(0);
     expect(await storage.countItems(db)).toBe(1n);
+  });
+
+  it('marks deleted items that the catalogue had, until they are written again', async () => {
+    const db = database();
+    const marked = async () =>
+      (await db.query('SELECT item_id FROM deleted_items ORDER BY item_id')).rows;
+    await storage.upsertItems(db, [full, bare]);
+    await storage.deleteItems(db, ['i1', 'i2', 'absent']);
+    expect(await marked()).toEqual([{ item_id: 'i1' }, { item_id: 'i2' }]);
+    await storage.upsertItems(db, [full]);
+    expect(await marked()).toEqual([{ item_id: 'i2' }]);
   });
 
   it('writes 2,000 items with vectors in one call', async () => {

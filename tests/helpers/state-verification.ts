@@ -22,8 +22,8 @@ import { tiersOf } from './tiers-of.js';
 const logger = silentLogger();
 
 export async function wipeAll(db: Database): Promise<void> {
-  await db.execute(`TRUNCATE interactions, items, user_states, consumer_positions, rejects,
-    published_model, model_versions CASCADE`);
+  await db.execute(`TRUNCATE interactions, items, deleted_items, item_popularity, user_states,
+    consumer_positions, rejects, published_model, model_versions CASCADE`);
   for (const version of await listItemVectorTables(db)) {
     await db.execute(`DROP TABLE ${itemVectorsTable(version)}`);
   }

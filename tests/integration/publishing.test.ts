@@ -34,7 +34,9 @@ import { tiersOf } from '../helpers/tiers-of.js';
 const logger = silentLogger();
 
 async function wipe(db: Database): Promise<void> {
-  await db.execute('TRUNCATE interactions, items, published_model, model_versions CASCADE');
+  await db.execute(
+    'TRUNCATE interactions, items, deleted_items, published_model, model_versions CASCADE',
+  );
   for (const version of await listItemVectorTables(db)) {
     await db.execute(`DROP TABLE ${itemVectorsTable(version)}`);
   }

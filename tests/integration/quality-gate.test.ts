@@ -214,23 +214,34 @@ describeDatabases('the quality gate', (database) => {
       );
     });
 
-    it('says plainly that a handful of users is too few to judge by', async () => {
+    const handful = (against: string | null, by: number): Evaluation => ({
+      ...compared(against, by),
+      ...{ cases: 7, users: 3, comparedCases: 7, comparedUsers: 3 },
+    });
+
+    it('refuses what a handful of users judged in place of what many did, unless it is forced', async () => {
       await publish(candidate('v1', compared(null)));
-      const few = {
-        ...compared('v1', -0.02),
-        cases: 7,
-        users: 3,
-        comparedCases: 7,
-        comparedUsers: 3,
-      };
-      const { report } = await publish(candidate('v2', few));
+      const few = candidate('v2', handful('v1', 0.02));
+      expect(await refusal(few)).toMatch(
+        /only 3 users have held-out events, wanted 20, .*v1, which it would replace, was judged by 900; /,
+      );
+      expect(await served()).toBe('v1');
+      expect(await newestPublishReport(database(), 'v2')).toMatchObject({ outcome: 'refused' });
+      const { report } = await publish(few, { force: true, forcedBy: 'ann' });
+      expect(report).toMatchObject({ outcome: 'published', forced_by: 'ann', users: 3 });
+      expect(await served()).toBe('v2');
+    });
+
+    it('says plainly that a handful of users is too few to judge by, and takes it where no more judged before', async () => {
+      await publish(candidate('v1', handful(null, 0)));
+      const { report } = await publish(candidate('v2', handful('v1', -0.02)));
       expect(report).toMatchObject({
         ...{ outcome: 'published', cases: 7, users: 3, reasons: [] },
         tiers: [{ verdict: 'unknown' }, { verdict: 'unknown' }],
       });
       expect(report!.tiers[1]!.reason).toBe(
         'tiers without limit: the gate could not judge: only 3 users have held-out events, wanted 20, ' +
-          'for the mean of so few is chance',
+          'for the mean of so few is chance; the published v1 was judged by as few (3)',
       );
     });
   });

@@ -9,13 +9,15 @@ import {
   rollback,
   type RollbackOptions,
 } from '@nestrec/publishing';
-import type { Artifact } from '@nestrec/registry';
+import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { silentLogger } from '@nestrec/runtime';
 import { deleteItems, getPublished, itemVectorsTable, upsertItems } from '@nestrec/storage';
 import { beforeEach, expect, it } from 'vitest';
+import { serveApi } from '../helpers/api/served-api.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { waitFor } from '../helpers/wait-for.js';
 import { wipeAll } from '../helpers/state-verification.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
@@ -112,11 +114,55 @@ describeDatabases('a rollback', (database) => {
     expect(pointedTo).toBe('v2');
   });
 
+  it('reads an artifact once for an item that it cannot embed, and again when that item is written anew', async () => {
+    const read: string[] = [];
+    const counting = (path: string) => (read.push(path), load(path));
+    const wide = { ...catalogueItem(701), features: { image: [1, 2, 3, 4, 5] } };
+    await upsertItems(database(), [wide]);
+    const there = async () => (await rollBack({ loadArtifact: counting })).caughtUp;
+    for (let round = 0; round < 3; round++) {
+      expect(await there()).toEqual({ embedded: 0, skipped: 1 });
+      expect(await there()).toEqual({ embedded: 0, skipped: 1 });
+    }
+    expect(read).toEqual(['v1', 'v2']);
+    await upsertItems(database(), [catalogueItem(701)]);
+    expect(await there()).toEqual({ embedded: 1, skipped: 0 });
+    expect(read).toEqual(['v1', 'v2', 'v1']);
+    expect(await vectorOf('v1', itemIdOf(701))).toMatchObject({ removed: false });
+  });
+
   it('stands where what is missing cannot be embedded', async () => {
     await upsertItems(database(), [catalogueItem(700)]);
     const gone = () => Promise.reject(new InputNotFound({ detail: 'no artifact' }));
     const result = await rollBack({ loadArtifact: gone });
     expect(await result.caughtUp).toBeNull();
     expect((await getPublished(database()))?.version).toBe('v1');
+  });
+});
+
+describeDatabases('a rollback over HTTP', (database) => {
+  it('reads the artifact as publishes of the API do, which is not in the thread that answers', async () => {
+    const read: string[] = [];
+    const api = await serveApi(database(), logger, {
+      loadArtifact: (path) => (read.push(path.slice(-2)), loadArtifact(path)),
+    });
+    try {
+      expect((await api.call('POST', '/v1/models/v2/publish?force=true')).status).toBe(202);
+      await waitFor('v2 to serve', async () => {
+        return (await getPublished(database()))?.version === 'v2';
+      });
+      await upsertItems(database(), [catalogueItem(700)]);
+      expect((await api.call('POST', '/v1/models/v2/rollback')).status).toBe(200);
+      await waitFor('the item to be embedded', async () => {
+        const { rows } = await database().query(
+          `SELECT 1 AS one FROM ${itemVectorsTable('v1')} WHERE item_id = $1`,
+          [itemIdOf(700)],
+        );
+        return rows.length > 0;
+      });
+      expect(read).toEqual(['v2', 'v1']);
+    } finally {
+      await api.stop();
+    }
   });
 });

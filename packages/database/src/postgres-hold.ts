@@ -8,6 +8,7 @@
  * Once it has the lock it must never have a snapshot, not for the moment of a heartbeat: CREATE INDEX CONCURRENTLY
  * waits for the end of every transaction that it sees with one, and the holder may be who waits for the index.
  */
+import { Socket } from 'node:net';
 import pg from 'pg';
 import { mapDatabaseError } from './errors.js';
 import type { HeldBy, Hold } from './types.js';
@@ -15,12 +16,18 @@ import type { HeldBy, Hold } from './types.js';
 export interface HoldOptions {
   readonly url: string;
   readonly connectionTimeoutMs: number;
+  /** How long a statement may go without an answer until the lock counts as lost. Default 7 s. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** First number of the advisory locks, so that they are no others' (the second is the lock's). */
 const HOLDS = 7_160_327;
 const FROZEN_AFTER_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
+/** With a heartbeat before it less than the server waits: who is cut off knows before another can have the lock. */
+const ANSWER_TIMEOUT_MS = 7_000;
+/** A goodbye that nobody answers ends nothing; the connection is cut then. */
+const GOODBYE_MS = 1_000;
 
 /** Takes no snapshot, and ends the portal of the statement before with the one that it had. */
 const SIGN_OF_LIFE = `SET LOCAL idle_in_transaction_session_timeout = ${FROZEN_AFTER_MS}`;
@@ -34,11 +41,14 @@ const HELD_BY = `
 
 /** See `Database.hold`. */
 export async function holdOnPostgres(
-  { url, connectionTimeoutMs }: HoldOptions,
+  { url, connectionTimeoutMs, answerTimeoutMs = ANSWER_TIMEOUT_MS }: HoldOptions,
   lock: number,
   holder: string,
 ): Promise<Hold | HeldBy> {
+  const socket = new Socket();
   const client = new pg.Client({
+    stream: () => socket,
+    query_timeout: answerTimeoutMs,
     connectionString: url,
     connectionTimeoutMillis: connectionTimeoutMs,
     keepAlive: true,
@@ -47,7 +57,11 @@ export async function holdOnPostgres(
   let lost = false;
   client.on('error', () => (lost = true));
   client.on('end', () => (lost = true));
-  const end = () => client.end().catch(() => undefined);
+  const end = async () => {
+    const cut = setTimeout(() => socket.destroy(), GOODBYE_MS);
+    await client.end().catch(() => undefined);
+    clearTimeout(cut);
+  };
   try {
     await client.connect();
     await client.query(BEGIN);
@@ -68,7 +82,12 @@ export async function holdOnPostgres(
     throw mapDatabaseError(error);
   }
   const heartbeat = setInterval(() => {
-    client.query(SIGN_OF_LIFE).catch(() => (lost = true));
+    if (lost) return;
+    client.query(SIGN_OF_LIFE).catch(() => {
+      lost = true;
+      // Nothing more is said by it: the server ends the transaction, if it has not.
+      socket.destroy();
+    });
   }, HEARTBEAT_MS);
   heartbeat.unref();
   return {

@@ -18,40 +18,70 @@ export interface CatalogueChanges {
   readonly skipped: number;
 }
 
+export interface ChangeListeners {
+  /** Told after each batch. */
+  readonly onProgress?: (embedded: number) => void;
+  /** Told of each item that the model cannot embed as it is. */
+  readonly onSkipped?: (item: ItemAsOf) => void;
+}
+
+/** An item in one of its forms. */
+export interface ItemAsOf {
+  readonly itemId: string;
+  /** When the catalogue's row was written, as the database prints it: a Date would lose microseconds. */
+  readonly updatedAt: string;
+}
+
 /** Embeds every catalogue item whose vector is absent from that version's table or older than the item. */
 export async function embedCatalogueChanges(
   db: Database,
   vectorsVersion: string,
   embedder: ItemEmbedder,
   logger: Logger,
-  onProgress: (embedded: number) => void = () => undefined,
+  { onProgress, onSkipped }: ChangeListeners = {},
 ): Promise<CatalogueChanges> {
   let embedded = 0;
   let skipped = 0;
   let after = '';
   for (;;) {
     const readAt = await databaseTime(db);
-    const ids = await staleItems(db, vectorsVersion, after);
-    if (ids.length > 0) {
-      const items = await getItems(db, ids);
+    const stale = await staleItems(db, vectorsVersion, after);
+    if (stale.length > 0) {
+      const items = await getItems(
+        db,
+        stale.map(({ itemId }) => itemId),
+      );
       const rows: VectorRow[] = [];
-      for (const item of items.values()) {
+      for (const asOf of stale) {
+        const item = items.get(asOf.itemId);
+        if (item === undefined) continue;
         const row = embedOrSkip(embedder, item, logger);
-        if (row === null) skipped++;
-        else rows.push(row);
+        if (row !== null) rows.push(row);
+        else {
+          skipped++;
+          // Where it was changed since it was found stale, its newer form is looked at again.
+          onSkipped?.(asOf);
+        }
       }
       await upsertVectors(db, vectorsVersion, rows, readAt);
       embedded += rows.length;
-      onProgress(embedded);
+      onProgress?.(embedded);
     }
-    if (ids.length < BATCH) return { embedded, skipped };
-    after = ids.at(-1)!;
+    if (stale.length < BATCH) return { embedded, skipped };
+    after = stale.at(-1)!.itemId;
   }
 }
 
-/** Whether the catalogue has anything that the table lacks, or has in an older form. */
-export async function isBehindCatalogue(db: Database, vectorsVersion: string): Promise<boolean> {
-  return (await staleItems(db, vectorsVersion, '', 1)).length > 0;
+/**
+ * Whether the catalogue has anything that the table lacks, or has in an older form.
+ * @param hopeless what the model is known not to embed, which does not count
+ */
+export async function isBehindCatalogue(
+  db: Database,
+  vectorsVersion: string,
+  hopeless: readonly ItemAsOf[] = [],
+): Promise<boolean> {
+  return (await staleItems(db, vectorsVersion, '', 1, hopeless)).length > 0;
 }
 
 /** One item with vectors of a wrong width must not keep a whole version from being published. */
@@ -70,14 +100,18 @@ async function staleItems(
   version: string,
   after: string,
   limit = BATCH,
-): Promise<string[]> {
-  const { rows } = await db.query<{ item_id: string }>(
-    `SELECT i.item_id FROM items i LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = i.item_id
+  without: readonly ItemAsOf[] = [],
+): Promise<ItemAsOf[]> {
+  const { rows } = await db.query<{ item_id: string; updated_at: string }>(
+    `SELECT i.item_id, i.updated_at::text AS updated_at
+     FROM items i LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = i.item_id
      WHERE i.item_id > $1 AND (v.item_id IS NULL OR v.removed OR v.updated_at < i.updated_at)
+       AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS w (item_id, updated_at)
+         WHERE w.item_id = i.item_id AND w.updated_at::timestamptz = i.updated_at)
      ORDER BY i.item_id LIMIT $2`,
-    [after, limit],
+    [after, limit, without.map(({ itemId }) => itemId), without.map(({ updatedAt }) => updatedAt)],
   );
-  return rows.map((row) => row.item_id);
+  return rows.map((row) => ({ itemId: row.item_id, updatedAt: row.updated_at }));
 }
 
 /** The database's clock, which also stamps the catalogue: clocks of two machines are not compared. */

@@ -19,7 +19,14 @@ import {
   type StoredIndex,
   type VectorSearch,
 } from '@nestrec/storage';
-import { planOptions, type PlanOption, type ShortlistIndex, type Walk } from './plan-options.js';
+import {
+  planOptions,
+  PREFIX_WALKS,
+  WIDEST_WALK,
+  type PlanOption,
+  type ShortlistIndex,
+  type Walk,
+} from './plan-options.js';
 import { buildIndex, dropIndex, type ServedSize } from './prefix-indexes.js';
 import {
   exactResult,
@@ -56,8 +63,14 @@ export interface IndexingOptions {
   readonly gate: RecallGate;
   /** Whether the table has the norms of prefixes. */
   readonly norms: boolean;
-  /** Indexes that stand already, from an earlier publish of the version. */
+  /** Indexes that stand already, from earlier publishes of those who use the table: never replaced, never dropped. */
   readonly standing: readonly StoredIndex[];
+  /** Plans that answers are found by now: what one that finds too little gives way to. Empty: it is refused. */
+  readonly inForce: readonly MeasuredPlan[];
+  /** Whether a plan is measured and not judged, for it stands already. */
+  readonly unjudged: (plan: Pick<MeasuredPlan, 'dim' | 'plan' | 'index'>) => boolean;
+  /** Whether the version is served: then nothing is refused, what serves it stays. */
+  readonly isServed: boolean;
   /** Whether items are written to the table while it is indexed: it was served before. */
   readonly live: boolean;
   readonly logger: Logger;
@@ -70,19 +83,29 @@ const WANTED_RECALL = 0.95;
 /** How much longer than the longest item an item may become before `reduced_l2` takes it for shorter. */
 const NORM_MARGIN = 1.05;
 
+export interface CheckedIndexes {
+  readonly facts: RetrievalFacts;
+  readonly reports: readonly DimReport[];
+  /** What the operator has to know: which plans were not taken, and what serves instead. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * A plan per served size, each with at least the recall asked for.
- * @throws PublishRefused when even the best-connected index finds too little
+ * A plan per served size, each with at least the recall asked for, or the one that stood before.
+ * @throws PublishRefused when even the best-connected index finds too little, and the version is not served
  */
 export async function buildCheckedIndexes(
   db: Database,
   options: IndexingOptions,
-): Promise<{ facts: RetrievalFacts; reports: DimReport[] }> {
+): Promise<CheckedIndexes> {
   const indexes = new Map<string, StoredIndex>();
   const plans: MeasuredPlan[] = [];
-  for (const size of options.served) {
-    plans.push(await serveSize(db, options, size, indexes));
-    options.onIndex?.(plans.length);
+  const warnings: string[] = [];
+  for (const [nth, size] of options.served.entries()) {
+    const plan = await serveSize(db, options, size, indexes, warnings);
+    // Two wishes at one size may end with the one plan that stands.
+    if (!plans.some((other) => isSamePlan(other, plan))) plans.push(plan);
+    options.onIndex?.(nth + 1);
   }
   const ascending = [...indexes.values()].sort((a, b) => a.dim - b.dim);
   return {
@@ -90,14 +113,21 @@ export async function buildCheckedIndexes(
     reports: plans.map((measured) => ({
       ...{ dim: measured.dim, recall: measured.recallAt20, bytes: measured.bytes, measured },
     })),
+    warnings,
   };
 }
+
+type PlanKey = Pick<MeasuredPlan, 'dim' | 'plan' | 'index'>;
+
+export const isSamePlan = (a: PlanKey, b: PlanKey) =>
+  a.dim === b.dim && a.plan === b.plan && a.index === b.index;
 
 async function serveSize(
   db: Database,
   options: IndexingOptions,
   size: ServedSize,
   indexes: Map<string, StoredIndex>,
+  warnings: string[],
 ): Promise<MeasuredPlan> {
   const { version, sizes, gate, logger } = options;
   const target = { table: itemVectorsTable(version), fullDim: sizes.at(-1)! };
@@ -107,19 +137,67 @@ async function serveSize(
     if (option.form === null || (option.plan === 'bound' && !options.norms)) {
       return measuredPlan(size.dim, 'exact', null, null, exactResult(trial));
     }
-    const { index, walk, result } = await buildUntilGood(db, options, option, trial, indexes);
+    const wished = { dim: size.dim, plan: option.plan, index: indexName(version, option.form) };
+    const least = options.unjudged(wished) ? 0 : gate.minRecall;
+    const found = await buildUntilGood(db, options, option, { trial, indexes, least });
+    const { index, walk, result } = found;
     const measured = measuredPlan(size.dim, option.plan, index, walk, result);
-    if (result.recallAt20 >= gate.minRecall) {
+    if (result.recallAt20 >= least) {
       indexes.set(index.name, index);
       logger.info({ version, ...measured }, 'a plan serves a size');
       return measured;
     }
     if (!known(options, indexes, index)) await dropIndex(db, index.name);
-    if (nth === choices.length - 1) throw tooLittle(version, measured, gate.minRecall);
-    logger.warn({ version, ...measured }, 'the plan finds too little; the next is tried');
+    if (nth < choices.length - 1) {
+      logger.warn({ version, ...measured }, 'the plan finds too little; the next is tried');
+      continue;
+    }
+    if (!options.isServed) throw tooLittle(version, measured, least);
+    const stays = await keepOld(db, options, size, trial, indexes);
+    warnings.push(notTaken(measured, least, stays));
+    logger.warn({ version, ...measured, stays: stays.plan }, warnings.at(-1));
+    return stays;
   }
   throw new Error('unreachable: the last option is judged');
 }
+
+/** What serves the size now, measured again; the exact scan where nothing but that does. */
+async function keepOld(
+  db: Database,
+  options: IndexingOptions,
+  { dim }: ServedSize,
+  trial: TrialQueries,
+  indexes: Map<string, StoredIndex>,
+): Promise<MeasuredPlan> {
+  const { standing, inForce } = options;
+  const [best] = inForce
+    .filter((plan) => plan.dim === dim && standing.some(({ name }) => name === plan.index))
+    .sort((a, b) => b.recallAt20 - a.recallAt20);
+  const form =
+    best === undefined
+      ? // From before plans were kept: an index serves its own size.
+        standing.find((index) => inForce.length === 0 && index.dim === dim && index.kind !== 'bit')
+      : standing.find(({ name }) => name === best.index);
+  if (form === undefined) return measuredPlan(dim, 'exact', null, null, exactResult(trial));
+  const walks =
+    best === undefined
+      ? PREFIX_WALKS
+      : [{ shortlist: best.shortlist, efSearch: best.efSearch ?? WIDEST_WALK }];
+  const option = { plan: best?.plan ?? 'prefix', form, builds: [form], walks } as const;
+  const { index, walk, result } = await buildUntilGood(db, options, option, {
+    ...{ trial, indexes, least: 0 },
+  });
+  indexes.set(index.name, index);
+  return measuredPlan(dim, option.plan, index, walk, result);
+}
+
+const notTaken = (tried: MeasuredPlan, wanted: number, stays: MeasuredPlan) =>
+  `at ${tried.dim} dimensions plan ${tried.plan} finds ${tried.recallAt20.toFixed(3)} of the exact top ` +
+  `${RECALL_AT}, wanted ${wanted}: ` +
+  (stays.index === null
+    ? 'the exact scan serves them'
+    : `plan ${stays.plan} stays, which finds ${stays.recallAt20.toFixed(3)}`) +
+  '; to take it, ask for less recall (--min-recall)';
 
 const known = (
   { standing }: IndexingOptions,
@@ -140,13 +218,20 @@ interface Outcome {
   readonly result: TrialResult;
 }
 
+interface Trial {
+  readonly trial: TrialQueries;
+  /** Taken so far. */
+  readonly indexes: ReadonlyMap<string, StoredIndex>;
+  /** Least recall that is good enough. */
+  readonly least: number;
+}
+
 /** Wider walks first, for they cost no build; then the next build. Ends with the best there is. */
 async function buildUntilGood(
   db: Database,
-  { version, sizes, gate, logger, live, standing: earlier }: IndexingOptions,
+  { version, sizes, logger, live, standing: earlier }: IndexingOptions,
   option: PlanOption,
-  trial: TrialQueries,
-  indexes: ReadonlyMap<string, StoredIndex>,
+  { trial, indexes, least }: Trial,
 ): Promise<Outcome> {
   const fullDim = sizes.at(-1)!;
   const standing =
@@ -161,10 +246,10 @@ async function buildUntilGood(
       const statementOf = statementFor(option, form, walk, sizes);
       const result = await tryPlan(db, trial, statementOf);
       best = { index, walk, result };
-      if (result.recallAt20 >= Math.max(gate.minRecall, WANTED_RECALL)) return best;
+      if (result.recallAt20 >= Math.max(least, WANTED_RECALL)) return best;
     }
     // One that stands serves other sizes, or a published version: it is not replaced under them.
-    if (best!.result.recallAt20 >= gate.minRecall || standing !== undefined) return best!;
+    if (best!.result.recallAt20 >= least || standing !== undefined) return best!;
     logger.warn(
       { version, dim: form.dim, recall: best!.result.recallAt20, ...settings },
       'the index finds too little',

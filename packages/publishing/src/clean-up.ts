@@ -25,17 +25,25 @@ import { dropVectorTable, lockPublishing } from './vector-table.js';
 /** Versions besides the published one that can be gone back to, where nobody asks for another number. */
 export const KEPT_PREVIOUS = 2;
 
-/** Drops tables that are not kept, nor those of `alsoKeep`; returns the versions whose tables went. */
+export interface CleanUpOptions {
+  /** Whose tables stay besides. */
+  readonly alsoKeep?: readonly string[] | undefined;
+  readonly keepPrevious?: number | undefined;
+  /** Asked before each: without the claim what looks killed may be another publisher's at work. */
+  readonly isClaimed?: () => boolean;
+}
+
+/** Drops tables that are not kept; returns the versions whose tables went. */
 export async function cleanUpVectorTables(
   db: Database,
   logger: Logger,
-  alsoKeep: readonly string[] = [],
-  keepPrevious: number = KEPT_PREVIOUS,
+  { alsoKeep = [], keepPrevious = KEPT_PREVIOUS, isClaimed = () => true }: CleanUpOptions = {},
 ): Promise<string[]> {
   const tables = await listItemVectorTables(db);
   const kept = new Set([...(await tablesToKeep(db, keepPrevious)), ...alsoKeep]);
   const dropped: string[] = [];
   for (const version of tables.filter((candidate) => !kept.has(candidate))) {
+    if (!isClaimed()) break;
     if (await dropUnserved(db, version)) dropped.push(version);
   }
   if (dropped.length > 0) logger.info({ versions: dropped }, 'dropped unused item vectors');

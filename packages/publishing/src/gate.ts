@@ -10,7 +10,12 @@ import type { Database, Queryable } from '@nestrec/database';
 import { NestrecError, PublishRefused } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
-import { getVersion, recordPublishReport } from '@nestrec/storage';
+import {
+  getVersion,
+  newestPublishReport,
+  recordPublishReport,
+  type ModelVersion,
+} from '@nestrec/storage';
 import type { DimReport } from './checked-indexes.js';
 import { judgeAge, judgeFigures } from './manifest-figures.js';
 import type { TierNeed } from './prefix-indexes.js';
@@ -30,6 +35,8 @@ export interface GateOptions {
   readonly tiers: readonly Pick<TierNeed, 'max_dim'>[];
   readonly margin: number;
   readonly measure: MeasureQuality | undefined;
+  /** How many users the published version was judged by; null: not known. */
+  readonly publishedUsers: number | null;
 }
 
 export interface GateDecision {
@@ -63,6 +70,7 @@ function judgeMeasured(
 ): Pick<GateDecision, 'tiers' | 'reasons'> {
   const tiers = judgeTiers({
     ...{ evaluation, published: published?.version ?? null },
+    publishedUsers: options.publishedUsers,
     ...{ tierDims: dimsOf(options.tiers), margin: options.margin },
   });
   const failed = tiers.filter(({ verdict }) => verdict === 'failed');
@@ -130,7 +138,7 @@ async function findEvaluation(
   }
 }
 
-export interface PassOptions extends Omit<GateOptions, 'margin' | 'measure'> {
+export interface PassOptions extends Omit<GateOptions, 'margin' | 'measure' | 'publishedUsers'> {
   readonly db: Database;
   readonly logger: Logger;
   readonly minRecall: number;
@@ -155,7 +163,9 @@ export async function passGate(options: PassOptions, before: string | null): Pro
   const { db, logger, force = false, margin = DEFAULT_MARGIN, measure } = options;
   const { version } = options.artifact.manifest;
   const served = before === null ? null : await getVersion(db, before);
-  const decision = await decide({ ...options, margin, measure }, served?.manifest ?? null);
+  const publishedUsers = served === null ? null : await usersOf(db, served);
+  const asked = { ...options, margin, measure, publishedUsers };
+  const decision = await decide(asked, served?.manifest ?? null);
   const { evaluation, tiers, reasons } = decision;
   for (const { verdict, reason } of tiers) {
     if (verdict === 'unknown') logger.warn({ version, reason }, 'the quality gate cannot tell');
@@ -192,6 +202,12 @@ export async function passGate(options: PassOptions, before: string | null): Pro
       }
     },
   };
+}
+
+/** By the report of its publish, which may have asked again; else by what its training found. */
+async function usersOf(db: Queryable, { version, manifest }: ModelVersion): Promise<number | null> {
+  const report = await newestPublishReport(db, version, 'published');
+  return report?.users ?? manifest.evaluation?.users ?? null;
 }
 
 const CURE = 'Train anew or on newer data, look at the data, or force it, which is recorded';

@@ -145,13 +145,9 @@ export async function embedCatalogueInLiveVersions(
     if (written.has(vectorsVersion)) continue;
     try {
       const embedder = await embedders(version, path);
-      const changes = await embedCatalogueChanges(
-        db,
-        vectorsVersion,
-        embedder,
-        logger,
-        (embedded) => onProgress?.(version, embedded),
-      );
+      const changes = await embedCatalogueChanges(db, vectorsVersion, embedder, logger, {
+        onProgress: (embedded) => onProgress?.(version, embedded),
+      });
       written.add(vectorsVersion);
       done.push({ version, ...changes });
     } catch (error) {

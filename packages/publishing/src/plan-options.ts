@@ -53,10 +53,11 @@ const SHORTLIST_BUILDS: readonly BuildSettings[] = [
   { m: 16, efConstruction: 200 },
 ];
 
-const PREFIX_WALKS = [32, 40, 50, 75, 100, 200, 400].map((efSearch) => ({
-  shortlist: null,
-  efSearch,
-}));
+/** Where it is not known how far an index has to be walked. */
+export const WIDEST_WALK = 400;
+export const PREFIX_WALKS: readonly Walk[] = [32, 40, 50, 75, 100, 200, WIDEST_WALK].map(
+  (efSearch) => ({ shortlist: null, efSearch }),
+);
 const STAGED_WALKS = [60, 100, 150, 200, 300, 400, 600].map((rows) => ({
   ...{ shortlist: rows, efSearch: rows },
 }));

@@ -38,16 +38,16 @@ export interface PruneResult {
 
 /** @throws PublishConflict, with who, where somebody publishes: what that one needs must not go */
 export async function pruneVersions(options: PruneOptions): Promise<PruneResult> {
-  if (options.dryRun === true) return pruneClaimed(options);
+  if (options.dryRun === true) return pruneClaimed(options, () => true);
   const claim = await claimPublishing(options.db, 'prunes', options.waitMs);
   try {
-    return await pruneClaimed(options);
+    return await pruneClaimed(options, () => !claim.lost);
   } finally {
     await claim.release();
   }
 }
 
-async function pruneClaimed(options: PruneOptions): Promise<PruneResult> {
+async function pruneClaimed(options: PruneOptions, isClaimed: () => boolean): Promise<PruneResult> {
   const { db, logger, modelsDir, keepPrevious = KEPT_PREVIOUS, dryRun = false } = options;
   const pointer = await getPublished(db);
   // Without a published version nobody can say what is old.
@@ -70,7 +70,7 @@ async function pruneClaimed(options: PruneOptions): Promise<PruneResult> {
   const artifacts = doomed.map(({ folder }) => folder);
   if (dryRun) return { kept, artifacts, tables: [] };
   // Tables first: a version without vectors cannot be gone back to while its artifact goes.
-  const tables = await cleanUpVectorTables(db, logger, [], keepPrevious);
+  const tables = await cleanUpVectorTables(db, logger, { keepPrevious, isClaimed });
   for (const { path } of doomed) await removeFolder(path);
   if (artifacts.length > 0)
     logger.info({ versions: artifacts }, 'removed artifacts of old versions');

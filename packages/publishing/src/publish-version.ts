@@ -14,9 +14,7 @@ import {
   announceServed,
   getPublished,
   getVersion,
-  itemVectorsTable,
   newestPublishReport,
-  refreshPopularity,
   registerVersion,
   setRetrievalFacts,
   vectorsVersionOf,
@@ -24,14 +22,14 @@ import {
 } from '@nestrec/storage';
 import { embedCatalogueChanges } from './catalogue-changes.js';
 import { cleanUpVectorTables, dropLeftover, dropUnserved } from './clean-up.js';
-import { buildCheckedIndexes, type DimReport, type RecallGate } from './checked-indexes.js';
+import type { CheckedIndexes, DimReport } from './checked-indexes.js';
 import { passGate, type MeasureQuality } from './gate.js';
+import { DEFAULT_MIN_RECALL, indexVersion } from './index-version.js';
 import { createItemEmbedder, embeddingBatch, type ItemEmbedder } from './item-embedder.js';
 import { movePointer } from './pointer.js';
 import type { ShortlistIndex } from './plan-options.js';
-import { servedSizes, type TierNeed } from './prefix-indexes.js';
+import type { TierNeed } from './prefix-indexes.js';
 import { assertClaimed, claimPublishing } from './publishing-claim.js';
-import { sampleQueries } from './sample-queries.js';
 import {
   openSharedTable,
   sameFiles,
@@ -43,14 +41,12 @@ import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
-  hasNorms,
   insertVectors,
   markWhole,
   readTableFacts,
+  takeOutDeleted,
+  type TableFacts,
 } from './vector-table.js';
-
-const DEFAULT_MIN_RECALL = 0.95;
-const DEFAULT_RECALL_QUERIES = 100;
 
 export interface PublishOptions {
   readonly db: Database;
@@ -63,7 +59,10 @@ export interface PublishOptions {
   /** What shortlists are made by, where not by the default (decision 0024). */
   readonly shortlistIndex?: ShortlistIndex;
   readonly logger: Logger;
-  /** Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. */
+  /**
+   * Least recall@20 of an index against the exact scan; 0 accepts any. Default 0.95. Plans that the published
+   * version is served by are measured only.
+   */
   readonly minRecall?: number;
   /** Queries that recall is measured with. Default 100. */
   readonly recallQueries?: number;
@@ -107,6 +106,8 @@ export interface PublishResult {
   readonly report: PublishReport | null;
   /** Versions whose vectors were dropped. */
   readonly dropped: readonly string[];
+  /** What the operator has to know although the version serves; they are in the log as well. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -136,12 +137,16 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
   // What killed publishes left goes first: their space may be needed.
   const shared = await sharedVectorsVersion(options, artifact, known);
   const alsoKeep = [version, shared ?? version];
-  const leftOver = await tidyUp(options, alsoKeep);
+  const leftOver = await tidyUp(options, claim, alsoKeep);
   await registerVersion(db, { version, manifest, path: options.path });
   const embedder = createItemEmbedder(artifact);
-  const table = await openTable(options, known);
+  const table = await openTable(options, claim, known);
   try {
-    const dims = await fillAndIndex(options, embedder, table, before);
+    const {
+      reports: dims,
+      warnings,
+      counted,
+    } = await fillAndIndex(options, claim, embedder, table, before);
     options.onProgress?.({ phase: 'swap', done: 0, total: 1 });
     let written: PublishReport | null = null;
     const moved =
@@ -152,15 +157,14 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
             await options.guard?.(tx);
             written = await pass.published(tx, dims);
           });
-    // What was written between the last look at the catalogue and the swap.
-    await catchUp(options, embedder, table, before);
-    const facts = await readTableFacts(db, table.vectorsVersion);
-    // Without the claim another may be building what looks unused.
-    if (!claim.lost) {
-      const served = before === version;
-      const { vectorsVersion } = table;
-      await dropUnusedIndexes(db, logger, { version: vectorsVersion, rows: facts.rows, served });
-    }
+    // It serves: what fails from here on fails no publish.
+    const late = await embedLate(options, embedder, table, before);
+    const facts = await readTableFacts(db, table.vectorsVersion).catch(() => counted);
+    const isClaimed = () => !claim.lost;
+    const { vectorsVersion } = table;
+    const served = before === version;
+    const unused = { version: vectorsVersion, rows: facts.rows, served, isClaimed };
+    await dropUnusedIndexes(db, logger, unused);
     options.onProgress?.({ phase: 'swap', done: 1, total: 1 });
     return {
       version,
@@ -171,11 +175,12 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
       newItems: facts.rows - facts.trained,
       dims,
       report: written ?? (await newestPublishReport(db, version, 'published')),
-      dropped: [...leftOver, ...(await tidyUp(options))],
+      dropped: [...leftOver, ...(await tidyUp(options, claim))],
+      warnings: [...warnings, ...late],
     };
   } catch (error) {
     if (isError(error, PublishRefused)) await pass?.refused(error.detail);
-    if (!table.whole) await abandon(options, table.identity);
+    if (!table.whole && !claim.lost) await abandon(options, table.identity);
     throw sqlState(error) === UNDEFINED_TABLE ? droppedMeanwhile(version, error) : error;
   }
 }
@@ -192,10 +197,12 @@ function droppedMeanwhile(version: string, cause: unknown): Error {
 /** A table that is in use for longer than the lock waits goes next time. */
 async function tidyUp(
   { db, logger, keepPrevious }: PublishOptions,
+  claim: Hold,
   alsoKeep: readonly string[] = [],
 ): Promise<string[]> {
+  const isClaimed = () => !claim.lost;
   try {
-    return await cleanUpVectorTables(db, logger, alsoKeep, keepPrevious);
+    return await cleanUpVectorTables(db, logger, { alsoKeep, keepPrevious, isClaimed });
   } catch (error) {
     logger.warn(
       { err: error },
@@ -239,6 +246,7 @@ function assertSameArtifact(
  */
 async function openTable(
   options: PublishOptions,
+  claim: Hold,
   known: ModelVersion | null,
 ): Promise<SharedTable> {
   const { db, artifact, logger } = options;
@@ -251,6 +259,7 @@ async function openTable(
     if (standing.whole && known !== null && sameFiles(artifact.manifest, known.manifest)) {
       return { ...standing, vectorsVersion: version };
     }
+    assertClaimed(claim);
     await dropLeftover(db, version);
   }
   // One transaction: until it ends nobody else can drop the table.
@@ -260,24 +269,51 @@ async function openTable(
 
 async function fillAndIndex(
   options: PublishOptions,
+  claim: Hold,
   embedder: ItemEmbedder,
   table: SharedTable,
   before: string | null,
-): Promise<DimReport[]> {
+): Promise<CheckedIndexes & { readonly counted: TableFacts }> {
   const { db } = options;
   if (!table.whole) await insertTrained(options, embedder);
   await catchUp(options, embedder, table, before);
-  await assertComplete(options, embedder, table);
-  const { facts, reports } = await indexAndTry(options, table, before);
+  const counted = await assertComplete(options, embedder, table);
+  const { version } = options.artifact.manifest;
+  const onIndex = (done: number, total: number) => {
+    // Each index may take minutes; without the claim another may have begun to build the same.
+    assertClaimed(claim);
+    options.onProgress?.({ phase: 'index', done, total });
+  };
+  const checked = await indexVersion({ ...options, onIndex }, table, before === version);
   // What was written while the indexes were built.
   await catchUp(options, embedder, table, before);
-  const { version } = options.artifact.manifest;
-  await setRetrievalFacts(db, version, facts);
+  assertClaimed(claim);
+  await setRetrievalFacts(db, version, checked.facts);
   // Those who serve it already take the new indexes and plans.
   if (before === version) await announceServed(db);
   // A table that is served already keeps its mark, and the states made from it.
   if (!table.whole) await markWhole(db, table.vectorsVersion);
-  return reports;
+  return { ...checked, counted };
+}
+
+/** What was written between the last look at the catalogue and the swap; returns what the operator has to know. */
+async function embedLate(
+  options: PublishOptions,
+  embedder: ItemEmbedder,
+  table: SharedTable,
+  before: string | null,
+): Promise<string[]> {
+  const { version } = options.artifact.manifest;
+  try {
+    await catchUp(options, embedder, table, before);
+    return [];
+  } catch (error) {
+    const warning =
+      `${version} serves, but items written just before the swap could not be embedded in it; they follow when ` +
+      'they are written again, or when it is published again';
+    options.logger.warn({ err: error, version }, warning);
+    return [warning];
+  }
 }
 
 /** Makes the table agree with the catalogue: items new, changed and removed. */
@@ -288,6 +324,7 @@ async function catchUp(
   before: string | null,
 ): Promise<void> {
   await embedCatalogueChanges(db, vectorsVersion, embedder, logger);
+  await takeOutDeleted(db, vectorsVersion);
   const served = before === null ? vectorsVersion : await vectorsVersionOf(db, before);
   if (served !== vectorsVersion) await carryRemovals(db, served, vectorsVersion);
 }
@@ -311,54 +348,13 @@ async function assertComplete(
   { db, artifact }: PublishOptions,
   embedder: ItemEmbedder,
   { vectorsVersion }: SharedTable,
-): Promise<void> {
+): Promise<TableFacts> {
   const { config, version } = artifact.manifest;
   const facts = await readTableFacts(db, vectorsVersion);
-  if (facts.trained === embedder.trainedItems && facts.dim === config.sizes.at(-1)) return;
+  if (facts.trained === embedder.trainedItems && facts.dim === config.sizes.at(-1)) return facts;
   throw new PublishConflict({
     detail:
       `the vectors of ${version} are ${facts.trained} of ${facts.dim} coordinates, wanted ` +
       `${embedder.trainedItems} of ${config.sizes.at(-1)}; another publisher may be at work, publish again`,
   });
-}
-
-async function indexAndTry(options: PublishOptions, table: SharedTable, before: string | null) {
-  const { vectorsVersion } = table;
-  const { db, artifact, logger } = options;
-  const { config, version } = artifact.manifest;
-  const minRecall = options.minRecall ?? DEFAULT_MIN_RECALL;
-  const shared = vectorsVersion !== version;
-  await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
-  await db.query(`ANALYZE ${itemVectorsTable(vectorsVersion)}`);
-  const served = servedSizes(config.sizes, options.tiers);
-  const gate: RecallGate = {
-    // What is served already is measured, not judged: its indexes are not replaced under its readers.
-    minRecall: before === version || shared ? 0 : minRecall,
-    queries: await sampleQueries(
-      db,
-      artifact,
-      options.recallQueries ?? DEFAULT_RECALL_QUERIES,
-      vectorsVersion,
-    ),
-  };
-  // Of a table made anew nothing stands, whatever is written down.
-  const standing = table.whole ? ((await getVersion(db, version))?.indexes ?? []) : [];
-  const built = await buildCheckedIndexes(db, {
-    ...{ version: vectorsVersion, sizes: config.sizes, served, gate, logger, standing },
-    live: table.whole,
-    norms: await hasNorms(db, vectorsVersion),
-    shortlist: options.shortlistIndex,
-    onIndex: (done) => options.onProgress?.({ phase: 'index', done, total: served.length }),
-  });
-  const weak =
-    before === version ? undefined : built.reports.find(({ recall }) => recall < minRecall);
-  if (shared && weak !== undefined) {
-    throw new PublishRefused({
-      detail:
-        `the index of ${vectorsVersion}, which ${version} shares, finds ${weak.recall.toFixed(3)} of the exact ` +
-        `top 20 at ${weak.dim} dimensions, wanted ${minRecall}; train with --warm-start instead, which gets ` +
-        'indexes of its own, or ask for less recall (--min-recall)',
-    });
-  }
-  return built;
 }

@@ -22,7 +22,11 @@ const judge = (
   asked: Evaluation,
   tierDims: (number | null)[] = [null],
   published: string | null = 'old',
-) => judgeTiers({ evaluation: asked, published, tierDims, margin: DEFAULT_MARGIN });
+  publishedUsers: number | null = 1_000,
+) =>
+  judgeTiers({
+    ...{ evaluation: asked, published, publishedUsers, tierDims, margin: DEFAULT_MARGIN },
+  });
 const verdictOf = (asked: Evaluation, published: string | null = 'old') =>
   judge(asked, [null], published)[0]!.verdict;
 
@@ -65,16 +69,32 @@ describe('the verdict on one size', () => {
 
   it('says that it cannot tell where too few users were asked, whatever came out', () => {
     const lost = [size(64, { overPublished: at(-0.09), overPopularity: at(-0.03) })];
-    expect(verdictOf(evaluation(lost, MIN_USERS - 1))).toBe('unknown');
-    expect(verdictOf(evaluation(lost, MIN_USERS))).toBe('failed');
+    expect(verdictOf(evaluation(lost, MIN_USERS - 1), null)).toBe('unknown');
+    expect(verdictOf(evaluation(lost, MIN_USERS), null)).toBe('failed');
     const fresh = { ...evaluation([size(64)]), comparedUsers: 3, comparedCases: 4 };
     expect(verdictOf(fresh)).toBe('unknown');
     expect(judge(fresh)[0]!.reason).toMatch(
       /could not compare .*only 4 cases of 3 users are none that old was trained on, wanted those of 20/,
     );
-    expect(judge(evaluation(lost, 3))[0]!.reason).toBe(
+    expect(judge(evaluation(lost, 3), [null], null)[0]!.reason).toBe(
       'tiers without limit: the gate could not judge: only 3 users have held-out events, wanted 20, ' +
         'for the mean of so few is chance',
+    );
+  });
+
+  it('refuses to let so few users replace a version that was judged by enough, or by nobody knows how many', () => {
+    const good = (users: number) => evaluation([size(64, { overPublished: at(0.01) })], users);
+    for (const users of [1, MIN_USERS - 1]) {
+      expect(judge(good(users), [null], 'old', MIN_USERS)[0]).toMatchObject({ verdict: 'failed' });
+      expect(judge(good(users), [null], 'old', null)[0]).toMatchObject({ verdict: 'failed' });
+      expect(judge(good(users), [null], 'old', MIN_USERS - 1)[0]!.verdict).toBe('unknown');
+    }
+    expect(judge(good(MIN_USERS), [null], 'old', MIN_USERS)[0]!.verdict).toBe('passed');
+    expect(judge(good(3), [null], 'old', 900)[0]!.reason).toMatch(
+      /: only 3 users .* is chance; the published old, which it would replace, was judged by 900$/,
+    );
+    expect(judge(good(3), [null], 'old', 7)[0]!.reason).toMatch(
+      /is chance; the published old was judged by as few \(7\)$/,
     );
   });
 });
@@ -139,7 +159,7 @@ function passes(
 describe('on simulated cases', () => {
   it('a model identical to the published one always passes', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 400 }), fc.integer(), (users, seed) =>
+      fc.property(fc.integer({ min: MIN_USERS, max: 400 }), fc.integer(), (users, seed) =>
         passes(users, seed, (gain) => gain),
       ),
       { numRuns: 60 },

@@ -17,16 +17,19 @@ export interface GateInput {
   readonly evaluation: Evaluation;
   /** The version that is published now; null: none. */
   readonly published: string | null;
+  /** How many users the published version was judged by; null: not known. */
+  readonly publishedUsers: number | null;
   /** Greatest dimension of each tier; null: no limit. */
   readonly tierDims: readonly (number | null)[];
   readonly margin: number;
 }
 
 /** One verdict per distinct limit, smallest first. */
-export function judgeTiers({ evaluation, published, tierDims, margin }: GateInput): TierVerdict[] {
+export function judgeTiers(input: GateInput): TierVerdict[] {
+  const { evaluation, tierDims } = input;
   return distinct(tierDims).map((limit) => {
     const row = evaluation.sizes.findLast((size) => limit === null || size.limit <= limit);
-    const { verdict, reason } = judge(row, evaluation, published, margin);
+    const { verdict, reason } = judge(row, input);
     return {
       max_dim: limit,
       dim: row?.dim ?? null,
@@ -69,9 +72,7 @@ const unknown = (reason: string): Judgement => ({ verdict: 'unknown', reason });
 
 function judge(
   row: SizeComparison | undefined,
-  evaluation: Evaluation,
-  published: string | null,
-  margin: number,
+  { evaluation, published, publishedUsers, margin }: GateInput,
 ): Judgement {
   if (!row || row.dim === null) {
     return row?.publishedDim
@@ -80,16 +81,34 @@ function judge(
         )
       : unknown('no size is so small, they are not served');
   }
-  if (evaluation.users < MIN_USERS) {
-    return unknown(
-      `the gate could not judge: only ${evaluation.users} users have held-out events, wanted ${MIN_USERS}, ` +
-        'for the mean of so few is chance',
-    );
-  }
+  if (evaluation.users < MIN_USERS) return judgeFew(evaluation, published, publishedUsers);
   const popular = judgePopularity(row, evaluation);
   if (popular.verdict === 'failed' || published === null) return popular;
   const compared = judgePublished(row, evaluation, published, margin);
   return { verdict: compared.verdict, reason: `${popular.reason}; ${compared.reason}` };
+}
+
+/**
+ * A first version replaces nothing, and one that was judged by as few is no better known than the candidate. What
+ * was judged by enough must not give way to what nobody can judge.
+ */
+function judgeFew(
+  { users }: Evaluation,
+  published: string | null,
+  publishedUsers: number | null,
+): Judgement {
+  const why =
+    `the gate could not judge: only ${users} users have held-out events, wanted ${MIN_USERS}, ` +
+    'for the mean of so few is chance';
+  if (published === null) return unknown(why);
+  if (publishedUsers !== null && publishedUsers < MIN_USERS) {
+    return unknown(`${why}; the published ${published} was judged by as few (${publishedUsers})`);
+  }
+  const better =
+    publishedUsers === null
+      ? 'is not known to be judged by as few'
+      : `was judged by ${publishedUsers}`;
+  return failed(`${why}; the published ${published}, which it would replace, ${better}`);
 }
 
 function judgePopularity(row: SizeComparison, { cases, users }: Evaluation): Judgement {

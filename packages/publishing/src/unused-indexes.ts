@@ -13,22 +13,34 @@ const TAKEN_OVER_MS = 10_000;
 /** Reading so few items takes milliseconds, with an index or without. */
 const FEW_ROWS = 10_000;
 
-/**
- * Call it when the plans in force are written down. What cannot be dropped now goes with the next publish.
- * @param rows of the table
- * @param served whether processes may be searching by the plans before
- */
+export interface UnusedOptions {
+  readonly version: string;
+  /** Of the table. */
+  readonly rows: number;
+  /** Whether processes may be searching by the plans before. */
+  readonly served: boolean;
+  /** Asked before each: without the claim another may be building what looks unused. */
+  readonly isClaimed: () => boolean;
+}
+
+/** Call it when the plans in force are written down. What cannot be dropped now goes with the next publish. */
 export async function dropUnusedIndexes(
   db: Database,
   logger: Logger,
-  { version, rows, served }: { version: string; rows: number; served: boolean },
+  { version, rows, served, isClaimed }: UnusedOptions,
 ): Promise<void> {
   try {
+    if (!isClaimed()) return;
     const unused = await unusedIndexes(db, version);
     if (unused.length === 0) return;
     if (served && rows > FEW_ROWS) await sleep(TAKEN_OVER_MS);
-    for (const name of unused) await dropIndex(db, name);
-    logger.info({ version, indexes: unused }, 'dropped indexes that no plan uses');
+    const dropped: string[] = [];
+    for (const name of unused) {
+      if (!isClaimed()) break;
+      await dropIndex(db, name);
+      dropped.push(name);
+    }
+    logger.info({ version, indexes: dropped }, 'dropped indexes that no plan uses');
   } catch (error) {
     logger.warn({ err: error, version }, 'unused indexes stay until the next publish');
   }

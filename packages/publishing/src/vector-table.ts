@@ -211,7 +211,38 @@ export async function markRemoved(
   return rowCount > 0;
 }
 
-/** Items removed in version `from` are removed in `to` too, unless the catalogue has them again. */
+/**
+ * Marks what was deleted from the catalogue as removed. Not with the time of now: who read an item after it was
+ * written again, and comes with its vector only now, brings it back.
+ */
+export async function takeOutDeleted(db: Database, version: string): Promise<void> {
+  // Before the lock, which writers of items wait for; most times there is nothing.
+  const { rows } = await db.transaction(
+    (tx) =>
+      tx.query<{ item_id: string }>(
+        `SELECT t.item_id FROM deleted_items d JOIN ${itemVectorsTable(version)} t ON t.item_id = d.item_id
+         WHERE NOT t.removed AND NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = t.item_id)`,
+      ),
+    { statementTimeoutMs: 0 },
+  );
+  if (rows.length === 0) return;
+  await db.transaction(async (tx) => {
+    // An item that is written again meanwhile is seen in the catalogue, or its vector comes after this.
+    await lockVectors(tx, version);
+    await tx.query(
+      `UPDATE ${itemVectorsTable(version)} t SET removed = true
+       FROM deleted_items d
+       WHERE t.item_id = ANY($1) AND d.item_id = t.item_id AND NOT t.removed
+         AND NOT EXISTS (SELECT 1 FROM items i WHERE i.item_id = t.item_id)`,
+      [rows.map((row) => row.item_id)],
+    );
+  });
+}
+
+/**
+ * Items removed in version `from` are removed in `to` too, unless the catalogue has them again: what processes
+ * deleted that did not know of `deleted_items` yet, as while a new nestrec is rolled out.
+ */
 export async function carryRemovals(db: Queryable, from: string, to: string): Promise<void> {
   await db.query(
     `UPDATE ${itemVectorsTable(to)} t SET removed = true

@@ -16,6 +16,7 @@ export {
   type StreamOptions,
 } from './interactions.js';
 export { countItems, deleteItems, getItem, getItems, streamItems, upsertItems } from './items.js';
+export { markDeleted } from './deleted-items.js';
 export {
   deleteUserStates,
   getUserState,

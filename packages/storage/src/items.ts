@@ -43,7 +43,7 @@ function toFeatures(modalities: string[], vectors: Uint8Array[]): Record<string,
 
 /**
  * Writes items whole: what a new version of an item leaves out is removed, its vectors included. Of
- * several entries with one id the last counts. Vectors are kept as float32.
+ * several entries with one id the last counts. Vectors are kept as float32. A deleted item is back with it.
  * @returns the ids that were not there before
  */
 export async function upsertItems(db: Queryable, items: readonly Item[]): Promise<Set<string>> {
@@ -53,6 +53,7 @@ export async function upsertItems(db: Queryable, items: readonly Item[]): Promis
     a.item_id < b.item_id ? -1 : a.item_id > b.item_id ? 1 : 0,
   );
   const created = await writeRows(db, rows);
+  await db.query('DELETE FROM deleted_items WHERE item_id = ANY($1)', [[...byId.keys()]]);
   await writeFeatures(db, rows);
   return created;
 }
@@ -123,10 +124,17 @@ export async function getItems(
   return new Map(rows.map((row) => [row.item_id, toItem(row)]));
 }
 
-/** Removes items from the catalogue; returns the ids that were there. Interactions stay. */
+/**
+ * Removes items from the catalogue and marks them as deleted, so that no version shows them again. Interactions
+ * stay.
+ * @returns the ids that were there
+ */
 export async function deleteItems(db: Queryable, itemIds: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ item_id: string }>(
-    'DELETE FROM items WHERE item_id = ANY($1) RETURNING item_id',
+    `WITH gone AS (DELETE FROM items WHERE item_id = ANY($1) RETURNING item_id),
+     marked AS (INSERT INTO deleted_items (item_id) SELECT item_id FROM gone ORDER BY item_id
+                ON CONFLICT (item_id) DO NOTHING)
+     SELECT item_id FROM gone`,
     [itemIds],
   );
   return rows.map((row) => row.item_id);

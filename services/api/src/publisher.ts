@@ -20,7 +20,7 @@ import {
   type PublishProgress,
   type ShortlistForm,
 } from '@nestrec/publishing';
-import { loadArtifactAside } from '@nestrec/registry';
+import { loadArtifactAside, type Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
 import {
   beginPublishRun,
@@ -43,6 +43,8 @@ export interface PublisherOptions {
   readonly keepVersions?: number | undefined;
   /** What shortlists are made by. Default: as `publishVersion`. */
   readonly shortlistForm?: ShortlistForm | undefined;
+  /** Reads artifacts. Default: beside the thread that answers, which they would hold up for seconds. */
+  readonly loadArtifact?: (path: string) => Promise<Artifact>;
   /** Told how each publish ended that was begun here. */
   readonly onEnded?: (end: PublishEnd) => void;
 }
@@ -50,7 +52,12 @@ export interface PublisherOptions {
 export function createPublisher(
   db: Database,
   logger: Logger,
-  { keepVersions, shortlistForm, onEnded = () => undefined }: PublisherOptions = {},
+  {
+    keepVersions,
+    shortlistForm,
+    loadArtifact = loadArtifactAside,
+    onEnded = () => undefined,
+  }: PublisherOptions = {},
 ): Publisher {
   const execute = async (runId: string, known: ModelVersion, force: string | null) => {
     let progress: PublishProgress | null = null;
@@ -70,8 +77,8 @@ export function createPublisher(
         if (isNewPhase) void report();
       };
       await publishVersion({
-        ...{ db, path: known.path, logger, onProgress },
-        artifact: await loadArtifactAside(known.path),
+        ...{ db, path: known.path, logger, onProgress, loadArtifact },
+        artifact: await loadArtifact(known.path),
         tiers: await listTiers(db),
         ...(force === null ? {} : { force: true, forcedBy: force }),
         ...(keepVersions === undefined ? {} : { keepPrevious: keepVersions }),
@@ -111,7 +118,7 @@ export function createPublisher(
     publishing: (version) => getPublishRun(db, version),
     rollback: async (from) => {
       // What the version lacks is embedded while it serves; the log says how that went.
-      const { version, rolledBack } = await rollback(db, { from, logger });
+      const { version, rolledBack } = await rollback(db, { from, logger, loadArtifact });
       return { published: version, previous: rolledBack };
     },
   };

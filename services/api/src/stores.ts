@@ -120,12 +120,14 @@ export function createCatalogueStore(db: Database, live: LiveVersions): Catalogu
       });
     },
     remove: async (itemId) => {
-      // The catalogue first: whoever brings a version up to it from now on does not find the item there. If this
+      // A model may know an item from interactions alone: then there is no row, but it is recommended, or will be.
+      // As long as the catalogue has the item its mark counts for nothing.
+      const marked = await storage.markDeleted(db, itemId);
+      // The catalogue next: whoever brings a version up to it from now on does not find the item there. If this
       // fails half-way, deleting again takes out the vectors.
       const removed = await storage.deleteItems(db, [itemId]);
       const shown = await live.remove(itemId);
-      // A model may know an item from interactions alone: then there is no row, but it was recommended.
-      return shown || removed.length > 0;
+      return marked || shown || removed.length > 0;
     },
   };
 }

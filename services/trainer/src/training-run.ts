@@ -17,7 +17,7 @@ import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
 import { removeTemporariesOf } from '@nestrec/runtime';
-import { registerVersion, weightsErasures } from '@nestrec/storage';
+import { refreshPopularity, registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
   removeCheckpoint,
@@ -116,6 +116,8 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
       : await loadStartingPoint({ db, modelsDir: options.modelsDir, startFrom });
   const frozenItems = mode === 'query_only';
   const data = await readTrainingData(db, { textWidth, seed, spill, window, base, frozenItems });
+  // What the model will know is known to `DELETE /v1/items/{id}` from here on, published or not.
+  await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   for (const name of data.ignoredModalities) {
     const text = `vectors of modality "${name}" are not used: ${base?.manifest.version} does not have it; a full training takes it in`;
     options.onProgress?.({ kind: 'note', text });

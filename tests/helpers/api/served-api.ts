@@ -48,7 +48,7 @@ export const SIZES = [4, 8, 16];
 export const ITEMS = 60;
 
 /** A manifest before it is saved: without what saving fills in. */
-function draftOf(manifest: Manifest): ManifestDraft {
+export function draftOf(manifest: Manifest): ManifestDraft {
   const filledIn = ['formatVersion', 'itemIdsSha256', 'files'];
   const rest = Object.entries(manifest).filter(([name]) => !filledIn.includes(name));
   return Object.fromEntries(rest) as unknown as ManifestDraft;

@@ -70,6 +70,15 @@ describe('the planner', () => {
     expect(names(plan(256, 'staged', unmeasured))[0]).toBe('staged 128 list');
   });
 
+  it('reads all where publishing found no index good enough for the size', () => {
+    const none = { ...measured(256, 'exact', index(256), 9), index: null };
+    const given = { facts: { ...facts, plans: [measured(64, 'prefix', index(64), 1), none] } };
+    for (const wish of ['auto', 'prefix', 'staged'] as const) {
+      expect(names(plan(256, wish, given)), wish).toEqual(['exact']);
+    }
+    expect(names(plan(64, 'auto', given))).toEqual(['prefix 64 index', 'exact']);
+  });
+
   it('reads all where a filter lets little through, else filters during the walk of the index', () => {
     const restriction = { ...free, filter, share: 0.0001 };
     expect(names(plan(256, 'auto', { restriction }))).toEqual(['exact']);

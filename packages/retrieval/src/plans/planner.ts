@@ -123,6 +123,8 @@ function chooseIndex({ facts }: Catalogue, { dim, plan: wish }: PlanRequest): Ch
       best.plan === wish ? 'the tier asks for it' : 'the fastest that was measured at this size';
     return { index: byName.get(best.index!)!, measured: best, reason: `${why} (${of})` };
   }
+  // Where publishing ended with the exact scan, an index that it did not take finds too little.
+  if (facts.plans.some((plan) => plan.dim === dim && plan.plan === 'exact')) return null;
   // A shortlist that nobody measured may miss anything: only for who asks for it.
   const own = facts.indexes.find((index) => index.dim === dim && index.kind !== 'bit');
   const smaller = facts.indexes.findLast((index) => index.dim < dim && index.kind !== 'bit');

@@ -135,6 +135,7 @@ export async function publishAndReport(
 ): Promise<PublishResult> {
   const { db, config, folders } = platform;
   const path = join(folders.models, version);
+  const earlier = await newestPublishReport(db, version);
   const artifact = await loadArtifact(path);
   await ensureDefaultTiers(db);
   const bar = output.progress('Publishing', 100);
@@ -165,7 +166,9 @@ export async function publishAndReport(
     });
   } catch (error) {
     const report = isError(error, PublishRefused) ? await newestPublishReport(db, version) : null;
-    if (report?.outcome === 'refused') output.note(renderReport(report));
+    // Where it was refused before the gate, the newest report is of another attempt, with another reason.
+    if (report?.outcome === 'refused' && report.at !== earlier?.at)
+      output.note(renderReport(report));
     throw error;
   } finally {
     bar.stop();
@@ -178,6 +181,7 @@ function renderPublished(result: PublishResult): string {
     result.report === null || result.outcome === 'already_published'
       ? renderIndexes(result)
       : renderReport(result.report),
+    ...result.warnings.map((warning) => `Warning: ${warning}.`),
     `${result.version} answers now: ${result.items} items, ${result.newItems} of them new to the model ` +
       `(before: ${result.previousVersion ?? 'nothing'}).`,
   ].join('\n');
