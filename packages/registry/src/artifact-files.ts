@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, type FileHandle } from 'node:fs/promises';
+import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Manifest } from '@nestrec/contracts';
 import { excerpt, InputNotFound } from '@nestrec/errors';
@@ -38,6 +38,18 @@ export async function checkFolder(path: string): Promise<void> {
   });
   if (found.isSymbolicLink()) refuse(`${path} is a symbolic link; give the folder itself`);
   if (!found.isDirectory()) refuse(`${path} is a file; an artifact is a folder with manifest.json`);
+}
+
+/** Bytes of what lies in the folder; what cannot be read counts nothing, for whoever loads it to refuse. */
+export async function sizeOfFolder(path: string): Promise<number> {
+  const names = await readdir(path).catch(() => []);
+  const sizes = names.map((name) =>
+    lstat(join(path, name)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 export async function readManifestFile(folder: string): Promise<Manifest> {

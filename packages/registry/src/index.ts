@@ -13,7 +13,8 @@ export {
 export { hashItemIds } from './artifact-files.js';
 export { hashItemSide } from './item-side.js';
 export { listArtifacts, type ArtifactListing } from './list-artifacts.js';
-export { loadArtifactAside, loadServingArtifact, type ServingArtifact } from './load-aside.js';
+export { loadArtifactAside, loadServingArtifact } from './load-aside.js';
+export type { ServingArtifact } from './serving-part.js';
 export { loadArtifact, verifyArtifact, type VerifyReport } from './read-artifact.js';
 export { saveArtifact } from './save-artifact.js';
 export { sliceArtifact, type SlicedArtifact } from './slice-artifact.js';

@@ -1,18 +1,25 @@
 /**
- * Loads artifacts in a thread of its own, for processes that serve meanwhile: reading, hashing and checking one of
- * 100,000 items takes seconds of computing, during which a process would answer nobody.
+ * Loads artifacts for processes that serve meanwhile, large ones in a thread of their own: reading, hashing and
+ * checking one of 100,000 items takes seconds of computing, during which a process would answer nobody.
  */
-import type { Manifest, NamedArrays } from '@nestrec/contracts';
+import type { NamedArrays } from '@nestrec/contracts';
 import { InputNotFound, InternalError, InvalidArtifact } from '@nestrec/errors';
 import { restoreTextEncoder } from '@nestrec/features';
 import { startThread } from '@nestrec/runtime';
 import type { Artifact } from './artifact.js';
+import { sizeOfFolder } from './artifact-files.js';
+import { loadArtifact } from './read-artifact.js';
+import { servingPart, type ServingArtifact } from './serving-part.js';
 
-/** What of an artifact steps states and makes queries: all but what grows with the number of items. */
-export interface ServingArtifact {
-  readonly manifest: Manifest;
-  /** Without the item residual R. */
-  readonly parameters: NamedArrays;
+/**
+ * Below this many bytes an artifact is loaded where it is asked for: at 6 ms a megabyte that holds answers up for
+ * less than a twentieth of a second, while a thread costs a fifth of a second of computing before it reads anything.
+ */
+const THREAD_FROM_BYTES = 4_000_000;
+
+export interface LoadAsideOptions {
+  /** Bytes of an artifact from which on a thread loads it. */
+  readonly threadFromBytes?: number;
 }
 
 export interface LoadRequest {
@@ -35,7 +42,11 @@ const REFUSALS = [InvalidArtifact, InputNotFound];
  * The same artifact and the same verdict as `loadArtifact`.
  * @throws InputNotFound, InvalidArtifact; InternalError where the thread ended without an answer
  */
-export async function loadArtifactAside(path: string): Promise<Artifact> {
+export async function loadArtifactAside(
+  path: string,
+  options: LoadAsideOptions = {},
+): Promise<Artifact> {
+  if (!(await needsThread(path, options))) return loadArtifact(path);
   const answer = await ask({ path, what: 'whole' });
   if (!('whole' in answer)) throw unexpected(path);
   const { encoder, ...rest } = answer.whole;
@@ -43,10 +54,21 @@ export async function loadArtifactAside(path: string): Promise<Artifact> {
 }
 
 /** Of the same artifact what serves; the verdict is on the whole of it. @throws as `loadArtifactAside` */
-export async function loadServingArtifact(path: string): Promise<ServingArtifact> {
+export async function loadServingArtifact(
+  path: string,
+  options: LoadAsideOptions = {},
+): Promise<ServingArtifact> {
+  if (!(await needsThread(path, options))) return servingPart(await loadArtifact(path));
   const answer = await ask({ path, what: 'serving' });
   if (!('serving' in answer)) throw unexpected(path);
   return answer.serving;
+}
+
+async function needsThread(
+  path: string,
+  { threadFromBytes = THREAD_FROM_BYTES }: LoadAsideOptions,
+): Promise<boolean> {
+  return (await sizeOfFolder(path)) >= threadFromBytes;
 }
 
 async function ask(

@@ -1,11 +1,10 @@
 /** The thread behind `load-aside.ts`: loads, checks, and hands over what was asked for. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { NamedArrays } from '@nestrec/contracts';
 import { NestrecError } from '@nestrec/errors';
-import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import type { Artifact } from './artifact.js';
 import type { LoadAnswer, LoadRequest } from './load-aside.js';
 import { loadArtifact } from './read-artifact.js';
+import { servingPart } from './serving-part.js';
 
 interface Message {
   readonly answer: LoadAnswer;
@@ -37,14 +36,10 @@ function whole({ encoder, ...artifact }: Artifact): Message {
   return { answer: { whole: { ...artifact, encoder: arrays } }, moved: [...moved] };
 }
 
-/** In copies: R lies in the same buffer as the others. */
-function serving({ manifest, parameters }: Artifact): Message {
-  const kept = [...parameters].filter(([name]) => name !== ITEM_RESIDUAL);
-  const copies: NamedArrays = new Map(
-    kept.map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
-  );
-  const moved = [...copies.values()].map(({ data }) => data.buffer as ArrayBuffer);
-  return { answer: { serving: { manifest, parameters: copies } }, moved };
+function serving(artifact: Artifact): Message {
+  const part = servingPart(artifact);
+  const moved = [...part.parameters.values()].map(({ data }) => data.buffer as ArrayBuffer);
+  return { answer: { serving: part }, moved };
 }
 
 const { answer, moved } = await load();
