@@ -48,6 +48,11 @@ export const trainingSettingsSchema = z.strictObject({
   residualDropout: z.array(share),
   /** Weight of each size in the loss; normalised to sum 1. */
   lossWeights: z.array(z.number().min(0)),
+  /**
+   * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too (kappa of model.md
+   * section 6a): 1 = the loss's own gradient, 0 = every size builds on the smaller ones as they are.
+   */
+  prefixShare: z.number().min(0).max(1),
   /** Standard deviation of the ID residual at the start, as a share of 1 / sqrt(D). */
   residualStart: z.number().min(0).max(10),
   /**
@@ -139,6 +144,7 @@ const quality: Preset = (sizes) => ({
     [256, 0.35],
   ]),
   lossWeights: steepWeights(sizes, 0.4),
+  prefixShare: 1,
   residualStart: 0.5,
   itemStart: 'spectral',
   spectralFeatureWeight: 0.5,
