@@ -28,24 +28,29 @@ export function drawParameters(config: ModelConfig, input: DrawInput): NamedArra
   if (settings.itemStart === 'spectral') return startBySpectrum(config, parameters, input);
   const width = config.sizes.at(-1)!;
   const draw = random.fork('residual');
-  const deviation = settings.residualStart / Math.sqrt(width);
+  const deviation = deviationOf(config, settings);
   const data = new Float32Array(config.numItems * width);
   for (let i = 0; i < data.length; i++) data[i] = draw.normal() * deviation;
   return parameters.set(ITEM_RESIDUAL, { shape: [config.numItems, width], data });
 }
 
+const deviationOf = ({ sizes }: ModelConfig, { residualStart }: TrainingSettings) =>
+  residualStart / Math.sqrt(sizes.at(-1)!);
+
 /** What ends a branch of a block; at 0 every block begins by handing its input on. */
 const BRANCH_ENDS = /\.(lru_layer\.out_proj|feed_forward\.w_2)\./;
 
 function startBySpectrum(
-  { sizes, numItems, featureWidth }: ModelConfig,
+  config: ModelConfig,
   parameters: Map<string, NamedArray>,
   { settings, random, histories, features }: DrawInput,
 ): NamedArrays {
+  const { sizes, numItems, featureWidth } = config;
   const width = sizes.at(-1)!;
   const { projector, bias, residual } = spectralStart({
     ...{ histories, numItems, width, features, featureWidth },
     ...{ featureWeight: settings.spectralFeatureWeight, random: random.fork('spectrum') },
+    deviation: deviationOf(config, settings),
   });
   if (featureWidth > 0) {
     parameters.set(PROJECTOR_WEIGHT, { shape: [width, featureWidth], data: projector });

@@ -23,6 +23,8 @@ export interface SpectralStartInput {
   readonly featureWidth: number;
   /** Weight of likeness by features beside likeness by histories, each with a leading eigenvalue of 1. */
   readonly featureWeight: number;
+  /** Standard deviation of coordinates that no likeness is left for. */
+  readonly deviation: number;
   readonly random: Random;
 }
 
@@ -38,6 +40,8 @@ export interface SpectralStart {
 const ITERATIONS = 8;
 /** Root mean square of the coordinates. */
 const RMS = 0.1;
+/** Directions with less of the largest eigenvalue than this say nothing. */
+const SMALLEST = 1e-5;
 /** Of the projector, beside features weighted by how often their item was taken. */
 const RIDGE = 100;
 
@@ -51,17 +55,24 @@ export function spectralStart(input: SpectralStartInput): SpectralStart {
     ITERATIONS,
     random.fork('basis'),
   );
+  const used = values.findIndex((value) => value <= SMALLEST * values[0]!);
   const items = new Float32Array(numItems * width);
-  const roots = values.map(Math.sqrt);
+  const directions = used === -1 ? count : used;
   let squares = 0;
   for (let i = 0; i < numItems; i++)
-    for (let k = 0; k < count; k++) {
-      const value = vectors[i * count + k]! * roots[k]!;
+    for (let k = 0; k < directions; k++) {
+      const value = vectors[i * count + k]! * Math.sqrt(values[k]!);
       items[i * width + k] = value;
       squares += value * value;
     }
-  const scale = squares > 0 ? RMS / Math.sqrt(squares / items.length) : 1;
-  for (let at = 0; at < items.length; at++) items[at]! *= scale;
+  const scale = squares > 0 ? RMS / Math.sqrt(squares / (numItems * directions)) : 1;
+  const noise = random.fork('noise');
+  for (let i = 0; i < numItems; i++)
+    for (let k = 0; k < width; k++) {
+      if (k < directions) items[i * width + k]! *= scale;
+      // Coordinates of zeros would never learn anything.
+      else items[i * width + k] = input.deviation * noise.normal();
+    }
   return splitByFeatures(items, input);
 }
 
