@@ -6,6 +6,7 @@
  * The projector is the ridge regression of these vectors on the features, and the item residual what it leaves.
  */
 import type { Histories } from '@nestrec/dataset';
+import { TrainingDiverged } from '@nestrec/errors';
 import type { PairCounts } from '@nestrec/evaluation';
 import type { Random } from '@nestrec/random';
 import { multiply, multiplyTransposed } from '@nestrec/tensor';
@@ -45,8 +46,10 @@ const SMALLEST = 1e-5;
 /** Of the projector, beside features weighted by how often their item was taken. */
 const RIDGE = 100;
 
+/** @throws TrainingDiverged where a feature is no finite number: no likeness follows from it */
 export function spectralStart(input: SpectralStartInput): SpectralStart {
   const { histories, numItems, width, random } = input;
+  requireFinite(input);
   const pmi = positivePmi(histories, numItems);
   const count = Math.min(numItems, width);
   const { values, vectors } = leadingPairs(
@@ -74,6 +77,16 @@ export function spectralStart(input: SpectralStartInput): SpectralStart {
       else items[i * width + k] = input.deviation * noise.normal();
     }
   return splitByFeatures(items, input);
+}
+
+function requireFinite({ features, featureWidth }: SpectralStartInput): void {
+  const at = features.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return;
+  throw new TrainingDiverged({
+    detail:
+      `the features of item ${Math.floor(at / featureWidth) + 1} (the ids count from 1) hold ${features[at]} once ` +
+      'prepared for training: check the item features for numbers that are not finite or are extreme',
+  });
 }
 
 /** PPMI / its largest eigenvalue + w X X^T / its largest eigenvalue. */
