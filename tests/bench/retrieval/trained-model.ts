@@ -12,7 +12,12 @@ import { splitLeaveOneOut } from '@nestrec/dataset';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type Artifact } from '@nestrec/registry';
 import { selectBackend } from '@nestrec/tensor';
-import { createSettings, modelSwitches, trainModel, type TrainingSettings } from '@nestrec/training';
+import {
+  createSettings,
+  modelSwitches,
+  trainModel,
+  type TrainingSettings,
+} from '@nestrec/training';
 import { readLargeBeauty } from './large-beauty.js';
 
 const SEED = 1;
