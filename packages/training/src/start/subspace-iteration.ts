@@ -49,7 +49,20 @@ export function leadingPairs(
   const rotation = new Float32Array(columns * count);
   for (let k = 0; k < count; k++)
     for (let i = 0; i < columns; i++) rotation[i * count + k] = vectors[k * columns + i]!;
-  return { values, vectors: multiply(basis, rotation, [size, columns, count]) };
+  const leading = multiply(basis, rotation, [size, columns, count]);
+  pointForward(leading, count);
+  return { values, vectors: leading };
+}
+
+/** Gives every column the sign that makes its largest number positive: the same on machines that round otherwise. */
+function pointForward(vectors: Float32Array, count: number): void {
+  const largest = new Float64Array(count);
+  vectors.forEach((value, at) => {
+    if (Math.abs(value) > Math.abs(largest[at % count]!)) largest[at % count] = value;
+  });
+  vectors.forEach((value, at) => {
+    if (largest[at % count]! < 0) vectors[at] = -value;
+  });
 }
 
 /** Columns that span the same space at right angles and of length 1: by the Cholesky factor of their products. */
