@@ -23,3 +23,4 @@ export {
   type CooccurrenceOptions,
 } from './counting-baselines.js';
 export { createTextCosine, normaliseRows, type TextCosineOptions } from './text-cosine.js';
+export { countPairs, type PairCounts } from './pair-counts.js';

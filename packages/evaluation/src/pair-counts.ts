@@ -21,6 +21,8 @@ export interface Neighbourhood {
   readonly after: number;
   /** Whether an item can stand beside itself. */
   readonly itself: boolean;
+  /** A pair g steps apart (at most 255) counts decay^(g - 1). Default: 1, however far. */
+  readonly decay?: number;
 }
 
 export interface PairLimits {
@@ -85,7 +87,7 @@ function keptPerItem(expected: Float64Array, itemCount: number, maxPairs: number
 
 /** Rows in the making: `add` pairs of one item, then `endRow`; items come in order. */
 interface RowsInTheMaking {
-  add(other: number): void;
+  add(other: number, weight: number): void;
   endRow(item: number): void;
   finish(): PairCounts;
 }
@@ -101,9 +103,9 @@ function sparseRows(expected: Float64Array, itemCount: number, most: number): Ro
   let touched: number[] = [];
   let size = 0;
   return {
-    add(other) {
+    add(other, weight) {
       if (line[other] === 0) touched.push(other);
-      line[other]!++;
+      line[other]! += weight;
     },
     endRow(item) {
       const bar = touched.length > most ? barOf(touched, line, most, histogram) : ALL;
@@ -111,7 +113,7 @@ function sparseRows(expected: Float64Array, itemCount: number, most: number): Ro
       for (const other of touched) {
         const count = line[other]!;
         line[other] = 0;
-        const alike = Math.min(count, ALIKE_FROM);
+        const alike = alikeOf(count);
         if (alike < bar.count || (alike === bar.count && ties-- <= 0)) continue;
         columns[size] = other;
         weights[size++] = count;
@@ -127,8 +129,9 @@ function sparseRows(expected: Float64Array, itemCount: number, most: number): Ro
   };
 }
 
-/** Counts from here on are alike when it comes to which are kept. */
+/** Counts from here on are alike when it comes to which are kept, and so are those of one whole number. */
 const ALIKE_FROM = 2 ** 16;
+const alikeOf = (count: number) => Math.min(Math.floor(count), ALIKE_FROM);
 
 /** Pairs with a higher count are kept, and so many of those with this one, the first that were met. */
 interface Bar {
@@ -146,7 +149,7 @@ function barOf(
 ): Bar {
   let highest = 0;
   for (const other of touched) {
-    const alike = Math.min(line[other]!, ALIKE_FROM);
+    const alike = alikeOf(line[other]!);
     histogram[alike]!++;
     if (alike > highest) highest = alike;
   }
@@ -159,7 +162,7 @@ function barOf(
 /** Counts the pairs of items `first ..`, as many as `expected` has, in one pass. */
 function countGroup(
   histories: TrainingHistories,
-  { before, after, itself }: Neighbourhood,
+  { before, after, itself, decay = 1 }: Neighbourhood,
   expected: Float64Array,
   first: number,
   rows: RowsInTheMaking,
@@ -167,6 +170,8 @@ function countGroup(
   const begin = new Int32Array(expected.length + 1);
   expected.forEach((count, i) => (begin[i + 1] = begin[i]! + count));
   const others = new Int32Array(begin[expected.length]!);
+  const gaps = new Uint8Array(decay === 1 ? 0 : others.length);
+  const weights = powersOf(decay);
   const next = begin.slice();
   for (const history of histories)
     for (let at = 0; at < history.length; at++) {
@@ -174,10 +179,14 @@ function countGroup(
       if (row < 0 || row >= expected.length) continue;
       const to = Math.min(history.length, at + after + 1);
       for (let p = Math.max(0, at - before); p < to; p++)
-        if (p !== at && (itself || history[p] !== history[at])) others[next[row]!++] = history[p]!;
+        if (p !== at && (itself || history[p] !== history[at])) {
+          if (decay !== 1) gaps[next[row]!] = Math.abs(p - at);
+          others[next[row]!++] = history[p]!;
+        }
     }
   for (let row = 0; row < expected.length; row++) {
-    for (let i = begin[row]!; i < next[row]!; i++) rows.add(others[i]!);
+    for (let i = begin[row]!; i < next[row]!; i++)
+      rows.add(others[i]!, decay === 1 ? 1 : weights[gaps[i]!]!);
     rows.endRow(first + row);
   }
 }
@@ -185,17 +194,24 @@ function countGroup(
 /** Counts the pairs of one item that has too many for the buffer. */
 function countOne(
   histories: TrainingHistories,
-  { before, after, itself }: Neighbourhood,
+  { before, after, itself, decay = 1 }: Neighbourhood,
   item: number,
   rows: RowsInTheMaking,
 ): void {
+  const weights = powersOf(decay);
   for (const history of histories)
     for (let at = history.indexOf(item); at >= 0; at = history.indexOf(item, at + 1)) {
       const to = Math.min(history.length, at + after + 1);
       for (let p = Math.max(0, at - before); p < to; p++)
-        if (p !== at && (itself || history[p] !== item)) rows.add(history[p]!);
+        if (p !== at && (itself || history[p] !== item))
+          rows.add(history[p]!, decay === 1 ? 1 : weights[Math.abs(p - at)]!);
     }
   rows.endRow(item);
+}
+
+/** Weight of a pair by the steps between, 1 to 255. */
+function powersOf(decay: number): Float64Array {
+  return Float64Array.from({ length: 256 }, (_, gap) => decay ** (gap - 1));
 }
 
 /** `out[j] += factor * weight(item, j)`. */

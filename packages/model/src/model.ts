@@ -52,6 +52,8 @@ export interface HistoryRows extends PackedInputs {
 export interface LossSettings extends MaskSettings {
   /** Weight of each size, at any scale (normalised to sum 1). Default: all equal. */
   readonly lossWeights?: readonly number[];
+  /** How much of a size's gradient by scores reaches coordinates that smaller sizes have too; default 1. */
+  readonly prefixShare?: number;
   /** Items per chunk of the cross-entropy; 0 = by memory. */
   readonly itemChunk?: number;
   /** Added to the scores of every row of the item table, padding row first: the correction of a sample. */
@@ -347,6 +349,7 @@ function labelLoss(
     weights,
     logScales: scale === undefined ? null : scale.dataSync(),
     itemBias: settings.itemBias ?? null,
+    prefixShare: settings.prefixShare ?? 1,
     itemChunk: settings.itemChunk ?? 0,
   });
   if (all) return result;

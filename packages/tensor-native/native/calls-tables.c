@@ -59,9 +59,9 @@ BEGIN(itemTableBackward, 8)
   if (!a->failed) target->item_table_backward(c, space);
 END
 
-/* crossEntropy(sizes, states, table, targets, weights, scales, itemBias | null, dStates, dTable,
- * loss, dScales) */
-BEGIN(crossEntropy, 11)
+/* crossEntropy(sizes, states, table, targets, weights, scales, itemBias | null, prefixShare, dStates,
+ * dTable, loss, dScales) */
+BEGIN(crossEntropy, 12)
   entropy_call c = {0};
   long length = 0;
   c.ends = ladder(a, 0, &c.sizes, &c.width);
@@ -71,9 +71,12 @@ BEGIN(crossEntropy, 11)
   c.states = floats(a, 1, "states", c.labels * c.width);
   c.weights = floats(a, 4, "weights", c.sizes), c.scales = floats(a, 5, "scales", c.sizes);
   c.bias = floats_or_null(a, 6, "itemBias", c.items);
-  c.d_states = floats(a, 7, "dStates", c.labels * c.width),
-  c.d_table = floats(a, 8, "dTable", length);
-  c.loss = doubles(a, 9, "loss", c.sizes), c.d_scales = doubles(a, 10, "dScales", c.sizes);
+  c.share = (float)number(a, 7, "prefixShare");
+  c.d_states = floats(a, 8, "dStates", c.labels * c.width),
+  c.d_table = floats(a, 9, "dTable", length);
+  c.loss = doubles(a, 10, "loss", c.sizes), c.d_scales = doubles(a, 11, "dScales", c.sizes);
+  if (!a->failed && !(c.share >= 0 && c.share <= 1))
+    fail(a, "prefixShare is %g; wanted 0 to 1.", c.share);
   if (!a->failed && (c.labels == 0 || c.items == 0))
     fail(a, "got %ld labels and %ld items; wanted at least one.", c.labels, c.items);
   for (int k = 0; k < c.sizes && !a->failed; k++)

@@ -126,16 +126,19 @@ INLINE vf differentiate_tile(vf acc[MR][NV], float factor, const float *shift, c
   return product;
 }
 
-/* Adds the larger sizes' gradients of a tile to the smaller ones' (suffix sums). */
-INLINE void add_suffixes(float *gradients, int top) {
+/* Adds the share of the larger sizes' gradients of a tile to the smaller ones' (suffix sums). */
+INLINE void add_suffixes(float *gradients, int top, float share) {
+  vf part = splat(share);
   for (int i = 0; i < MR; i++) {
     float *row = gradients + i * LINE;
     vf sum0 = load(row + (top - 1) * (long)BLOCK * LINE),
        sum1 = load(row + (top - 1) * (long)BLOCK * LINE + VW);
     for (int k = top - 2; k >= 0; k--) {
       float *to = row + k * (long)BLOCK * LINE;
-      store(to, sum0 += load(to));
-      store(to + VW, sum1 += load(to + VW));
+      vf own0 = load(to), own1 = load(to + VW);
+      store(to, own0 + part * sum0);
+      store(to + VW, own1 + part * sum1);
+      sum0 += own0, sum1 += own1;
     }
   }
 }
@@ -185,7 +188,7 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
           load_tile(acc, kept);
           differentiate_size(r, k, acc, shift, limits, gradients, products);
         }
-        add_suffixes(gradients, r->top);
+        add_suffixes(gradients, r->top, c->share);
       }
     }
   }
@@ -236,6 +239,13 @@ static void differentiate_block(const entropy_run *r, const entropy_room *room, 
   }
 }
 
+/* What the target's own score weighs in the gradient by segment k. */
+static float segment_factor(const entropy_run *r, int k) {
+  float later = 0;
+  for (int i = r->c.sizes - 1; i > k; i--) later += r->factors[i];
+  return r->factors[k] + r->c.share * later;
+}
+
 /* The gradient by this thread's share of states: the threads' parts in order, less the targets'
  * own. */
 static void finish_states(const entropy_run *r, int thread, int threads) {
@@ -250,8 +260,7 @@ static void finish_states(const entropy_run *r, int thread, int threads) {
     }
     const float *e = c->table + c->targets[l] * c->width;
     for (int k = 0; k < c->sizes; k++) {
-      float factor = 0;
-      for (int later = c->sizes - 1; later >= k; later--) factor += r->factors[later];
+      float factor = segment_factor(r, k);
       for (long i = k ? c->ends[k - 1] : 0; i < c->ends[k]; i++) d[i] -= factor * e[i];
     }
   }
@@ -266,8 +275,7 @@ static void subtract_targets(const entropy_run *r, long first, long last) {
     float *d = c->d_table + c->targets[l] * c->width;
     const float *z = c->states + l * c->width;
     for (int k = 0; k < c->sizes; k++) {
-      float factor = 0;
-      for (int later = c->sizes - 1; later >= k; later--) factor += r->factors[later];
+      float factor = segment_factor(r, k);
       for (long i = k ? c->ends[k - 1] : 0; i < c->ends[k]; i++) d[i] -= factor * z[i];
     }
   }

@@ -30,6 +30,8 @@ export interface Call {
   /** d loss / d score of a size = factor * (probability - target). */
   readonly factors: readonly number[];
   readonly withScaleGradient: boolean;
+  /** How much of a size's gradient reaches coordinates that smaller sizes have too. */
+  readonly prefixShare: number;
 }
 
 export interface Totals {
@@ -135,12 +137,28 @@ export function backwardChunk(
     const gradients: tf.Tensor2D[] = [];
     let suffix: Suffix | null = null;
     for (let k = call.segments.length - 1; k >= 0; k--) {
-      suffix = addToSuffix(suffix, probabilities[k]!, call.factors[k]!);
-      if (suffix === null) gradients[k] = tf.zerosLike(block.states[k]!);
-      else gradients[k] = multiplySegment(suffix, block, chunk, k);
+      const own = { p: probabilities[k]!, factor: call.factors[k]! };
+      const mixed = call.prefixShare === 1 ? null : withShare(suffix, own, call.prefixShare);
+      suffix = addToSuffix(suffix, own.p, own.factor);
+      const upstream = mixed ?? suffix;
+      if (upstream === null) gradients[k] = tf.zerosLike(block.states[k]!);
+      else gradients[k] = multiplySegment(upstream, block, chunk, k);
+      if (mixed !== null) mixed.sum.dispose();
     }
     return gradients;
   });
+}
+
+/** G_k + share * (G_(k+1) + ... + G_M): what segment k is given where sizes share only in part. Disposes nothing. */
+function withShare(
+  suffix: Suffix | null,
+  { p, factor }: { readonly p: tf.Tensor2D; readonly factor: number },
+  share: number,
+): Suffix | null {
+  const own = tf.mul(p, factor) as tf.Tensor2D;
+  if (suffix === null || share === 0) return { sum: own, factor: 1 };
+  const sum = tf.add(own, tf.mul(suffix.sum, share * suffix.factor)) as tf.Tensor2D;
+  return { sum, factor: 1 };
 }
 
 /** T_k = G_k + G_(k+1) + ... + G_M as `sum` times `factor`. */

@@ -51,6 +51,7 @@ export {
   type NestedLinearGradients,
   type NestedShape,
 } from './nested-linear.js';
+export { multiply, multiplyTransposed } from './products.js';
 export { layOutRows, type PackedRows } from './packed-rows.js';
 export { createRanker, type RankCases, type Ranker, type SizeRanks } from './ranker.js';
 export { gatherTableRows, stepTableRows, type RowTable } from './row-table.js';

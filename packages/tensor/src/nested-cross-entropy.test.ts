@@ -14,6 +14,8 @@ interface Case {
   readonly weights: readonly number[];
   readonly logScales: readonly number[] | null;
   readonly biased: boolean;
+  /** Absent: 1. */
+  readonly prefixShare?: number;
   readonly magnitude: number;
   readonly seed: number;
 }
@@ -28,6 +30,7 @@ const cases: fc.Arbitrary<Case> = fc
     seed: fc.integer(),
     scaled: fc.boolean(),
     biased: fc.boolean(),
+    prefixShare: fc.constantFrom(0, 0.3, 1),
     magnitude: fc.constantFrom(0.1, 1),
   })
   .map(({ sizes, scaled, seed, ...rest }) => {
@@ -76,8 +79,9 @@ function reference(c: Case, { width, states, items, bias, targets }: ReturnType<
         const g = (c.weights[k]! * p) / c.labels;
         dScales[k]! += g * products[i]!;
         for (let d = 0; d < m; d++) {
-          dStates[row * width + d]! += g * scale * items[i * width + d]!;
-          dItems[i * width + d]! += g * scale * states[row * width + d]!;
+          const share = d < (c.sizes[k - 1] ?? 0) ? (c.prefixShare ?? 1) : 1;
+          dStates[row * width + d]! += share * g * scale * items[i * width + d]!;
+          dItems[i * width + d]! += share * g * scale * states[row * width + d]!;
         }
       });
     });
@@ -105,6 +109,7 @@ function run(c: Case, itemChunk: number) {
     weights: c.weights,
     logScales: c.logScales,
     itemBias: data.bias,
+    ...(c.prefixShare === undefined ? {} : { prefixShare: c.prefixShare }),
     itemChunk,
   };
   const before = tf.memory().numTensors;
@@ -170,6 +175,7 @@ describe.each(suiteBackends)('nested cross-entropy on %s', (backend) => {
     };
     check(c, 0);
     check({ ...c, weights: [0, 0.7, 0] }, 0);
+    check({ ...c, prefixShare: 0.25 }, 0);
   });
 
   it('gives loss 0 and zero gradients without labels', () => {

@@ -42,6 +42,11 @@ export interface NestedCrossEntropyInput {
   readonly logScales: ArrayLike<number> | null;
   /** Added to every score of an item, [I]: the correction of a sampled catalogue. Absent: nothing. */
   readonly itemBias?: Float32Array | null;
+  /**
+   * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too, 0 to 1. Absent: 1,
+   * the gradient of the loss; below, smaller sizes are served first and larger ones build on them.
+   */
+  readonly prefixShare?: number;
   /** Items a chunk; 0 or absent = by memory. */
   readonly itemChunk?: number;
 }
@@ -102,11 +107,15 @@ function cutStates(states: tf.Tensor2D, segments: readonly Segment[]): Float32Ar
 }
 
 /** The targets' own part of the loss gradient: -tau * E_y for the states, -tau * z for the items. */
-function targetParts(input: NestedCrossEntropyInput, factors: readonly number[]) {
+function targetParts(input: NestedCrossEntropyInput, factors: readonly number[], share: number) {
   const { states, items, targets, sizes } = input;
-  let sum = 0;
-  const suffixSums = [...factors].reverse().map((factor) => (sum += factor));
-  const tau = tf.tensor1d(spreadValues(sizes, suffixSums.reverse()));
+  let larger = 0;
+  const bySegment = [...factors].reverse().map((factor) => {
+    const own = factor + share * larger;
+    larger += factor;
+    return own;
+  });
+  const tau = tf.tensor1d(spreadValues(sizes, bySegment.reverse()));
   const right = gatherRows(items, targets);
   return {
     right,
@@ -157,13 +166,14 @@ function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntrop
     scales,
     factors: weights.map((weight, k) => (labels === 0 ? 0 : (weight * scales[k]!) / labels)),
     withScaleGradient: input.logScales !== null,
+    prefixShare: input.prefixShare ?? 1,
   };
   const totals: Totals = {
     loss: new Float64Array(sizes.length),
     scaleGradient: new Float64Array(sizes.length),
   };
   const gradients = tf.tidy(() => {
-    const parts = targetParts(input, call.factors);
+    const parts = targetParts(input, call.factors, call.prefixShare);
     const states = cutStates(input.states, segments);
     const own = targetScores(
       states,

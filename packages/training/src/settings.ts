@@ -48,8 +48,20 @@ export const trainingSettingsSchema = z.strictObject({
   residualDropout: z.array(share),
   /** Weight of each size in the loss; normalised to sum 1. */
   lossWeights: z.array(z.number().min(0)),
+  /**
+   * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too (kappa of model.md
+   * section 6a): 1 = the loss's own gradient, 0 = every size builds on the smaller ones as they are.
+   */
+  prefixShare: z.number().min(0).max(1),
   /** Standard deviation of the ID residual at the start, as a share of 1 / sqrt(D). */
   residualStart: z.number().min(0).max(10),
+  /**
+   * How item vectors start: `drawn`, or `spectral`, by what histories and features say about which items are alike;
+   * the recurrence and the gated unit then start silent.
+   */
+  itemStart: z.enum(['drawn', 'spectral']),
+  /** Weight of features beside histories in a spectral start. */
+  spectralFeatureWeight: z.number().min(0).max(100),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
   /** Wider features are cut to so many leading directions once they are whitened; 0 = never cut. */
@@ -132,7 +144,10 @@ const quality: Preset = (sizes) => ({
     [256, 0.35],
   ]),
   lossWeights: steepWeights(sizes, 0.4),
+  prefixShare: 1,
   residualStart: 0.5,
+  itemStart: 'spectral',
+  spectralFeatureWeight: 0.5,
   whitenFeatures: true,
   featureComponents: 128,
   itemChunk: 0,
@@ -153,6 +168,7 @@ const paper: Preset = (sizes) => ({
   learningRate: 0.001,
   finalLearningRateShare: 0,
   decays: 'all',
+  itemStart: 'drawn',
   dropout: sizes.map(() => 0.5),
   residualDropout: sizes.map(() => 0),
   lossWeights: sizes.map(() => Number((1 / sizes.length).toFixed(6))),

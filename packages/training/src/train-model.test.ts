@@ -218,13 +218,18 @@ describe('trainModel', () => {
     ['cut', { featureComponents: 2 }, 5],
   ])('ends with a clear error when a number is not finite, features %s', async (_, how, at) => {
     const features = input().features.map((v, i) => (i === at ? Number.NaN : v));
-    const settings = createSettings('fast', SIZES, { maxEpochs: 1, ...how });
+    const drawn = { maxEpochs: 1, itemStart: 'drawn', ...how } as const;
+    const settings = createSettings('fast', SIZES, drawn);
     const error: unknown = await trainModel(input({ features, settings })).then(
       () => null,
       (e: unknown) => e,
     );
     expect(isError(error, TrainingDiverged)).toBe(true);
     expect(String(error)).toMatch(/step 1 of epoch 1 .*lower learningRate/);
+    const spectral = createSettings('fast', SIZES, { maxEpochs: 1, ...how });
+    await expect(trainModel(input({ features, settings: spectral }))).rejects.toThrow(
+      /features of item \d+ .* hold NaN/,
+    );
   });
 
   it('trains without features, without residual, and with two blocks', async () => {

@@ -16,7 +16,7 @@ import {
   type Split,
 } from '@nestrec/dataset';
 import { Interrupted, isError, InvalidInput, TrainingDiverged } from '@nestrec/errors';
-import { initParameters, ITEM_RESIDUAL, lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
+import { lambdaMax, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { createRandom, type Random } from '@nestrec/random';
 import { systemClock, type Clock } from '@nestrec/runtime';
 import { checkData } from './check-data.js';
@@ -26,6 +26,7 @@ import { afterEvaluation, EARLY_STOPPING_START, shouldStop } from './early-stopp
 import { fingerprintOf } from './fingerprint.js';
 import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
+import { drawParameters } from './start/draw-parameters.js';
 import type { EpochRecord, RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
 import { createSteps, planSteps } from './steps/plan-steps.js';
@@ -35,6 +36,7 @@ import {
   fitInvertibleWhitening,
   fitWhitening,
   foldProjector,
+  whiten,
   type Whitening,
 } from './whitening.js';
 
@@ -131,7 +133,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainingResult
   const trained = { ...config, featureWidth: whitening?.components ?? config.featureWidth };
   const resumed = await resume(input, fingerprint);
   const resumedAtStep = resumed?.step ?? 0;
-  const state = resumed ?? startState(trained, settings, random, start, whitening);
+  const state = resumed ?? startState(trained, { input, settings, random, whitening });
   const totalSteps = settings.maxEpochs * countPackedBatches(split.train, settings);
   const steps = await createSteps(
     {
@@ -201,39 +203,27 @@ async function resume(input: TrainModelInput, fingerprint: string): Promise<RunS
 
 function startState(
   config: ModelConfig,
-  settings: TrainingSettings,
-  random: Random,
-  start: WarmStart | undefined,
-  whitening: Whitening | null,
+  { input, settings, random, whitening }: StartInput,
 ): RunState {
   return {
     ...{ step: 0, epoch: 1, batchInEpoch: 0, lossSum: 0, labelSum: 0 },
     ...{ stopping: EARLY_STOPPING_START, epochs: [], best: null },
     parameters:
-      start === undefined
-        ? drawParameters(config, settings, random)
-        : startingParameters(config, start, whitening),
+      input.start === undefined
+        ? drawParameters(config, {
+            ...{ settings, random, histories: input.split.train },
+            features: whitening === null ? input.features : whiten(input.features, whitening),
+          })
+        : startingParameters(config, input.start, whitening),
     optimizer: new Map(),
   };
 }
 
-function drawParameters(
-  config: ModelConfig,
-  settings: TrainingSettings,
-  random: Random,
-): NamedArrays {
-  // The residual starts from a stream and a scale of its own.
-  const others = { ...config, itemResidual: false };
-  const parameters = new Map(initParameters(others, random.fork('parameters')));
-  if (config.itemResidual) {
-    const width = config.sizes.at(-1)!;
-    const draw = random.fork('residual');
-    const deviation = settings.residualStart / Math.sqrt(width);
-    const data = new Float32Array(config.numItems * width);
-    for (let i = 0; i < data.length; i++) data[i] = draw.normal() * deviation;
-    parameters.set(ITEM_RESIDUAL, { shape: [config.numItems, width], data });
-  }
-  return parameters;
+interface StartInput {
+  readonly input: TrainModelInput;
+  readonly settings: TrainingSettings;
+  readonly random: Random;
+  readonly whitening: Whitening | null;
 }
 
 async function runEpochs(run: Run, state: RunState): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * The model that the retrieval and serving benchmarks stand on: trained on a large catalogue made of Amazon
  * Beauty (`large-beauty.ts`) with the sampled softmax, saved as an artifact under the cache folder, so that
- * only the first run trains.
+ * only the first run of a recipe trains.
  */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +12,12 @@ import { splitLeaveOneOut } from '@nestrec/dataset';
 import { replayEvents } from '@nestrec/parameters';
 import { loadArtifact, saveArtifact, type Artifact } from '@nestrec/registry';
 import { selectBackend } from '@nestrec/tensor';
-import { createSettings, modelSwitches, trainModel } from '@nestrec/training';
+import {
+  createSettings,
+  modelSwitches,
+  trainModel,
+  type TrainingSettings,
+} from '@nestrec/training';
 import { readLargeBeauty } from './large-beauty.js';
 
 const SEED = 1;
@@ -30,13 +36,25 @@ export interface TrainedModelOptions {
 export async function trainedModel(
   options: TrainedModelOptions,
 ): Promise<{ readonly path: string; readonly artifact: Artifact }> {
-  const version = `bench_${options.items}_${options.sizes.join('_')}_e${options.epochs}`;
+  const settings = settingsOf(options);
+  const recipe = createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 8);
+  const version = `bench_${options.items}_${options.sizes.join('_')}_${recipe}`;
   const path = join(options.cache, version);
-  if (!existsSync(path)) await train(options, version);
+  if (!existsSync(path)) await train(options, settings, version);
   return { path, artifact: await loadArtifact(path) };
 }
 
-async function train(options: TrainedModelOptions, version: string): Promise<void> {
+function settingsOf({ sizes, epochs }: TrainedModelOptions): TrainingSettings {
+  return createSettings('quality', sizes, {
+    ...{ maxEpochs: epochs, patience: 0, evaluationCases: 1_000, fullSoftmaxItems: 0 },
+  });
+}
+
+async function train(
+  options: TrainedModelOptions,
+  settings: TrainingSettings,
+  version: string,
+): Promise<void> {
   const { items, sizes, epochs, cache, note } = options;
   await mkdir(cache, { recursive: true });
   const backend = await selectBackend({});
@@ -47,9 +65,6 @@ async function train(options: TrainedModelOptions, version: string): Promise<voi
   const config = modelConfigSchema.parse({
     ...{ sizes, blocks: 1, featureWidth: data.featureWidth, numItems: items },
     ...modelSwitches('quality'),
-  });
-  const settings = createSettings('quality', sizes, {
-    ...{ maxEpochs: epochs, patience: 0, evaluationCases: 1_000, fullSoftmaxItems: 0 },
   });
   const checkpointPath = join(cache, `${version}.checkpoint`);
   const trained = await trainModel({

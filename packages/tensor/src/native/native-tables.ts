@@ -68,7 +68,7 @@ export function nativeCrossEntropy(
     native.operations.crossEntropy(
       ...([Int32Array.from(sizes), native.numbersOf(states), native.numbersOf(items)] as const),
       ...([targets, Float32Array.from(weights), scales, input.itemBias ?? null] as const),
-      ...([dStates.numbers, dItems.numbers, losses, dScales] as const),
+      ...([input.prefixShare ?? 1, dStates.numbers, dItems.numbers, losses, dScales] as const),
     ),
   );
   const lossBySize = Array.from(losses, (sum) => sum / targets.length);

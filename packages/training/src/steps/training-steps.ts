@@ -60,6 +60,7 @@ export function lossSettings(
 ): LossSettings {
   return {
     lossWeights: settings.lossWeights,
+    prefixShare: settings.prefixShare,
     dropout: settings.dropout,
     residualDrop: settings.residualDropout,
     itemChunk: settings.itemChunk,

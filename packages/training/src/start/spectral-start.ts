@@ -1,0 +1,209 @@
+/**
+ * Item vectors to start training with: the leading eigenvectors of what histories and features say about which
+ * items are alike (model.md section 6a). Coordinates stand by descending eigenvalue, so that every prefix is the
+ * best start of its size.
+ *
+ * The projector is the ridge regression of these vectors on the features, and the item residual what it leaves.
+ */
+import type { Histories } from '@nestrec/dataset';
+import { TrainingDiverged } from '@nestrec/errors';
+import type { PairCounts } from '@nestrec/evaluation';
+import type { Random } from '@nestrec/random';
+import { multiply, multiplyTransposed } from '@nestrec/tensor';
+import { CholeskyDecomposition, Matrix } from 'ml-matrix';
+import { positivePmi } from './positive-pmi.js';
+import { leadingPairs, type SymmetricOperator } from './subspace-iteration.js';
+
+export interface SpectralStartInput {
+  readonly histories: Histories;
+  readonly numItems: number;
+  /** D, coordinates of an item vector. */
+  readonly width: number;
+  /** N x F, as the projector is to see them. */
+  readonly features: Float32Array;
+  readonly featureWidth: number;
+  /** Weight of likeness by features beside likeness by histories, each with a leading eigenvalue of 1. */
+  readonly featureWeight: number;
+  /** Standard deviation of coordinates that no likeness is left for. */
+  readonly deviation: number;
+  readonly random: Random;
+}
+
+export interface SpectralStart {
+  /** D x F, row-major; empty when F = 0. */
+  readonly projector: Float32Array;
+  /** D */
+  readonly bias: Float32Array;
+  /** N x D */
+  readonly residual: Float32Array;
+}
+
+const ITERATIONS = 8;
+/** Root mean square of the coordinates. */
+const RMS = 0.1;
+/** Directions with less of the largest eigenvalue than this say nothing. */
+const SMALLEST = 1e-5;
+/** Of the projector, beside features weighted by how often their item was taken. */
+const RIDGE = 100;
+
+/** @throws TrainingDiverged where a feature is no finite number: no likeness follows from it */
+export function spectralStart(input: SpectralStartInput): SpectralStart {
+  const { histories, numItems, width, random } = input;
+  requireFinite(input);
+  const pmi = positivePmi(histories, numItems);
+  const count = Math.min(numItems, width);
+  const { values, vectors } = leadingPairs(
+    likeness(pmi, input),
+    count,
+    ITERATIONS,
+    random.fork('basis'),
+  );
+  const used = values.findIndex((value) => value <= SMALLEST * values[0]!);
+  const items = new Float32Array(numItems * width);
+  const directions = used === -1 ? count : used;
+  let squares = 0;
+  for (let i = 0; i < numItems; i++)
+    for (let k = 0; k < directions; k++) {
+      const value = vectors[i * count + k]! * Math.sqrt(values[k]!);
+      items[i * width + k] = value;
+      squares += value * value;
+    }
+  const scale = squares > 0 ? RMS / Math.sqrt(squares / (numItems * directions)) : 1;
+  const noise = random.fork('noise');
+  for (let i = 0; i < numItems; i++)
+    for (let k = 0; k < width; k++) {
+      if (k < directions) items[i * width + k]! *= scale;
+      // Coordinates of zeros would never learn anything.
+      else items[i * width + k] = input.deviation * noise.normal();
+    }
+  return splitByFeatures(items, input);
+}
+
+function requireFinite({ features, featureWidth }: SpectralStartInput): void {
+  const at = features.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return;
+  throw new TrainingDiverged({
+    detail:
+      `the features of item ${Math.floor(at / featureWidth) + 1} (the ids count from 1) hold ${features[at]} once ` +
+      'prepared for training: check the item features for numbers that are not finite or are extreme',
+  });
+}
+
+/** PPMI / its largest eigenvalue + w X X^T / its largest eigenvalue. */
+function likeness(pmi: PairCounts, input: SpectralStartInput): SymmetricOperator {
+  const { numItems, features, featureWidth, featureWeight, random } = input;
+  const byHistories: SymmetricOperator = {
+    size: numItems,
+    apply: (block, columns) => multiplySparse(pmi, block, columns, numItems),
+  };
+  const largest = leadingPairs(byHistories, 1, ITERATIONS, random.fork('pmi')).values[0]!;
+  const ownShare = largest > 0 ? 1 / largest : 0;
+  if (featureWidth === 0 || featureWeight === 0) {
+    return { size: numItems, apply: (b, c) => scaled(byHistories.apply(b, c), ownShare) };
+  }
+  const byFeatures = (block: Float32Array, columns: number) =>
+    multiply(features, multiplyTransposed(features, block, [numItems, featureWidth, columns]), [
+      numItems,
+      featureWidth,
+      columns,
+    ]);
+  const most = leadingPairs({ size: numItems, apply: byFeatures }, 1, ITERATIONS, random.fork('x'))
+    .values[0]!;
+  const featureShare = most > 0 ? featureWeight / most : 0;
+  return {
+    size: numItems,
+    apply(block, columns) {
+      const sum = byHistories.apply(block, columns);
+      const other = byFeatures(block, columns);
+      for (let at = 0; at < sum.length; at++)
+        sum[at] = ownShare * sum[at]! + featureShare * other[at]!;
+      return sum;
+    },
+  };
+}
+
+function scaled(values: Float32Array, factor: number): Float32Array {
+  for (let at = 0; at < values.length; at++) values[at]! *= factor;
+  return values;
+}
+
+function multiplySparse(
+  { offsets, columns: others, weights }: PairCounts,
+  block: Float32Array,
+  columns: number,
+  size: number,
+): Float32Array {
+  const out = new Float32Array(size * columns);
+  for (let i = 1; i <= size; i++) {
+    const to = (i - 1) * columns;
+    for (let at = offsets[i]!; at < offsets[i + 1]!; at++) {
+      const weight = weights[at]!;
+      if (weight === 0) continue;
+      const from = (others[at]! - 1) * columns;
+      for (let c = 0; c < columns; c++) out[to + c]! += weight * block[from + c]!;
+    }
+  }
+  return out;
+}
+
+/** The ridge regression of item vectors on features, items weighted by their frequency, and what it leaves. */
+function splitByFeatures(
+  items: Float32Array,
+  { histories, numItems, width, features, featureWidth }: SpectralStartInput,
+): SpectralStart {
+  const frequency = new Float64Array(numItems);
+  for (const history of histories) for (const item of history) frequency[item - 1]!++;
+  const total = Math.max(
+    1,
+    frequency.reduce((a, b) => a + b, 0),
+  );
+  const meanOf = (rows: Float32Array, columns: number) => {
+    const mean = new Float64Array(columns);
+    for (let i = 0; i < numItems; i++)
+      for (let c = 0; c < columns; c++)
+        mean[c]! += (frequency[i]! / total) * rows[i * columns + c]!;
+    return mean;
+  };
+  const itemMean = meanOf(items, width);
+  const bias = Float32Array.from(itemMean);
+  if (featureWidth === 0)
+    return { projector: new Float32Array(0), bias, residual: less(items, bias) };
+
+  const featureMean = meanOf(features, featureWidth);
+  const weighted = (rows: Float32Array, mean: Float64Array, columns: number) => {
+    const out = new Float32Array(rows.length);
+    for (let i = 0; i < numItems; i++) {
+      const root = Math.sqrt(frequency[i]!);
+      for (let c = 0; c < columns; c++)
+        out[i * columns + c] = root * (rows[i * columns + c]! - mean[c]!);
+    }
+    return out;
+  };
+  const x = weighted(features, featureMean, featureWidth);
+  const y = weighted(items, itemMean, width);
+  const moments = multiplyTransposed(x, x, [numItems, featureWidth, featureWidth]);
+  const products = multiplyTransposed(x, y, [numItems, featureWidth, width]);
+  const left = Matrix.from1DArray(featureWidth, featureWidth, moments);
+  for (let i = 0; i < featureWidth; i++) {
+    for (let j = 0; j < i; j++) left.set(j, i, left.get(i, j));
+    left.set(i, i, left.get(i, i) + RIDGE);
+  }
+  const solved = new CholeskyDecomposition(left).solve(
+    Matrix.from1DArray(featureWidth, width, products),
+  );
+  const projector = new Float32Array(width * featureWidth);
+  for (let d = 0; d < width; d++)
+    for (let f = 0; f < featureWidth; f++) {
+      projector[d * featureWidth + f] = solved.get(f, d);
+      bias[d]! -= solved.get(f, d) * featureMean[f]!;
+    }
+  const columns = Float32Array.from(solved.to1DArray());
+  const fitted = multiply(features, columns, [numItems, featureWidth, width]);
+  const residual = less(items, bias);
+  for (let at = 0; at < residual.length; at++) residual[at]! -= fitted[at]!;
+  return { projector, bias, residual };
+}
+
+function less(rows: Float32Array, row: Float32Array): Float32Array {
+  return rows.map((value, at) => value - row[at % row.length]!);
+}
