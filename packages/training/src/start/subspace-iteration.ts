@@ -73,7 +73,7 @@ function orthonormal(
 ): Float32Array<ArrayBuffer> {
   const gram = Float64Array.from(multiplyTransposed(block, block, [size, columns, columns]));
   const inverse = inverseUpperFactor(gram, columns);
-  return multiply(block, inverse, [size, columns, columns]) as Float32Array<ArrayBuffer>;
+  return multiply(block, inverse, [size, columns, columns]);
 }
 
 /** U^-1 for gram = U^T U; a direction that the others span already becomes 0. */
