@@ -27,6 +27,8 @@ export type FillData = (data: string, program: RunProgram) => Promise<unknown>;
 export interface PostgresServer {
   /** Of the database `postgres`, as superuser. */
   readonly url: string;
+  /** The same database through a socket of this machine in place of TCP. */
+  socketUrl(url: string): string;
   readonly program: RunProgram;
   /** Starts it again after `halt` or `kill`. */
   start(): Promise<void>;
@@ -37,6 +39,9 @@ export interface PostgresServer {
   /** Stops it for good and removes its data. Safe twice. */
   stop(): Promise<void>;
 }
+
+/** Of the 107 bytes of a socket's path, less its name. */
+const LONGEST_SOCKET_FOLDER = 85;
 
 export const runRecords = join(servicesCache, 'running');
 
@@ -77,7 +82,8 @@ export async function startPostgres(
     const options = {
       port: String(port),
       listen_addresses: '127.0.0.1',
-      unix_socket_directories: '',
+      // A path that is too long for a socket would keep the server from starting.
+      unix_socket_directories: folder.length <= LONGEST_SOCKET_FOLDER ? folder : '',
       max_connections: '60',
       shared_buffers: '64MB',
       ...settings,
@@ -119,6 +125,7 @@ export async function startPostgres(
   };
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    socketUrl: (url) => `${url}?host=${encodeURIComponent(folder)}`,
     program,
     start,
     halt,

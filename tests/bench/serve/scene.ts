@@ -24,6 +24,7 @@ import { createDatabase } from '../../helpers/postgres-template.js';
 import type { LargeBeauty } from '../retrieval/large-beauty.js';
 
 export interface ServedCatalogue {
+  /** Through a socket, as where the database runs beside the API. */
   readonly url: string;
   readonly db: Database;
   readonly userIds: readonly string[];
@@ -88,7 +89,7 @@ async function fill(
   await writeStates(db, artifact, data, users);
   await db.execute('VACUUM ANALYZE');
   return {
-    ...{ url, db, userIds: users },
+    ...{ url: server.socketUrl(url), db, userIds: users },
     keyFor: async (tier) => {
       const scopes = ['recommend', 'events:write', 'admin'] as const;
       return (await createApiKey(db, { client: `bench-${tier}`, tier, scopes })).key;
