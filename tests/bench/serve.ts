@@ -40,7 +40,8 @@ const DIM = Number(flags.dim);
 const SECONDS = Number(flags.seconds);
 const SIZES = [16, 32, 64, 128, 256];
 const EPOCHS = 4;
-const WARM_UP_SECONDS = 5;
+/** At the first rate: what is measured is a process that has served for a while. */
+const WARM_UP_SECONDS = 10;
 const CONNECTIONS = 32;
 const CACHE = fileURLToPath(new URL('../../.cache/bench', import.meta.url));
 
@@ -84,17 +85,18 @@ try {
   const paths = served.userIds.map((user) => `/v1/users/${user}/recommendations?k=10`);
   const common = { url, key, paths, connections: CONNECTIONS };
   await answering(`${url}/readyz`);
-  await load({ ...common, rate: 200, seconds: WARM_UP_SECONDS });
+  const rates = flags.rates.split(',').map(Number);
+  await load({ ...common, rate: rates[0]!, seconds: WARM_UP_SECONDS });
   const measure = async (name: string, options: Partial<Parameters<typeof load>[0]>) => {
     const row = { name, ...(await load({ ...common, rate: null, seconds: SECONDS, ...options })) };
     rows.push(row);
     note(render(row));
   };
-  for (const rate of flags.rates.split(',').map(Number)) await measure(`${rate}/s`, { rate });
+  for (const rate of rates) await measure(`${rate}/s`, { rate });
   await measure('as fast as it goes', { connections: 16 });
   await measure('/healthz, as fast as it goes', { connections: 16, paths: ['/healthz'] });
   if (flags.training) {
-    const rate = Number(flags.rates.split(',')[0]);
+    const rate = rates[0]!;
     const training = trainBeside();
     try {
       await measure(`${rate}/s beside a training`, { rate, seconds: 2 * SECONDS });
