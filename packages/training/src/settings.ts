@@ -120,7 +120,7 @@ const quality: Preset = (sizes) => ({
   usersPerBatch: 128,
   maxLength: 50,
   windows: 'all',
-  maxEpochs: 10,
+  maxEpochs: 8,
   patience: 3,
   evaluateEveryEpochs: 1,
   evaluationCases: 5_000,
