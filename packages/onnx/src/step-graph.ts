@@ -164,8 +164,7 @@ function recurrence({ constant, node }: Builder, { block, k, dim }: BlockContext
 /**
  * Segment norm without gain and bias, which are in the matrices that follow. Means of all segments are one
  * product with an averaging matrix, so that the number of nodes does not grow with the segments. Variances are
- * taken of the centred numbers: the fused LayerNormalization of some runtimes subtracts squares in float32,
- * which loses every digit where a segment's mean is large beside its spread.
+ * of the centred numbers: a mean of squares less a squared mean would keep no digit of a small spread in float32.
  */
 function segmentNorm({ constant, node }: Builder, sizes: readonly number[]) {
   const dim = sizes[sizes.length - 1]!;
