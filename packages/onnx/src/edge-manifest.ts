@@ -42,8 +42,11 @@ export interface EdgeManifest {
     readonly inputs: readonly GraphPort[];
     readonly outputs: readonly GraphPort[];
   };
-  /** Tensors of the vectors file, float32. */
-  readonly vectors: readonly GraphPort[];
+  readonly vectors: {
+    readonly file: typeof VECTORS_FILE;
+    readonly type: 'float32';
+    readonly tensors: readonly GraphPort[];
+  };
   readonly files: readonly EdgeFile[];
 }
 
@@ -76,10 +79,13 @@ export function edgeManifest(
       ...{ file: STEP_FILE, opset: OPSET, type: 'float32' },
       ...{ inputs: graph.inputs, outputs: graph.outputs },
     },
-    vectors: [
-      { name: ITEM_VECTORS, shape: [config.numItems, dim], about: 'One row per item.' },
-      { name: INITIAL_QUERY, shape: [dim], about: 'The query before the first event.' },
-    ],
+    vectors: {
+      ...{ file: VECTORS_FILE, type: 'float32' },
+      tensors: [
+        { name: ITEM_VECTORS, shape: [config.numItems, dim], about: 'One row per item.' },
+        { name: INITIAL_QUERY, shape: [dim], about: 'The query before the first event.' },
+      ],
+    },
     files: files.map((file) => ({ ...file, about: ABOUT[file.name]! })),
   };
 }

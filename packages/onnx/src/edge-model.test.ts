@@ -46,7 +46,7 @@ describe('saveEdgeModel', () => {
       const bytes = await readFile(join(path, 'vectors.safetensors'));
       const { arrays } = decodeSafetensors(bytes);
       expect(Array.from(arrays, ([name, { shape }]) => ({ name, shape }))).toEqual(
-        manifest.vectors.map(({ name, shape }) => ({ name, shape })),
+        manifest.vectors.tensors.map(({ name, shape }) => ({ name, shape })),
       );
       const { data } = arrays.get('item_vectors')!;
       for (let i = 0; i < data.length; i++) {
