@@ -8,7 +8,7 @@ const LAYERS = [
   ['tensor', 'database', 'dataset'],
   ['model', 'features', 'storage', 'event-log'],
   ['training', 'registry', 'streaming'],
-  ['publishing', 'retrieval'],
+  ['publishing', 'retrieval', 'onnx'],
 ];
 /** cli composes the all-in-one process, so it alone may import other services (decision 0002). */
 const COMPOSITION_ROOTS = new Set(['cli']);

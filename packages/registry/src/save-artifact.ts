@@ -1,9 +1,7 @@
 /** Writes an artifact folder: checked, then whole or not at all, and never over another version. */
-import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MANIFEST_FORMAT_VERSION, type Manifest } from '@nestrec/contracts';
-import { InvalidArtifact, NestrecError, OutputNotWritable } from '@nestrec/errors';
-import { writeFolderAtomic } from '@nestrec/runtime';
+import { InvalidArtifact, type NestrecError } from '@nestrec/errors';
 import { encodeSafetensors } from '@nestrec/tensor-files';
 import {
   ENCODER_FILE,
@@ -12,9 +10,10 @@ import {
   WEIGHTS_FILE,
   type ArtifactDraft,
 } from './artifact.js';
-import { hashItemIds, sha256, systemCode } from './artifact-files.js';
+import { hashItemIds, sha256 } from './artifact-files.js';
 import { allTensors, checkContent } from './check-content.js';
 import { readManifest } from './manifest-upgrades.js';
+import { writeNewFolder } from './new-folder.js';
 
 /**
  * Saves `<modelsDir>/<version>`. Throws `InvalidArtifact` when the draft would not load again or the
@@ -36,14 +35,7 @@ export async function saveArtifact(modelsDir: string, draft: ArtifactDraft): Pro
   });
   files.set(MANIFEST_FILE, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
   const target = join(modelsDir, manifest.version);
-  if (await exists(target)) throw versionExists(manifest.version);
-  try {
-    await writeFolderAtomic(target, async (folder) => {
-      for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
-    });
-  } catch (cause) {
-    throw await writeFailure(cause, target, manifest.version);
-  }
+  await writeNewFolder(target, files, (cause) => versionExists(manifest.version, cause));
   return manifest;
 }
 
@@ -58,25 +50,6 @@ function encodeFiles(draft: ArtifactDraft): Map<string, Uint8Array> {
 function versionExists(version: string, cause?: unknown): NestrecError {
   return new InvalidArtifact({
     detail: `There is a model version "${version}" already; versions are never overwritten.`,
-    cause,
-  });
-}
-
-function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** The rename decides between two writers of one version: the second finds a folder that is not empty. */
-async function writeFailure(cause: unknown, target: string, version: string): Promise<unknown> {
-  if (cause instanceof NestrecError) return cause;
-  const code = systemCode(cause);
-  const taken = code === 'ENOTEMPTY' || code === 'EEXIST';
-  if (taken && (await exists(target))) return versionExists(version, cause);
-  return new OutputNotWritable({
-    detail: `Cannot write ${target}: ${code}. Nothing was left behind; free space or fix the rights.`,
     cause,
   });
 }

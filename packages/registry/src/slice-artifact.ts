@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Manifest } from '@nestrec/contracts';
 import { InvalidArtifact } from '@nestrec/errors';
 import { lambdaMax, replayEvents, sliceParameters } from '@nestrec/parameters';
-import type { Artifact } from './artifact.js';
+import type { Artifact, ArtifactDraft } from './artifact.js';
 import { saveArtifact } from './save-artifact.js';
 
 export interface SlicedArtifact {
@@ -14,8 +14,7 @@ export interface SlicedArtifact {
 const MAX_VERSION = 48;
 
 /**
- * Saves `<targetDir>/<version>_d<dim>`, a complete artifact of size `dim`. Quality rows of larger sizes
- * are dropped, lambda max and replay length taken anew; item features, ids and encoder stay as they are.
+ * Saves `<targetDir>/<version>_d<dim>`, a complete artifact of size `dim`.
  * Throws `InvalidArtifact` when `dim` is not one of the model's sizes or the version exists.
  */
 export async function sliceArtifact(
@@ -23,6 +22,16 @@ export async function sliceArtifact(
   dim: number,
   targetDir: string,
 ): Promise<SlicedArtifact> {
+  const saved = await saveArtifact(targetDir, cutArtifact(artifact, dim));
+  return { path: join(targetDir, saved.version), manifest: saved };
+}
+
+/**
+ * The slice of size `dim`, in memory. Quality rows of larger sizes are dropped, lambda max and replay length
+ * taken anew; item features, ids and encoder stay as they are.
+ * Throws `InvalidArtifact` when `dim` is not one of the model's sizes.
+ */
+export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
   const { manifest } = artifact;
   if (!manifest.config.sizes.includes(dim)) {
     throw new InvalidArtifact({
@@ -32,7 +41,7 @@ export async function sliceArtifact(
   const cut = sliceParameters(manifest.config, artifact.parameters, dim);
   const largest = lambdaMax(cut.config, cut.parameters);
   const suffix = `_d${dim}`;
-  const saved = await saveArtifact(targetDir, {
+  return {
     manifest: {
       createdAt: manifest.createdAt,
       nestrecVersion: manifest.nestrecVersion,
@@ -51,6 +60,5 @@ export async function sliceArtifact(
     features: artifact.features,
     itemIds: artifact.itemIds,
     encoder: artifact.encoder,
-  });
-  return { path: join(targetDir, saved.version), manifest: saved };
+  };
 }

@@ -8,4 +8,5 @@ export {
 } from './safetensors.js';
 export { readSafetensors, type ByteSource } from './safetensors-source.js';
 export { decodeNpy, encodeNpy } from './npy.js';
+export { littleEndianBytes } from './widen.js';
 export { foreignFormat } from './refuse.js';

@@ -1,7 +1,8 @@
 /** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about and fared. */
 import { dirname, resolve } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { modelsAnswerSchema, type PublishReport } from '@nestrec/contracts';
+import { saveEdgeModel } from '@nestrec/onnx';
 import { pruneVersions } from '@nestrec/publishing';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
 import { excerpt, ModelNotFound } from '@nestrec/errors';
@@ -140,28 +141,61 @@ function renderErasures(users: number | undefined, later: LaterErasures | null):
   );
 }
 
+interface SliceOptions {
+  readonly dim: number;
+  readonly format: 'artifact' | 'onnx';
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
 function addSlice(group: Command, invocation: Invocation): void {
   const command = group
     .command('slice')
-    .description('write the complete smaller model that the first coordinates are')
+    .description(
+      'write the complete smaller model that the first coordinates are, as an artifact or for onnxruntime',
+    )
     .argument('<path>', 'folder of the artifact')
     .requiredOption('--dim <size>', "one of the model's sizes", parseDim)
-    .option('--out <folder>', 'folder that gets the new artifact; default: beside the old one')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'an artifact of nestrec, or files for phones and edge workers (docs/edge.md)',
+      )
+        .choices(['artifact', 'onnx'])
+        .default('artifact'),
+    )
+    .option(
+      '--out <folder>',
+      'folder that gets the new one; default for artifacts: beside the old one',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  nestrec model slice .nestrec/models/v1 --dim 32 --out slices',
+      '\nExamples:\n  nestrec model slice .nestrec/models/v1 --dim 32 --out slices' +
+        '\n  nestrec model slice .nestrec/models/v1 --dim 64 --format onnx --out edge',
     );
-  defineAction<{ dim: number; out?: string; json?: boolean }>(
-    command,
-    invocation,
-    async ({ output }, [path], { dim, out }) => {
-      const source = resolve(path!);
-      const target = out === undefined ? dirname(source) : resolve(out);
-      const sliced = await sliceArtifact(await loadArtifact(source), dim, target);
-      const sizes = sliced.manifest.config.sizes.join(', ');
-      output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes}`);
-    },
-  );
+  defineAction<SliceOptions>(command, invocation, async ({ output }, [path], options) => {
+    const source = resolve(path!);
+    if (options.format === 'onnx') return sliceToOnnx(command, output, source, options);
+    const target = options.out === undefined ? dirname(source) : resolve(options.out);
+    const sliced = await sliceArtifact(await loadArtifact(source), options.dim, target);
+    const sizes = sliced.manifest.config.sizes.join(', ');
+    output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes}`);
+  });
+}
+
+async function sliceToOnnx(
+  command: Command,
+  output: Output,
+  source: string,
+  { dim, out }: SliceOptions,
+): Promise<void> {
+  if (out === undefined) {
+    // Beside the old one it would stand among the artifacts, and be none.
+    command.error('error: --format onnx needs --out, the folder that gets the new one');
+  }
+  const { path, manifest } = await saveEdgeModel(await loadArtifact(source), dim, resolve(out));
+  const rows = manifest.files.map(({ name, bytes, about }) => [name, String(bytes), about]);
+  output.result({ path, manifest }, `Wrote ${path}\n${renderTable(['file', 'bytes', ''], rows)}`);
 }
 
 function addPrune(group: Command, invocation: Invocation): void {
