@@ -286,12 +286,14 @@ CREATE TABLE training_runs (
   version text,
   published boolean DEFAULT false NOT NULL,
   reason text,
+  retried_as bigint,
   CONSTRAINT training_runs_attempt_check CHECK ((attempt > 0)),
   CONSTRAINT training_runs_continues_fkey FOREIGN KEY (continues) REFERENCES training_runs(id) ON DELETE SET NULL,
   CONSTRAINT training_runs_fence_check CHECK ((fence > 0)),
   CONSTRAINT training_runs_fence_key UNIQUE (fence),
   CONSTRAINT training_runs_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text, 'query_only'::text]))),
   CONSTRAINT training_runs_pkey PRIMARY KEY (id),
+  CONSTRAINT training_runs_retried_as_fkey FOREIGN KEY (retried_as) REFERENCES training_runs(id) ON DELETE SET NULL,
   CONSTRAINT training_runs_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
   CONSTRAINT training_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'refused'::text, 'failed'::text, 'cancelled'::text, 'abandoned'::text])))
 );

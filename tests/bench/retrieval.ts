@@ -29,7 +29,10 @@ import {
   type BuildSettings,
 } from '../../packages/publishing/src/prefix-indexes.js';
 import { likenessOrder } from '../../packages/publishing/src/likeness-order.js';
-import { createVectorTable, insertVectors } from '../../packages/publishing/src/vector-table.js';
+import {
+  createVectorTable,
+  insertTrainedVectors,
+} from '../../packages/publishing/src/vector-table.js';
 import { startPostgres } from '../helpers/postgres-server.js';
 import { createDatabase } from '../helpers/postgres-template.js';
 import { userQueries, vectorBlocks } from './retrieval/catalogue.js';
@@ -211,7 +214,7 @@ async function fill(db: Database): Promise<void> {
     const rows = Array.from(order.subarray(from, from + BLOCK), (row) => ({
       ...{ itemId: itemIds[row]!, vector: vectors[row]!, trained: true },
     }));
-    await insertVectors(db, VERSION, rows, new Date());
+    await insertTrainedVectors(db, VERSION, rows, new Date().toISOString());
   }
   await db.execute(`VACUUM ANALYZE ${itemVectorsTable(VERSION)}`);
 }

@@ -13,6 +13,7 @@ import {
 import { MigrationConflict } from '@nestrec/errors';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { describeDatabases, postgresMissing } from '../helpers/databases.js';
+import { deferred } from '../helpers/deferred.js';
 import { createDatabase } from '../helpers/postgres-template.js';
 import { dumpSchema } from '../helpers/schema-dump.js';
 import { waitFor } from '../helpers/wait-for.js';
@@ -166,12 +167,6 @@ describe.skipIf(postgresMissing() !== null)('migrations of an empty PostgreSQL d
     await created.drop();
   });
 });
-
-function deferred() {
-  let resolve = () => {};
-  const promise = new Promise<void>((done) => (resolve = done));
-  return { promise, resolve: () => resolve() };
-}
 
 describe('migrations of an empty embedded database', () => {
   it('run in memory, and nothing is left behind', async () => {

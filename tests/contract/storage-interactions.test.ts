@@ -211,13 +211,47 @@ describeDatabases('interactions', (database) => {
     const popular = async (limit = 10, exclude: string[] = []) =>
       (await topItems(database(), limit, exclude)).map((p) => `${p.itemId}:${p.interactions}`);
 
+    it('knows an item with its first events, and counts what comes later at the next count', async () => {
+      const db = database();
+      await insertInteractions(db, [event('1', { itemId: 'b' }), event('2', { itemId: 'b' })]);
+      expect(await popular()).toEqual(['b:2']);
+      await insertInteractions(db, [event('2', { itemId: 'b' }), event('3', { itemId: 'b' })]);
+      await insertInteractions(db, [event('4', { itemId: 'b' }), event('5', { itemId: 'a' })]);
+      expect(await popular()).toEqual(['b:2', 'a:1']);
+      await refreshPopularity(db);
+      expect(await popular()).toEqual(['b:4', 'a:1']);
+    });
+
+    it('knows the items of none but stored events', async () => {
+      const db = database();
+      await insertInteractions(db, [event('1', { itemId: 'a' })]);
+      await insertInteractions(db, [event('1', { itemId: 'b' })]);
+      const fails = db.transaction(async (tx) => {
+        await insertInteractions(tx, [event('2', { itemId: 'c' })]);
+        throw new Error('no');
+      });
+      await expect(fails).rejects.toThrow('no');
+      expect(await popular()).toEqual(['a:1']);
+    });
+
+    it('lets writers that bring new items at once wait for one another, and none for ever', async () => {
+      const db = database();
+      const batch = (n: number) =>
+        Array.from({ length: 40 }, (_, i) =>
+          event(`w${n}-${i}`, { itemId: `i${(i * 7 + n) % 40}` }),
+        );
+      await Promise.all(
+        [0, 1, 2, 3].map((n) => db.transaction((tx) => insertInteractions(tx, batch(n)))),
+      );
+      expect((await popular(100)).length).toBe(40);
+    });
+
     it('ranks items by interactions, ties by id, and follows removals at the next count', async () => {
       const db = database();
       await insertInteractions(
         db,
         ['b', 'a', 'c', 'c', 'd'].map((itemId, i) => event(`e${i}`, { itemId })),
       );
-      expect(await popular()).toEqual([]);
       await refreshPopularity(db);
       expect(await popular()).toEqual(['c:2', 'a:1', 'b:1', 'd:1']);
       expect(await popular(2, ['c', 'b'])).toEqual(['a:1', 'd:1']);

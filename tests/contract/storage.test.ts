@@ -1,5 +1,5 @@
-/** Catalogue, user states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
-import { DEFAULT_TIERS, type Item, type Manifest, type Tier } from '@nestrec/contracts';
+/** User states, positions, rejects, tiers, keys, versions: the repositories on both databases. */
+import { DEFAULT_TIERS, type Manifest, type Tier } from '@nestrec/contracts';
 import { ClientNotFound, InvalidParameter, TierInUse, TooManyKeys } from '@nestrec/errors';
 import { createRandom } from '@nestrec/random';
 import * as storage from '@nestrec/storage';
@@ -23,105 +23,6 @@ const state = (userId: string, change: Partial<storage.UserState> = {}): storage
   ...change,
 });
 const stored = (one: storage.UserState) => ({ ...one, vectorsStale: false });
-
-describeDatabases('the catalogue', (database) => {
-  beforeEach(() => database().execute('TRUNCATE items, deleted_items CASCADE'));
-  const full: Item = {
-    item_id: 'i1',
-    title: 'A "quoted" \\ title, {braced}',
-    brand: '',
-    categories: ['a', 'b,c', '{}', 'NULL', ''],
-    available: false,
-    fields: { price: 9.5, tags: ['x', 'y'], new: true, note: 'null' },
-    features: { image: [0.5, -1], text: [] },
-  };
-  const bare: Item = { item_id: 'i2', available: true };
-
-  it('gives an item back as it was written, absent fields absent', async () => {
-    const db = database();
-    expect(await storage.upsertItems(db, [full, bare])).toEqual(new Set(['i1', 'i2']));
-    expect(await storage.getItem(db, 'i1')).toEqual(full);
-    expect(await storage.getItem(db, 'i2')).toEqual(bare);
-    expect(await storage.getItem(db, 'absent')).toBeNull();
-    expect(await storage.getItems(db, ['i2', 'absent', 'i1'])).toEqual(
-      new Map([
-        ['i1', full],
-        ['i2', bare],
-      ]),
-    );
-    expect(await storage.countItems(db)).toBe(2n);
-  });
-
-  it('replaces an item whole, vectors included, and says it is not new', async () => {
-    const db = database();
-    await storage.upsertItems(db, [full]);
-    const next: Item = { item_id: 'i1', available: true, features: { image: [7], sound: [1, 2] } };
-    expect(await storage.upsertItems(db, [next])).toEqual(new Set());
-    expect(await storage.getItem(db, 'i1')).toEqual(next);
-    await storage.upsertItems(db, [{ item_id: 'i1', available: true }]);
-    expect(await storage.getItem(db, 'i1')).toEqual({ item_id: 'i1', available: true });
-  });
-
-  it('lets the last of several entries with one id count', async () => {
-    const db = database();
-    await storage.upsertItems(db, [full, { ...bare, item_id: 'i1' }]);
-    expect(await storage.getItem(db, 'i1')).toEqual({ item_id: 'i1', available: true });
-  });
-
-  it('keeps a field and a modality called __proto__ as plain keys', async () => {
-    const item = JSON.parse(
-      '{"item_id":"p","available":true,"fields":{"__proto__":"x"},"features":{"__proto__":[1]}}',
-    ) as Item;
-    await storage.upsertItems(database(), [item]);
-    const read = (await storage.getItem(database(), 'p'))!;
-    expect(JSON.stringify(read)).toBe(JSON.stringify(item));
-    expect(Object.getPrototypeOf(read.fields)).toBe(Object.prototype);
-  });
-
-  it('streams the catalogue in bytewise order of ids', async () => {
-    const names = ['b', 'B', 'ä', 'a', '😀', '￿', 'a1'];
-    await storage.upsertItems(
-      database(),
-      names.map((item_id) => ({ item_id, available: true })),
-    );
-    const seen: string[] = [];
-    for await (const batch of storage.streamItems(database(), 2)) {
-      seen.push(...batch.map((item) => item.item_id));
-    }
-    const bytewise = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-    expect(seen).toEqual(names.sort(bytewise));
-  });
-
-  it('deletes items with their vectors and says which were there', async () => {
-    const db = database();
-    await storage.upsertItems(db, [full, bare]);
-    expect(await storage.deleteItems(db, ['i1', 'absent'])).toEqual(['i1']);
-    expect((await db.query('SELECT 1 FROM item_features')).rowCount).toBe(0);
-    expect(await storage.countItems(db)).toBe(1n);
-  });
-
-  it('marks deleted items that the catalogue had, until they are written again', async () => {
-    const db = database();
-    const marked = async () =>
-      (await db.query('SELECT item_id FROM deleted_items ORDER BY item_id')).rows;
-    await storage.upsertItems(db, [full, bare]);
-    await storage.deleteItems(db, ['i1', 'i2', 'absent']);
-    expect(await marked()).toEqual([{ item_id: 'i1' }, { item_id: 'i2' }]);
-    await storage.upsertItems(db, [full]);
-    expect(await marked()).toEqual([{ item_id: 'i2' }]);
-  });
-
-  it('writes 2,000 items with vectors in one call', async () => {
-    const items = Array.from({ length: 2_000 }, (_, i) => ({
-      item_id: `i${i}`,
-      title: `title ${i}`,
-      available: true,
-      features: { image: Array.from({ length: 16 }, (_, j) => i + j) },
-    }));
-    expect((await storage.upsertItems(database(), items)).size).toBe(2_000);
-    expect(await storage.getItem(database(), 'i1999')).toEqual(items[1_999]);
-  });
-});
 
 describeDatabases('user states', (database) => {
   beforeEach(() => database().execute('TRUNCATE user_states'));

@@ -160,6 +160,23 @@ describeDatabases('training runs', (database) => {
     expect(await claim(db, { attempts: 3 })).toEqual({ outcome: 'empty' });
   });
 
+  it('an abandoned run names the one that was queued in its place, and others name none', async () => {
+    const db = database();
+    const left = await storage.queueTrainingRun(db, request);
+    await claimed(db);
+    await expire(db);
+    const second = await claimed(db, { attempts: 3 });
+    const again = { status: 'abandoned', reason: 'killed', againAsAttempt: 3 } as const;
+    await storage.endTrainingRun(db, { ...second, ...again });
+    const third = await claimed(db, { attempts: 3 });
+    await storage.cancelTrainingRun(db, third.id);
+    await storage.endTrainingRun(db, { ...third, ...again });
+    const successors = (await storage.listTrainingRuns(db, 9)).map((run) => run.retriedAs);
+    expect(successors).toEqual([null, third.id, second.id]);
+    expect((await storage.getTrainingRun(db, left.id))!.status).toBe('abandoned');
+    expect(await claim(db)).toEqual({ outcome: 'empty' });
+  });
+
   it('a heartbeat prolongs the lease, says how far the run is, and hears of a cancellation', async () => {
     const db = database();
     const run = await claimed(db, { take: request, leaseMs: 1 });

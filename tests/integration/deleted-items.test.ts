@@ -9,16 +9,17 @@ import {
   rollback,
   type PublishOptions,
 } from '@nestrec/publishing';
+import type { Database } from '@nestrec/database';
 import type { Artifact } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
-import { insertInteractions, itemVectorsTable, refreshPopularity } from '@nestrec/storage';
+import { insertInteractions, itemVectorsTable, upsertItems } from '@nestrec/storage';
 import { beforeEach, expect, it } from 'vitest';
-import { databaseTime } from '../../packages/publishing/src/catalogue-changes.js';
-import { takeOutDeleted, upsertVectors } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
+import { deferred } from '../helpers/deferred.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
 import { wipeAll } from '../helpers/state-verification.js';
 import { tiersOf } from '../helpers/tiers-of.js';
+import { waitFor } from '../helpers/wait-for.js';
 
 const logger = silentLogger();
 const ITEM = itemIdOf(9);
@@ -80,8 +81,8 @@ describeDatabases('a deleted item', (database) => {
 
   it('is not shown by the first version where only its interactions are known', async () => {
     await interactWith(ITEM);
-    await refreshPopularity(database());
     expect(await catalogue().remove(ITEM)).toBe(true);
+    expect(await marks()).toEqual([ITEM]);
     await publish(v1);
     expect(await isShown('v1')).toBe(false);
   });
@@ -132,20 +133,55 @@ describeDatabases('a deleted item', (database) => {
     },
   );
 
-  it('written again just while a publish takes it out is shown', async () => {
+  it('written again while its deletion is under way is shown', async () => {
     await publish(v1);
-    await catalogue().remove(ITEM);
-    const { rows } = await database().query<{ embedding: string }>(
-      `UPDATE ${itemVectorsTable('v1')} SET removed = false, updated_at = 'epoch'
-       WHERE item_id = $1 RETURNING embedding`,
-      [ITEM],
-    );
-    const vector = Float32Array.from(JSON.parse(rows[0]!.embedding) as number[]);
-    const readAt = await databaseTime(database());
-    await takeOutDeleted(database(), 'v1');
-    expect(await isShown('v1')).toBe(false);
-    await upsertVectors(database(), 'v1', [{ itemId: ITEM, vector, trained: true }], readAt);
+    await catalogue().put(catalogueItem(9));
+    const db = database();
+    const interrupted = createCatalogueStore(db, {
+      embed: () => Promise.reject(new Error('not asked for')),
+      prepare: () => Promise.reject(new Error('not asked for')),
+      // Out of the catalogue, and not yet out of the versions.
+      remove: async (itemId) => {
+        await catalogue().put(catalogueItem(9));
+        return (await removeItemFromLiveVersions(db, itemId)).length > 0;
+      },
+    });
+    expect(await interrupted.remove(ITEM)).toBe(true);
     expect(await isShown('v1')).toBe(true);
+  });
+
+  it('that a version is just being given for the first time is not shown: its deletion waits for that', async (test) => {
+    const db = database();
+    test.skip(db.kind === 'pglite', 'one connection: nothing is under way beside another');
+    await publish(v2);
+    await upsertItems(db, [catalogueItem(9)]);
+    const [given, commit] = [deferred(), deferred()];
+    /** Whose writes stay open until told. */
+    const slow: Database = {
+      ...db,
+      transaction: (work) =>
+        db.transaction(async (tx) => {
+          const result = await work(tx);
+          given.resolve();
+          await commit.promise;
+          return result;
+        }),
+    };
+    const embedded = embedItemInLiveVersions(slow, ITEM, embedders, logger);
+    await given.promise;
+    const removed = catalogue().remove(ITEM);
+    const waits = waitFor('the deletion to wait', async () => {
+      const { rows } = await db.query(
+        `SELECT 1 AS one FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND query LIKE '%DELETE FROM items%'`,
+      );
+      return rows.length > 0;
+    });
+    await Promise.race([removed, waits]);
+    commit.resolve();
+    expect([await embedded, await removed]).toEqual([['v2'], true]);
+    expect(await isShown('v2')).toBe(false);
+    await waits.catch(() => undefined);
   });
 
   it('stays deleted, and one that was not stays so, where the model refuses what is written', async () => {
@@ -168,10 +204,8 @@ describeDatabases('a deleted item', (database) => {
 
   it('that nobody knew leaves no mark', async () => {
     await publish(v1);
-    await interactWith('not counted yet');
-    for (const itemId of ['nobody knows', 'not counted yet']) {
-      expect(await catalogue().remove(itemId)).toBe(false);
-    }
+    await interactWith('somebody knows');
+    expect(await catalogue().remove('nobody knows')).toBe(false);
     expect(await marks()).toEqual([]);
   });
 });

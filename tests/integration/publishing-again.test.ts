@@ -1,18 +1,13 @@
 /** The served version published once more, on both databases: what stands is measured, what is new is judged. */
 import type { Database, Hold } from '@nestrec/database';
-import { publishVersion, type PublishOptions, type TierNeed } from '@nestrec/publishing';
+import type { PublishOptions, TierNeed } from '@nestrec/publishing';
 import { silentLogger, type Logger } from '@nestrec/runtime';
-import {
-  getPublished,
-  getVersion,
-  itemVectorsTable,
-  listItemVectorTables,
-  upsertItems,
-} from '@nestrec/storage';
+import { getPublished, getVersion, listItemVectorTables, upsertItems } from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createVectorTable } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, makeArtifact } from '../helpers/published-artifact.js';
+import { publishingOn } from '../helpers/publishing.js';
 import { wipeAll } from '../helpers/state-verification.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
@@ -22,19 +17,8 @@ const UNREACHABLE = 1.01;
 
 describeDatabases('the served version, published again', (database) => {
   const v1 = makeArtifact({ version: 'v1' });
-  const publish = (extra: Partial<PublishOptions> = {}) =>
-    publishVersion({
-      ...{ db: database(), artifact: v1, path: 'unused', tiers: tiersOf(4, null), logger },
-      ...{ recallQueries: 5, minRecall: 0, ...extra },
-    });
-  const indexNames = async () => {
-    const { rows } = await database().query<{ name: string }>(
-      `SELECT indexrelid::regclass::text AS name FROM pg_index
-       WHERE indrelid = to_regclass($1) AND NOT indisprimary ORDER BY 1`,
-      [itemVectorsTable('v1')],
-    );
-    return rows.map(({ name }) => name);
-  };
+  const { publish: publishArtifact, namesOf } = publishingOn(database);
+  const publish = (extra: Partial<PublishOptions> = {}) => publishArtifact(v1, extra);
   const plansOf = async () =>
     (await getVersion(database(), 'v1'))!.plans.map(
       ({ dim, plan, index }) => `${dim} ${plan} ${index ?? '-'}`,
@@ -56,7 +40,7 @@ describeDatabases('the served version, published again', (database) => {
       ),
     ]);
     expect(await plansOf()).toEqual(['4 prefix iv_v1_4h', '16 prefix iv_v1_16h']);
-    expect(await indexNames()).toEqual(['iv_v1_16h', 'iv_v1_4h']);
+    expect(await namesOf('v1')).toEqual(['iv_v1_16h', 'iv_v1_4h']);
   });
 
   it('serves a new size by the exact scan where the better connected index finds too little as well', async () => {
@@ -74,14 +58,14 @@ describeDatabases('the served version, published again', (database) => {
     expect(warned.filter((text) => text === 'the index finds too little')).toHaveLength(2);
     expect(warned).toContain(result.warnings[0]);
     expect(await plansOf()).toEqual(['4 prefix iv_v1_4h', '8 exact -', '16 prefix iv_v1_16h']);
-    expect(await indexNames()).toEqual(['iv_v1_16h', 'iv_v1_4h']);
+    expect(await namesOf('v1')).toEqual(['iv_v1_16h', 'iv_v1_4h']);
   });
 
   it('takes a new plan that finds enough, and drops the index before', async () => {
     const result = await publish({ tiers: staged, minRecall: 0.5 });
     expect(result.warnings).toEqual([]);
     expect(await plansOf()).toEqual(['4 prefix iv_v1_4h', '16 staged iv_v1_8h']);
-    expect(await indexNames()).toEqual(['iv_v1_4h', 'iv_v1_8h']);
+    expect(await namesOf('v1')).toEqual(['iv_v1_4h', 'iv_v1_8h']);
   });
 
   describe('by who lost the claim meanwhile', () => {
@@ -114,7 +98,7 @@ describeDatabases('the served version, published again', (database) => {
         detail: expect.stringContaining('the claim to publish was lost') as string,
       });
       expect(await plansOf()).toEqual(['4 prefix iv_v1_4h', '16 prefix iv_v1_16h']);
-      expect(await indexNames()).toEqual(expect.arrayContaining(['iv_v1_16h', 'iv_v1_4h']));
+      expect(await namesOf('v1')).toEqual(expect.arrayContaining(['iv_v1_16h', 'iv_v1_4h']));
     });
 
     it('drops no table: it may be that of who publishes now', async () => {

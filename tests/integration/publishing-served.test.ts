@@ -3,14 +3,7 @@
  * table, and two publish at once.
  */
 import { openPostgres, type Database } from '@nestrec/database';
-import {
-  createEmbedderSource,
-  embedItemInLiveVersions,
-  pruneVersions,
-  publishVersion,
-  type PublishOptions,
-} from '@nestrec/publishing';
-import type { Artifact } from '@nestrec/registry';
+import { createEmbedderSource, embedItemInLiveVersions, pruneVersions } from '@nestrec/publishing';
 import { silentLogger } from '@nestrec/runtime';
 import {
   getPublished,
@@ -24,6 +17,7 @@ import { createTestPostgres, postgresMissing } from '../helpers/databases.js';
 import { dropLeftover } from '../../packages/publishing/src/clean-up.js';
 import type { CreatedDatabase } from '../helpers/postgres-template.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { publishingOn } from '../helpers/publishing.js';
 import { wipeAll } from '../helpers/state-verification.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 import { waitFor } from '../helpers/wait-for.js';
@@ -48,21 +42,7 @@ describe.skipIf(missing !== null)(`publishing beside others${missing ?? ''}`, ()
   beforeEach(() => wipeAll(db));
 
   const v1 = makeArtifact({ version: 'v1' });
-  const publish = (artifact: Artifact, extra: Partial<PublishOptions> = {}) =>
-    publishVersion({
-      ...{ db, artifact, path: 'unused', tiers: tiersOf(4, null), logger, recallQueries: 5 },
-      ...{ minRecall: 0, ...extra },
-    });
-  const indexesOf = async (version: string) => {
-    const { rows } = await db.query<{ name: string; valid: boolean; hnsw: boolean }>(
-      `SELECT indexrelid::regclass::text AS name, indisvalid AS valid, amname = 'hnsw' AS hnsw
-       FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_am a ON a.oid = relam
-       WHERE indrelid = to_regclass($1) AND NOT indisprimary ORDER BY 1`,
-      [itemVectorsTable(version)],
-    );
-    return rows;
-  };
-  const namesOf = async (version: string) => (await indexesOf(version)).map(({ name }) => name);
+  const { publish, indexesOf, namesOf } = publishingOn(() => db);
 
   describe('an index for a table that is served', () => {
     /** A transaction that wrote to the table and does not end; it is ended by calling what is returned. */

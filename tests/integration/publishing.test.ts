@@ -15,7 +15,9 @@ import {
 import type { Artifact } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
 import {
+  deleteItems,
   getPublished,
+  getStoredItems,
   getVersion,
   itemVectorsTable,
   listItemVectorTables,
@@ -24,7 +26,6 @@ import {
   upsertItems,
 } from '@nestrec/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { databaseTime } from '../../packages/publishing/src/catalogue-changes.js';
 import { upsertVectors } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { mortalDatabase } from '../helpers/mortal-database.js';
@@ -72,6 +73,8 @@ describeDatabases('publishing', (database) => {
     const rows = (await vectorsOf(pointer.version)).size;
     return { version: pointer.version, previous: pointer.previousVersion, status, rows };
   };
+  const writtenAt = async (itemId: string) =>
+    (await getStoredItems(database(), [itemId])).get(itemId)!.writtenAt;
   const embeddersOf = (...artifacts: Artifact[]) =>
     createEmbedderSource((version) => {
       const found = artifacts.find((artifact) => artifact.manifest.version === version);
@@ -434,6 +437,9 @@ describeDatabases('publishing', (database) => {
       const embedded = await embedItemInLiveVersions(database(), item.item_id, embedders, logger);
       expect(embedded).toEqual(['v2', 'v1']);
       expect((await vectorsOf('v1')).get(item.item_id)).toMatchObject({ trained: false });
+      // Not as long as the catalogue has it.
+      expect(await removeItemFromLiveVersions(database(), item.item_id)).toEqual([]);
+      await deleteItems(database(), [item.item_id]);
       expect(await removeItemFromLiveVersions(database(), item.item_id)).toEqual(['v2', 'v1']);
       expect((await vectorsOf('v2')).get(item.item_id)).toMatchObject({ removed: true });
       expect(await removeItemFromLiveVersions(database(), 'never-there')).toEqual([]);
@@ -495,6 +501,7 @@ describeDatabases('publishing', (database) => {
         return embeddersOf(v1)(version, path);
       };
       await upsertItems(database(), [first]);
+      const before = await writtenAt(first.item_id);
       await embedItemInLiveVersions(database(), first.item_id, slow, logger);
       expect(await vectorOf(first.item_id)).toEqual(wanted);
       // The same by the way of many.
@@ -506,11 +513,10 @@ describeDatabases('publishing', (database) => {
       expect(await vectorOf(first.item_id)).toEqual(wanted);
       // And what was read before never takes the place of what was read after.
       const row = {
-        itemId: first.item_id,
+        ...{ itemId: first.item_id, trained: false, writtenAt: before },
         vector: new Float32Array(v1.manifest.config.sizes.at(-1)!),
-        trained: false,
       };
-      await upsertVectors(database(), 'v1', [row], new Date(0));
+      await upsertVectors(database(), 'v1', [row]);
       expect(await vectorOf(first.item_id)).toEqual(wanted);
     });
 
@@ -551,11 +557,11 @@ describeDatabases('publishing', (database) => {
       await publish(v1);
       await upsertItems(database(), [catalogueItem(4)]);
       await embedItemInLiveVersions(database(), itemIdOf(4), embeddersOf(v1), logger);
-      const readAt = await databaseTime(database());
       const { vector } = (await vectorsOf('v1')).get(itemIdOf(4))!;
+      const read = { trained: true, writtenAt: await writtenAt(itemIdOf(4)) };
+      await deleteItems(database(), [itemIdOf(4)]);
       expect(await removeItemFromLiveVersions(database(), itemIdOf(4))).toEqual(['v1']);
-      const row = { itemId: itemIdOf(4), vector, trained: true };
-      await upsertVectors(database(), 'v1', [row], readAt);
+      await upsertVectors(database(), 'v1', [{ itemId: itemIdOf(4), vector, ...read }]);
       expect((await vectorsOf('v1')).get(itemIdOf(4))).toMatchObject({ removed: true });
     });
 

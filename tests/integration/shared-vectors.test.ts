@@ -19,6 +19,7 @@ import type { Artifact } from '@nestrec/registry';
 import { createPublishedModels, createRecommender } from '@nestrec/retrieval';
 import { silentLogger } from '@nestrec/runtime';
 import {
+  deleteItems,
   getPublished,
   getUserState,
   getVersion,
@@ -152,6 +153,7 @@ describeDatabases('vectors that versions share', (database) => {
         { id: 'b1', user: 'b', item: itemIdOf(4), ago: 1 },
       );
       expect(await verify(db, v2)).toMatchObject({ passed: true, findings: { same: 2 } });
+      await deleteItems(db, [itemIdOf(3)]);
       expect(await removeItemFromLiveVersions(db, itemIdOf(3))).toEqual(['v2', 'v1']);
     });
   });

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { presentTrainingRun } from '@nestrec/api';
 import type { Database } from '@nestrec/database';
 import { rollback } from '@nestrec/publishing';
 import { createMetrics, silentLogger, systemClock } from '@nestrec/runtime';
@@ -14,6 +15,7 @@ import {
   claimTrainingRun,
   endTrainingRun,
   getPublished,
+  getTrainingRun,
   listTrainingRuns,
   queueTrainingRun,
   type TrainingRequest,
@@ -27,6 +29,8 @@ import {
   type TrainingJob,
 } from '@nestrec/trainer';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { followRun } from '../../services/cli/src/follow-run.js';
+import type { AdminRequest } from '../../services/cli/src/running-server.js';
 import { runTrainingJob, type JobContext } from '../../services/trainer/src/training-job.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { publishModel, saveModel } from '../helpers/published-model.js';
@@ -39,9 +43,12 @@ const settings = (folder: string): JobSettings => ({
   ...{ cacheDir: folder, backend: null, trainWorkers: 1, trainNice: 0, eventsInMemory: 1_000 },
   ...{ keepVersions: 2, shortlistForm: 'halfvec', logLevel: 'fatal' },
 });
-const away: JobResult = {
-  ...{ kind: 'failed', code: 'database_unavailable', reason: 'a lock', retryable: true },
-};
+const away = {
+  kind: 'failed',
+  code: 'database_unavailable',
+  reason: 'a lock',
+  retryable: true,
+} as const;
 const broken: JobResult = {
   ...{ kind: 'failed', code: 'insufficient_data', reason: 'no events', retryable: false },
 };
@@ -112,6 +119,25 @@ describeDatabases('a training that fails', (database) => {
     expect(await worker.work('queued')).toEqual({ outcome: 'empty' });
     await worker.work(request('cli'));
     expect(jobs[1]!.run).toMatchObject({ version: jobs[0]!.run.version, continues: true });
+  });
+
+  it.each([
+    ['found the database away', away],
+    ['lost its process', { kind: 'died', reason: 'the training process was killed' } as const],
+  ])('since it %s is followed to the run in its place, whose end counts', async (_why, first) => {
+    const db = database();
+    const { worker } = workerOf([first, { kind: 'published', version: 'v1', previous: null }]);
+    const begun = await queueTrainingRun(db, request('api:shop'));
+    const ask: AdminRequest = async (_method, path, schema) =>
+      schema.parse(presentTrainingRun((await getTrainingRun(db, BigInt(path.split('/')[3]!)))!));
+    const notes: string[] = [];
+    const note = (text: string) => void notes.push(text);
+    const followed = followRun({ note }, ask, presentTrainingRun(begun), 5);
+    for (let run = 0; run < 2; run++) await worker.work('queued');
+    const next = await followed;
+    expect(next).toMatchObject({ status: 'succeeded', retried_as: null });
+    expect(next.id).not.toBe(String(begun.id));
+    expect(notes).toEqual([`Run ${begun.id}: ${first.reason}. It goes on as run ${next.id}.`]);
   });
 
   it('after it was called off is cancelled, and not tried again', async () => {

@@ -4,10 +4,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Item } from '@nestrec/contracts';
-import type { Database } from '@nestrec/database';
+import { parseVector, type Database } from '@nestrec/database';
 import { InsufficientData, InvalidInput, isError } from '@nestrec/errors';
+import { createItemEmbedder } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
-import { getVersion, insertInteractions, upsertItems } from '@nestrec/storage';
+import { getVersion, insertInteractions, itemVectorsTable, upsertItems } from '@nestrec/storage';
 import { selectBackend } from '@nestrec/tensor';
 import { createSettings } from '@nestrec/training';
 import {
@@ -18,6 +19,7 @@ import {
 } from '@nestrec/trainer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
+import { publishingOn } from '../helpers/publishing.js';
 
 const USERS = 40;
 const ITEMS = 20;
@@ -152,5 +154,38 @@ describeDatabases('training run', (database) => {
     expect(existsSync(half)).toBe(false);
     expect(await getVersion(db, version)).toMatchObject({ status: 'candidate' });
     expect(stages).toEqual([]);
+  });
+
+  it('makes a version that has the new form of an item that was written while it ran', async () => {
+    const db = database();
+    await fill(db);
+    const [before, during] = [item(1), item(2)].map((one) => ({ ...one, title: 'Green other' }));
+    await upsertItems(db, [before!]);
+    const writes: Promise<unknown>[] = [];
+    const version = `beside_${db.kind}`;
+    await runTraining({
+      ...{ db, modelsDir, checkpointsDir: join(modelsDir, 'checkpoints', db.kind), version },
+      config: { sizes: [4, 8], blocks: 1 },
+      settings: createSettings('fast', [4, 8], { maxEpochs: 1 }),
+      ...{ protocol: 'leave-one-out', commit: null, ...OPTIONS },
+      onStage: (stage) => {
+        if (stage === 'Training') writes.push(upsertItems(db, [during!]));
+      },
+    });
+    expect(await Promise.all(writes)).toEqual([new Set()]);
+    const artifact = await loadArtifact(join(modelsDir, version));
+    const embedder = createItemEmbedder(artifact);
+    const trained = embedder.embedTrained(artifact.itemIds.keys());
+    await publishingOn(database).publish(artifact, { force: true });
+    const { rows } = await db.query<{ item_id: string; embedding: string }>(
+      `SELECT item_id, embedding FROM ${itemVectorsTable(version)}`,
+    );
+    const stored = new Map(rows.map((row) => [row.item_id, [...parseVector(row.embedding)]]));
+    for (const { itemId, vector } of trained) {
+      const wanted = itemId === during!.item_id ? embedder.embedCatalogue(during!)!.vector : vector;
+      expect([itemId, stored.get(itemId)]).toEqual([itemId, [...wanted]]);
+    }
+    const own = trained.find(({ itemId }) => itemId === during!.item_id)!;
+    expect(stored.get(during!.item_id)).not.toEqual([...own.vector]);
   });
 });

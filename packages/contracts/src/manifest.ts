@@ -79,6 +79,8 @@ export const manifestSchema = z.strictObject({
     interactions: z.number().int(),
     from: z.string().nullable(),
     to: z.string().nullable(),
+    /** Every item that was written before this was read in its form of then; absent in older models. */
+    catalogueAsOf: z.string().optional(),
     /** Which of the stored events were read, absent in older models: all. Null: no limit. */
     window: z
       .strictObject({

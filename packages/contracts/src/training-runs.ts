@@ -85,6 +85,8 @@ export const trainingRunAnswerSchema = z.strictObject({
   published: z.boolean(),
   /** Why nothing was published, or what failed. */
   reason: z.string().nullable(),
+  /** The run that was queued in its place when it was abandoned: what it was asked for is tried again there. */
+  retried_as: z.string().nullable(),
 });
 export type TrainingRunAnswer = z.infer<typeof trainingRunAnswerSchema>;
 

@@ -2,13 +2,12 @@
  * Brings a version's table up to the catalogue: items that the model does not know, and items changed
  * since their vector was made.
  */
-import type { Item } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
 import { isError, InvalidRequest } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import { getItems, itemVectorsTable } from '@nestrec/storage';
+import { getStoredItems, itemVectorsTable, type StoredItem } from '@nestrec/storage';
 import type { ItemEmbedder } from './item-embedder.js';
-import { upsertVectors, type VectorRow } from './vector-table.js';
+import { upsertVectors, type CatalogueVector } from './vector-table.js';
 
 const BATCH = 500;
 
@@ -28,11 +27,13 @@ export interface ChangeListeners {
 /** An item in one of its forms. */
 export interface ItemAsOf {
   readonly itemId: string;
-  /** When the catalogue's row was written, as the database prints it: a Date would lose microseconds. */
-  readonly updatedAt: string;
+  readonly writtenAt: string;
 }
 
-/** Embeds every catalogue item whose vector is absent from that version's table or older than the item. */
+/**
+ * Embeds every catalogue item whose vector is absent from that version's table or of an older form. One that is
+ * written meanwhile, committed or not yet, is found the next time: no clock says what was seen.
+ */
 export async function embedCatalogueChanges(
   db: Database,
   vectorsVersion: string,
@@ -44,31 +45,23 @@ export async function embedCatalogueChanges(
   let skipped = 0;
   let after = '';
   for (;;) {
-    const readAt = await databaseTime(db);
     const stale = await staleItems(db, vectorsVersion, after);
     if (stale.length > 0) {
-      const items = await getItems(
-        db,
-        stale.map(({ itemId }) => itemId),
-      );
-      const rows: VectorRow[] = [];
-      for (const asOf of stale) {
-        const item = items.get(asOf.itemId);
-        if (item === undefined) continue;
-        const row = embedOrSkip(embedder, item, logger);
+      const rows: CatalogueVector[] = [];
+      for (const [itemId, stored] of await getStoredItems(db, stale)) {
+        const row = embedOrSkip(embedder, stored, logger);
         if (row !== null) rows.push(row);
         else {
           skipped++;
-          // Where it was changed since it was found stale, its newer form is looked at again.
-          onSkipped?.(asOf);
+          onSkipped?.({ itemId, writtenAt: stored.writtenAt });
         }
       }
-      await upsertVectors(db, vectorsVersion, rows, readAt);
+      await upsertVectors(db, vectorsVersion, rows);
       embedded += rows.length;
       onProgress?.(embedded);
     }
     if (stale.length < BATCH) return { embedded, skipped };
-    after = stale.at(-1)!.itemId;
+    after = stale.at(-1)!;
   }
 }
 
@@ -85,9 +78,14 @@ export async function isBehindCatalogue(
 }
 
 /** One item with vectors of a wrong width must not keep a whole version from being published. */
-function embedOrSkip(embedder: ItemEmbedder, item: Item, logger: Logger): VectorRow | null {
+function embedOrSkip(
+  embedder: ItemEmbedder,
+  { item, writtenAt }: StoredItem,
+  logger: Logger,
+): CatalogueVector | null {
   try {
-    return embedder.embedCatalogue(item);
+    const row = embedder.embedCatalogue(item);
+    return row && { ...row, writtenAt };
   } catch (error) {
     if (!isError(error, InvalidRequest)) throw error;
     logger.warn({ item_id: item.item_id, reason: error.detail }, 'item cannot be embedded');
@@ -101,21 +99,14 @@ async function staleItems(
   after: string,
   limit = BATCH,
   without: readonly ItemAsOf[] = [],
-): Promise<ItemAsOf[]> {
-  const { rows } = await db.query<{ item_id: string; updated_at: string }>(
-    `SELECT i.item_id, i.updated_at::text AS updated_at
-     FROM items i LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = i.item_id
+): Promise<string[]> {
+  const { rows } = await db.query<{ item_id: string }>(
+    `SELECT i.item_id FROM items i LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = i.item_id
      WHERE i.item_id > $1 AND (v.item_id IS NULL OR v.removed OR v.updated_at < i.updated_at)
-       AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS w (item_id, updated_at)
-         WHERE w.item_id = i.item_id AND w.updated_at::timestamptz = i.updated_at)
+       AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS w (item_id, written_at)
+         WHERE w.item_id = i.item_id AND w.written_at::timestamptz = i.updated_at)
      ORDER BY i.item_id LIMIT $2`,
-    [after, limit, without.map(({ itemId }) => itemId), without.map(({ updatedAt }) => updatedAt)],
+    [after, limit, without.map(({ itemId }) => itemId), without.map(({ writtenAt }) => writtenAt)],
   );
-  return rows.map((row) => ({ itemId: row.item_id, updatedAt: row.updated_at }));
-}
-
-/** The database's clock, which also stamps the catalogue: clocks of two machines are not compared. */
-export async function databaseTime(db: Database): Promise<Date> {
-  const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
-  return rows[0]!.now;
+  return rows.map((row) => row.item_id);
 }

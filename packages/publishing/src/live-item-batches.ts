@@ -2,8 +2,7 @@
  * Many items at once in the versions that are served or can be gone back to: judged by the published model
  * before anything is written, then embedded in batches.
  *
- * Plain arithmetic holds the process up, so it is cut into slices of about 20 ms, and rows are written a
- * hundred to a transaction: whoever writes single items meanwhile waits for one of these, not for all.
+ * Plain arithmetic holds the process up, so it is cut into slices of about 20 ms.
  */
 import { setImmediate as othersFirst } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -11,13 +10,18 @@ import type { Item } from '@nestrec/contracts';
 import { sqlState, type Database } from '@nestrec/database';
 import { NestrecError } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
-import { getItems } from '@nestrec/storage';
-import { databaseTime, embedCatalogueChanges } from './catalogue-changes.js';
+import { getStoredItems, type StoredItem } from '@nestrec/storage';
+import { embedCatalogueChanges } from './catalogue-changes.js';
 import type { ItemEmbedder } from './item-embedder.js';
 import { liveVersions, UNDEFINED_TABLE, type EmbedderSource } from './live-items.js';
-import { addNewVectors, upsertVectors, type VectorRow } from './vector-table.js';
+import {
+  addNewVectors,
+  ROWS_PER_TRANSACTION,
+  upsertVectors,
+  type CatalogueVector,
+  type VectorRow,
+} from './vector-table.js';
 
-const ROWS_PER_TRANSACTION = 100;
 /** Connections that one request writes by: placing rows in indexes is work for more than one processor. */
 const LANES = 2;
 const SLICE_MS = 20;
@@ -55,11 +59,11 @@ export async function prepareItems(
   return {
     refused,
     embed: async () => {
-      const readAt = await databaseTime(db);
-      const accepted = await asWritten(
+      const stored = await getStoredItems(
         db,
-        items.filter((item) => !refused.has(item.item_id)),
+        items.map((item) => item.item_id).filter((itemId) => !refused.has(itemId)),
       );
+      const accepted = asWritten(items, stored);
       const embeddedIn = new Map(accepted.map((item) => [item.item_id, [] as string[]]));
       // After the items' own commit: a version that is published from now on reads them there.
       const written = new Map<string, VectorRow[]>();
@@ -78,7 +82,11 @@ export async function prepareItems(
             ? await embedChanged(embedder, judged!, items, accepted)
             : await embedAll(embedder, accepted);
           warnOfUnfit(unfit, version, logger);
-          await writeRows(db, vectorsVersion, rows, readAt);
+          await writeRows(
+            db,
+            vectorsVersion,
+            rows.map((row) => ({ ...row, writtenAt: stored.get(row.itemId)!.writtenAt })),
+          );
           written.set(vectorsVersion, rows);
           for (const { itemId } of rows) embeddedIn.get(itemId)!.push(version);
         } catch (error) {
@@ -103,13 +111,9 @@ function asStored({ features, ...item }: Item): Item {
 }
 
 /** The items as the catalogue has them now: what the caller wrote, or somebody after that. Gone ones are left out. */
-async function asWritten(db: Database, items: readonly Item[]): Promise<Item[]> {
-  const current = await getItems(
-    db,
-    items.map((item) => item.item_id),
-  );
+function asWritten(items: readonly Item[], stored: ReadonlyMap<string, StoredItem>): Item[] {
   return items.flatMap((item) => {
-    const now = current.get(item.item_id);
+    const now = stored.get(item.item_id)?.item;
     if (now === undefined) return [];
     return [isDeepStrictEqual(now, item) ? item : now];
   });
@@ -181,19 +185,18 @@ async function embedAll(embedder: ItemEmbedder, items: readonly Item[]): Promise
 async function writeRows(
   db: Database,
   version: string,
-  rows: readonly VectorRow[],
-  readAt: Date,
+  rows: readonly CatalogueVector[],
 ): Promise<void> {
   // In one order for all writers, so that none waits for another that waits for it.
   const ordered = [...rows].sort((a, b) => (a.itemId < b.itemId ? -1 : 1));
-  const batches: VectorRow[][] = [];
+  const batches: CatalogueVector[][] = [];
   for (let at = 0; at < ordered.length; at += ROWS_PER_TRANSACTION) {
     batches.push(ordered.slice(at, at + ROWS_PER_TRANSACTION));
   }
   const queue = batches.values();
   const lane = async () => {
     for (const batch of queue) {
-      await upsertVectors(db, version, await addNewVectors(db, version, batch, readAt), readAt);
+      await upsertVectors(db, version, await addNewVectors(db, version, batch));
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));

@@ -8,8 +8,7 @@ import { sqlState, type Database } from '@nestrec/database';
 import { NestrecError } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
 import type { Logger } from '@nestrec/runtime';
-import { getItem, getPublished, listItemVectorTables, listVersions } from '@nestrec/storage';
-import { databaseTime } from './catalogue-changes.js';
+import { getPublished, getStoredItems, listItemVectorTables, listVersions } from '@nestrec/storage';
 import { createItemEmbedder, type ItemEmbedder } from './item-embedder.js';
 import { markRemoved, upsertVectors } from './vector-table.js';
 
@@ -60,11 +59,10 @@ export async function embedItemInLiveVersions(
     }
     try {
       const embedder = await embedders(version, path);
-      const readAt = await databaseTime(db);
-      const item = await getItem(db, itemId);
-      const row = item === null ? null : embedder.embedCatalogue(item);
+      const stored = (await getStoredItems(db, [itemId])).get(itemId);
+      const row = stored === undefined ? null : embedder.embedCatalogue(stored.item);
       if (row === null) continue;
-      await upsertVectors(db, vectorsVersion, [row], readAt);
+      await upsertVectors(db, vectorsVersion, [{ ...row, writtenAt: stored!.writtenAt }]);
       written.add(vectorsVersion);
       embedded.push(version);
     } catch (error) {
@@ -79,7 +77,10 @@ export async function embedItemInLiveVersions(
   return embedded;
 }
 
-/** Takes an item out of every live version; returns the versions that showed it until now. */
+/**
+ * Takes an item out of every live version that the caller has taken out of the catalogue; returns the versions that
+ * showed it until now.
+ */
 export async function removeItemFromLiveVersions(db: Database, itemId: string): Promise<string[]> {
   const removed: string[] = [];
   const marked = new Set<string>();

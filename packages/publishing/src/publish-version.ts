@@ -41,7 +41,7 @@ import {
   carryRemovals,
   createVectorTable,
   findVectorTable,
-  insertVectors,
+  insertTrainedVectors,
   markWhole,
   readTableFacts,
   takeOutDeleted,
@@ -331,15 +331,15 @@ async function catchUp(
 
 async function insertTrained(options: PublishOptions, embedder: ItemEmbedder): Promise<void> {
   const { db, artifact } = options;
-  const { config, version, createdAt } = artifact.manifest;
+  const { config, version, createdAt, data } = artifact.manifest;
   const total = embedder.trainedItems;
   const batch = embeddingBatch(config.featureWidth, config.sizes.at(-1)!);
   // What a search meets together lies together then, in the table and in every index.
   const order = await embedder.orderTrained();
   for (let from = 0; from < total; from += batch) {
     const rows = embedder.embedTrained(order.subarray(from, from + batch));
-    // Their features are as old as the model: what the catalogue changed since is embedded after this.
-    await insertVectors(db, version, rows, new Date(createdAt));
+    // Their features are as old as the training data: what the catalogue changed since is embedded after this.
+    await insertTrainedVectors(db, version, rows, data.catalogueAsOf ?? createdAt);
     options.onProgress?.({ phase: 'embed', done: from + rows.length, total });
   }
 }

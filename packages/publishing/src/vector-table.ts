@@ -4,7 +4,8 @@
  *
  * One row per item that the version can score. `trained` tells the model's own items from those that
  * came with the catalogue only; `removed` marks items deleted from the catalogue, whose vectors the
- * histories of users still need; `updated_at` is when the item was read, so that later changes show.
+ * histories of users still need; `updated_at` is when the form of the item was written that the vector was made
+ * of, so that other forms show (decision 0035).
  */
 import { vectorText, type Database, type Queryable } from '@nestrec/database';
 import {
@@ -24,12 +25,21 @@ export interface VectorRow {
   readonly trained: boolean;
 }
 
+/** Made of an item as the catalogue had it. */
+export interface CatalogueVector extends VectorRow {
+  /** When that form of the item was written: `StoredItem.writtenAt`. */
+  readonly writtenAt: string;
+}
+
 export interface TableFacts {
   readonly rows: number;
   readonly trained: number;
   /** Coordinates of the embedding column. */
   readonly dim: number;
 }
+
+/** Placing rows in indexes takes time: whoever writes or deletes single items meanwhile waits for so many, not for all. */
+export const ROWS_PER_TRANSACTION = 100;
 
 /** Any constant: all who move the pointer or drop vectors take this lock, so they do so in turn. */
 const PUBLISHING_LOCK = 7_160_326_391n;
@@ -91,14 +101,23 @@ export async function markWhole(db: Database, version: string): Promise<void> {
   });
 }
 
-/** Adds rows that are not there; a row that is there was written by someone with newer data. */
-export async function insertVectors(
+/**
+ * Adds the model's own items where they are not there; a row that is there was written by someone with newer data.
+ * @param asOf a time before which they have everything that the catalogue was given
+ */
+export async function insertTrainedVectors(
   db: Queryable,
   version: string,
   rows: readonly VectorRow[],
-  readAt: Date,
+  asOf: string,
 ): Promise<void> {
-  await writeVectors(db, version, rows, readAt, 'DO NOTHING');
+  await db.query(
+    `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
+     SELECT item_id, embedding::vector, true, $3::timestamptz
+     FROM unnest($1::text[], $2::text[]) t (item_id, embedding)
+     ON CONFLICT (item_id) DO NOTHING`,
+    [rows.map((row) => row.itemId), rows.map((row) => vectorText(row.vector)), asOf],
+  );
 }
 
 /**
@@ -108,29 +127,36 @@ export async function insertVectors(
 export async function addNewVectors(
   db: Database,
   version: string,
-  rows: readonly VectorRow[],
-  readAt: Date,
-): Promise<VectorRow[]> {
+  rows: readonly CatalogueVector[],
+): Promise<CatalogueVector[]> {
   const added = await db.transaction(async (tx) => {
     await lockVectorsShared(tx, version);
-    return writeVectors(tx, version, rows, readAt, 'DO NOTHING');
+    return writeVectors(tx, version, rows, 'DO NOTHING');
   });
   return rows.filter((row) => !added.has(row.itemId));
 }
 
 /**
- * Adds or replaces rows; an item that was removed is back. A row made from what was read later stays: of two
- * writers of one item the one that read last wins, whoever writes last. A vector that becomes another one is
- * written down, so that states that took in the old one are made anew (decision 0020).
- * @param readAt the database's clock before the items were read
+ * Adds or replaces rows; an item that was removed is back. A row made of a newer form of the item stays: of two
+ * writers of one item the one that read the newer form wins, whoever writes last. What the catalogue has no more is
+ * left out. A vector that becomes another one is written down, so that states that took in the old one are made
+ * anew (decision 0020).
  */
 export async function upsertVectors(
   db: Database,
   version: string,
-  rows: readonly VectorRow[],
-  readAt: Date,
+  rows: readonly CatalogueVector[],
 ): Promise<void> {
-  if (rows.length === 0) return;
+  for (let at = 0; at < rows.length; at += ROWS_PER_TRANSACTION) {
+    await upsertChunk(db, version, rows.slice(at, at + ROWS_PER_TRANSACTION));
+  }
+}
+
+async function upsertChunk(
+  db: Database,
+  version: string,
+  rows: readonly CatalogueVector[],
+): Promise<void> {
   await db.transaction(async (tx) => {
     // Before the comparison: of two who write one item, the second has to see what the first wrote.
     await lockVectors(tx, version);
@@ -139,10 +165,8 @@ export async function upsertVectors(
       tx,
       version,
       rows,
-      readAt,
       `DO UPDATE SET embedding = excluded.embedding, trained = excluded.trained,
-         removed = false, updated_at = excluded.updated_at
-       WHERE ${itemVectorsTable(version)}.updated_at <= excluded.updated_at`,
+         removed = false, updated_at = excluded.updated_at`,
     );
     await recordVectorChanges(
       tx,
@@ -167,27 +191,38 @@ async function differingItems(
   return found.map((row) => row.item_id);
 }
 
-/** Returns the ids of the rows that were written. */
+/**
+ * Returns the ids of the rows that were written: those of items that the catalogue has, where the row is not of a
+ * newer form. Which form is the newest the catalogue says; where it is not clear from there, the times do.
+ *
+ * The lock on the catalogue's rows makes who deletes one of them wait until the vector is there to be marked. It
+ * holds up no other writer of items.
+ */
 async function writeVectors(
-  db: Queryable,
+  tx: Queryable,
   version: string,
-  rows: readonly VectorRow[],
-  readAt: Date,
+  rows: readonly CatalogueVector[],
   onConflict: string,
 ): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
   /* eslint-disable no-restricted-syntax -- onConflict is one of the constants of this file */
-  const { rows: written } = await db.query<{ item_id: string }>(
-    `INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
-     SELECT item_id, embedding::vector, trained, $4::timestamptz
-     FROM unnest($1::text[], $2::text[], $3::bool[]) t (item_id, embedding, trained)
+  const { rows: written } = await tx.query<{ item_id: string }>(
+    `WITH present AS (
+       SELECT item_id, updated_at FROM items WHERE item_id = ANY($1) ORDER BY item_id FOR KEY SHARE)
+     INSERT INTO ${itemVectorsTable(version)} (item_id, embedding, trained, updated_at)
+     SELECT n.item_id, n.embedding::vector, n.trained, n.written_at
+     FROM unnest($1::text[], $2::text[], $3::bool[], $4::text[]::timestamptz[])
+       AS n (item_id, embedding, trained, written_at)
+     JOIN present i ON i.item_id = n.item_id
+     LEFT JOIN ${itemVectorsTable(version)} v ON v.item_id = n.item_id
+     WHERE v.item_id IS NULL OR v.removed OR v.updated_at <= n.written_at OR i.updated_at = n.written_at
      ON CONFLICT (item_id) ${onConflict}
      RETURNING item_id`,
     [
       rows.map((row) => row.itemId),
       rows.map((row) => vectorText(row.vector)),
       rows.map((row) => row.trained),
-      readAt,
+      rows.map((row) => row.writtenAt),
     ],
   );
   /* eslint-enable no-restricted-syntax */
@@ -195,8 +230,8 @@ async function writeVectors(
 }
 
 /**
- * Marks an item as removed; returns whether the version held it and had not yet marked it. The mark is of now, so
- * that who read the item before does not bring it back.
+ * Marks an item as removed that the catalogue has no more; returns whether the version held it and had not yet
+ * marked it.
  */
 export async function markRemoved(
   db: Queryable,
@@ -204,17 +239,14 @@ export async function markRemoved(
   itemId: string,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `UPDATE ${itemVectorsTable(version)} SET removed = true, updated_at = clock_timestamp()
-     WHERE item_id = $1 AND NOT removed`,
+    `UPDATE ${itemVectorsTable(version)} SET removed = true
+     WHERE item_id = $1 AND NOT removed AND NOT EXISTS (SELECT 1 FROM items WHERE item_id = $1)`,
     [itemId],
   );
   return rowCount > 0;
 }
 
-/**
- * Marks what was deleted from the catalogue as removed. Not with the time of now: who read an item after it was
- * written again, and comes with its vector only now, brings it back.
- */
+/** Marks what was deleted from the catalogue as removed, unless it is written again meanwhile. */
 export async function takeOutDeleted(db: Database, version: string): Promise<void> {
   // Before the lock, which writers of items wait for; most times there is nothing.
   const { rows } = await db.transaction(

@@ -9,12 +9,12 @@ import { sqlState, type Database, type Queryable } from '@nestrec/database';
 import { itemVectorsTable, listItemVectorTables } from './item-vectors.js';
 
 /**
- * Marks an item as deleted where a version has a vector of it or its interactions were counted, as they are
- * by imports, trainings and publishes. Catalogue and vectors stay as they are.
+ * Marks an item as deleted where a version has a vector of it or a stored event is of it. Catalogue and vectors
+ * stay as they are.
  * @returns whether the mark is new
  */
 export async function markDeleted(db: Database, itemId: string): Promise<boolean> {
-  if (!(await isCounted(db, itemId)) && !(await hasVector(db, itemId))) return false;
+  if (!(await hasInteractions(db, itemId)) && !(await hasVector(db, itemId))) return false;
   const { rowCount } = await db.query(
     'INSERT INTO deleted_items (item_id) VALUES ($1) ON CONFLICT (item_id) DO NOTHING',
     [itemId],
@@ -22,7 +22,8 @@ export async function markDeleted(db: Database, itemId: string): Promise<boolean
   return rowCount > 0;
 }
 
-async function isCounted(db: Queryable, itemId: string): Promise<boolean> {
+/** Looked up among the items: the interactions have no index by item. */
+async function hasInteractions(db: Queryable, itemId: string): Promise<boolean> {
   const { rowCount } = await db.query('SELECT 1 FROM item_popularity WHERE item_id = $1', [itemId]);
   return rowCount > 0;
 }

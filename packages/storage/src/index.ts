@@ -15,7 +15,17 @@ export {
   type InteractionCounts,
   type StreamOptions,
 } from './interactions.js';
-export { countItems, deleteItems, getItem, getItems, streamItems, upsertItems } from './items.js';
+export {
+  countItems,
+  deleteItems,
+  getItem,
+  getItems,
+  getStoredItems,
+  streamItems,
+  upsertItems,
+  type StoredItem,
+} from './items.js';
+export { catalogueAsOf } from './catalogue-as-of.js';
 export { markDeleted } from './deleted-items.js';
 export {
   deleteUserStates,

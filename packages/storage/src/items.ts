@@ -9,12 +9,24 @@ interface ItemRow extends Record<string, unknown> {
   categories: string[] | null;
   available: boolean;
   fields: Record<string, string | number | boolean | string[]> | null;
+  written_at: string;
   modalities: string[] | null;
   vectors: Uint8Array[] | null;
 }
 
+/** An item in one of its forms. */
+export interface StoredItem {
+  readonly item: Item;
+  /**
+   * When this form was written, as the database prints it: a Date would lose microseconds. Each form of an item has
+   * a later time than the one before, whatever the clock does.
+   */
+  readonly writtenAt: string;
+}
+
 const SELECT_ITEMS = `
-  SELECT i.item_id, i.title, i.brand, i.categories, i.available, i.fields, f.modalities, f.vectors
+  SELECT i.item_id, i.title, i.brand, i.categories, i.available, i.fields,
+    i.updated_at::text AS written_at, f.modalities, f.vectors
   FROM items i
   LEFT JOIN LATERAL (
     SELECT array_agg(modality ORDER BY modality) AS modalities,
@@ -61,16 +73,17 @@ export async function upsertItems(db: Queryable, items: readonly Item[]): Promis
 async function writeRows(db: Queryable, items: readonly Item[]): Promise<Set<string>> {
   const { rows } = await db.query<{ item_id: string; created: boolean }>(
     // Lists travel as JSON, because SQL arrays of arrays must be rectangular.
-    `INSERT INTO items (item_id, title, brand, categories, available, fields)
+    `INSERT INTO items (item_id, title, brand, categories, available, fields, updated_at)
      SELECT item_id, title, brand,
             CASE WHEN categories IS NULL THEN NULL
                  ELSE ARRAY(SELECT jsonb_array_elements_text(categories)) END,
-            available, fields
+            available, fields, clock_timestamp()
      FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::bool[], $6::jsonb[])
        AS t (item_id, title, brand, categories, available, fields)
      ON CONFLICT (item_id) DO UPDATE SET
        title = excluded.title, brand = excluded.brand, categories = excluded.categories,
-       available = excluded.available, fields = excluded.fields, updated_at = clock_timestamp()
+       available = excluded.available, fields = excluded.fields,
+       updated_at = greatest(clock_timestamp(), items.updated_at + interval '1 microsecond')
      RETURNING item_id, xmax = 0 AS created`,
     [
       items.map((item) => item.item_id),
@@ -120,8 +133,19 @@ export async function getItems(
   db: Queryable,
   itemIds: readonly string[],
 ): Promise<Map<string, Item>> {
+  const stored = await getStoredItems(db, itemIds);
+  return new Map([...stored].map(([itemId, { item }]) => [itemId, item]));
+}
+
+/** The items among `itemIds` that exist, by id, each with the time of the form that was read. */
+export async function getStoredItems(
+  db: Queryable,
+  itemIds: readonly string[],
+): Promise<Map<string, StoredItem>> {
   const { rows } = await db.query<ItemRow>(`${SELECT_ITEMS} WHERE i.item_id = ANY($1)`, [itemIds]);
-  return new Map(rows.map((row) => [row.item_id, toItem(row)]));
+  return new Map(
+    rows.map((row) => [row.item_id, { item: toItem(row), writtenAt: row.written_at }]),
+  );
 }
 
 /**

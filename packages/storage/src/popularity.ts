@@ -1,6 +1,7 @@
 /**
- * How often items are interacted with. Counted as a whole at times (import, publish, a timer of ingest)
- * rather than with every event: a counter per item would make all writers queue for the popular ones.
+ * How often items are interacted with. Counted as a whole at times (import, training, publish) rather than with
+ * every event: a counter per item would make all writers queue for the popular ones. Only an item's first events
+ * give it a row at once (`insertInteractions`), so that every item of a stored event is known here.
  */
 import type { Queryable } from '@nestrec/database';
 

@@ -95,13 +95,21 @@ async function endDeadRun(
   );
   const isOver = row.published || row.cancel_requested || row.requested_by === 'cli';
   if (!isOver && row.attempt < options.attempts) {
-    await tx.query(
-      `INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
-       SELECT requested_by, mode, publish, options, attempt + 1 FROM training_runs WHERE id = $1`,
-      [row.id],
-    );
+    await queueAgain(tx, row.id, row.attempt + 1);
   }
   return null;
+}
+
+/** Queues what an abandoned run was asked for again, and notes there as which run. */
+async function queueAgain(tx: Queryable, id: bigint, attempt: number): Promise<void> {
+  await tx.query(
+    `WITH again AS (
+       INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
+       SELECT requested_by, mode, publish, options, $2 FROM training_runs WHERE id = $1
+       RETURNING id)
+     UPDATE training_runs SET retried_as = (SELECT id FROM again) WHERE id = $1`,
+    [id, attempt],
+  );
 }
 
 /** The lock of a dead session is free; taken here, it is given back with the transaction. */
@@ -241,23 +249,24 @@ export interface TrainingEnd extends HeldRun {
  * @returns false where the run is not the holder's any more; nothing changed then
  */
 export async function endTrainingRun(session: Database, end: TrainingEnd): Promise<boolean> {
-  const { rows } = await session.query<{ id: bigint }>(
-    `WITH ended AS (
-       UPDATE training_runs SET finished_at = clock_timestamp(),
+  const { againAsAttempt = null } = end;
+  const ended = await session.transaction(async (tx) => {
+    const { rows } = await tx.query<{ status: string }>(
+      `UPDATE training_runs SET finished_at = clock_timestamp(),
          reason = CASE WHEN $3 = 'abandoned' AND cancel_requested AND NOT published
            THEN 'it was called off' ELSE $4 END,
          status = CASE WHEN $3 <> 'abandoned' THEN $3 WHEN published THEN 'succeeded'
            WHEN cancel_requested THEN 'cancelled' ELSE $3 END
-       WHERE ${HELD} RETURNING *),
-     again AS (
-       INSERT INTO training_runs (requested_by, mode, publish, options, attempt)
-       SELECT requested_by, mode, publish, options, $5::int FROM ended
-       WHERE $5::int IS NOT NULL AND status = 'abandoned')
-     SELECT id FROM ended`,
-    [end.id, end.fence, end.status, end.reason, end.againAsAttempt ?? null],
-  );
+       WHERE ${HELD} RETURNING status`,
+      [end.id, end.fence, end.status, end.reason],
+    );
+    if (rows[0]?.status === 'abandoned' && againAsAttempt !== null) {
+      await queueAgain(tx, end.id, againAsAttempt);
+    }
+    return rows.length === 1;
+  });
   if (session.kind === 'postgres') {
     await session.query('SELECT pg_advisory_unlock($1, $2)', [TRAINING_LOCK, end.fence]);
   }
-  return rows.length === 1;
+  return ended;
 }

@@ -20,6 +20,8 @@ export interface TrainingRun extends TrainingRequest {
   readonly attempt: number;
   /** The abandoned run whose version and checkpoint it goes on with. */
   readonly continues: bigint | null;
+  /** The run that was queued in its place when it was abandoned. */
+  readonly retriedAs: bigint | null;
   /** Who works at it, or did. */
   readonly holder: {
     readonly pid: number;
@@ -50,6 +52,7 @@ export interface TrainingRunRow extends Record<string, unknown> {
   status: TrainingRunStatus;
   attempt: number;
   continues: bigint | null;
+  retried_as: bigint | null;
   holder_pid: number | null;
   holder_host: string | null;
   holder_instance: string | null;
@@ -66,8 +69,8 @@ export interface TrainingRunRow extends Record<string, unknown> {
 }
 
 export const TRAINING_RUN_COLUMNS =
-  'id, requested_at, requested_by, mode, publish, options, status, attempt, continues, holder_pid, ' +
-  'holder_host, holder_instance, started_at, finished_at, heartbeat_at, fence, cancel_requested, ' +
+  'id, requested_at, requested_by, mode, publish, options, status, attempt, continues, retried_as, ' +
+  'holder_pid, holder_host, holder_instance, started_at, finished_at, heartbeat_at, fence, cancel_requested, ' +
   'stage, share, version, published, reason';
 
 const timeOf = (date: Date | null) => date?.getTime() ?? null;
@@ -79,6 +82,7 @@ export function toTrainingRun(row: TrainingRunRow): TrainingRun {
     ...{ id: row.id, requestedAtMs: row.requested_at.getTime(), requestedBy: row.requested_by },
     ...{ mode: row.mode, publish: row.publish, options: row.options, status: row.status },
     ...{ attempt: row.attempt, continues: row.continues, fence: row.fence },
+    retriedAs: row.retried_as,
     holder: known ? { pid, host, instance, startedAtMs: start.getTime() } : null,
     ...{ finishedAtMs: timeOf(row.finished_at), heartbeatAtMs: timeOf(row.heartbeat_at) },
     ...{ cancelRequested: row.cancel_requested, stage: row.stage, share: row.share },

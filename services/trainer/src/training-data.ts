@@ -9,6 +9,7 @@ import { InsufficientData } from '@nestrec/errors';
 import { featureWidth, type TextEncoder } from '@nestrec/features';
 import type { Artifact } from '@nestrec/registry';
 import {
+  catalogueAsOf as readCatalogueTime,
   newestEventMs,
   readErasureProof,
   readInSnapshot,
@@ -42,6 +43,8 @@ export interface TrainingData {
   /** Events left out because a frozen item side does not know their item; null where it is not frozen. */
   readonly unknownItemEvents: number | null;
   readonly erasures: ErasureProof;
+  /** The features have every item that was written before this. */
+  readonly catalogueAsOf: string;
   /** Modalities of the catalogue that the version to go on with does not have. */
   readonly ignoredModalities: readonly string[];
 }
@@ -66,12 +69,16 @@ export async function readTrainingData(
   db: Database,
   options: TrainingDataOptions,
 ): Promise<TrainingData> {
+  const { base, frozenItems = false } = options;
+  const catalogueAsOf =
+    base && frozenItems
+      ? (base.manifest.data.catalogueAsOf ?? base.manifest.createdAt)
+      : await readCatalogueTime(db);
   // Nothing is computed in there: an idle transaction would be ended by the server.
   const { catalogue, ...read } = await readInSnapshot(db, (tx) => readSnapshot(tx, options));
   const { itemIds } = read.dataset;
   const sources = itemIds.map((id) => catalogue.get(id) ?? {});
   const ignored: string[] = [];
-  const { base, frozenItems = false } = options;
   const made =
     base === undefined
       ? newFeatures(sources, options)
@@ -84,7 +91,7 @@ export async function readTrainingData(
     ...made,
     featureWidth: width,
     text: textBlock(made.features, width, made.spec),
-    ignoredModalities: ignored,
+    ...{ ignoredModalities: ignored, catalogueAsOf },
   };
 }
 

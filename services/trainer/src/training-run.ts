@@ -116,7 +116,8 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
       : await loadStartingPoint({ db, modelsDir: options.modelsDir, startFrom });
   const frozenItems = mode === 'query_only';
   const data = await readTrainingData(db, { textWidth, seed, spill, window, base, frozenItems });
-  // What the model will know is known to `DELETE /v1/items/{id}` from here on, published or not.
+  // What the model will know is known to `DELETE /v1/items/{id}` from here on, published or not, and also where an
+  // older nestrec stored its events, which did not note new items.
   await db.transaction((tx) => refreshPopularity(tx), { statementTimeoutMs: 0 });
   for (const name of data.ignoredModalities) {
     const text = `vectors of modality "${name}" are not used: ${base?.manifest.version} does not have it; a full training takes it in`;
@@ -225,6 +226,7 @@ function describeData(data: TrainingData): Manifest['data'] {
     interactions: data.dataset.items.length,
     from: time(data.fromMs),
     to: time(data.toMs),
+    catalogueAsOf: data.catalogueAsOf,
     window: {
       since: data.sinceMs === null ? null : time(data.sinceMs),
       maxEventsPerUser: data.maxEventsPerUser === 0 ? null : data.maxEventsPerUser,

@@ -387,6 +387,7 @@ export const queuedRun = (
   request: Pick<TrainingRun, 'requestedBy' | 'mode' | 'publish' | 'options'>,
 ): TrainingRun => ({
   ...{ id, ...request, requestedAtMs: NOW_MS, status: 'queued', attempt: 1, continues: null },
+  retriedAs: null,
   ...{ holder: null, finishedAtMs: null, heartbeatAtMs: null, fence: null, cancelRequested: false },
   ...{ stage: null, share: null, version: null, published: false, reason: null },
 });

@@ -15,5 +15,6 @@ export function presentTrainingRun(run: TrainingRun): TrainingRunAnswer {
     heartbeat_at: atOrNull(run.heartbeatAtMs),
     progress: stage === null ? null : { stage, share },
     ...{ version: run.version, published: run.published, reason: run.reason },
+    retried_as: run.retriedAs === null ? null : String(run.retriedAs),
   };
 }

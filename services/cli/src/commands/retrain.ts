@@ -36,6 +36,7 @@ import { defineAction, type CommandContext, type Invocation } from '../command-c
 import { listenForInterruption } from '../interruption.js';
 import type { Output } from '../output.js';
 import type { Platform } from '../platform.js';
+import { followRun, RUNS } from '../follow-run.js';
 import { directOrRemote, type AdminRequest } from '../running-server.js';
 import { addRetrainOptions, choice } from '../training-options.js';
 import { describeRun } from './runs.js';
@@ -202,8 +203,7 @@ async function askServer(
   ask: AdminRequest,
   options: RetrainOptions,
 ): Promise<void> {
-  const path = '/v1/training-runs';
-  let run = await ask('POST', path, trainingRunAnswerSchema, requestOf(options));
+  const run = await ask('POST', RUNS, trainingRunAnswerSchema, requestOf(options));
   if (!(options.wait ?? false)) {
     output.result(
       run,
@@ -212,9 +212,5 @@ async function askServer(
     return;
   }
   output.note(`The running server works at it: run ${run.id}.`);
-  while (run.status === 'queued' || run.status === 'running') {
-    await sleep(POLL_MS);
-    run = await ask('GET', `${path}/${run.id}`, trainingRunAnswerSchema);
-  }
-  concludePresented(output, run);
+  concludePresented(output, await followRun(output, ask, run));
 }

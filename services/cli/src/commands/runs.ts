@@ -99,7 +99,10 @@ export function describeRun(run: TrainingRunAnswer): string {
   const why = reason === null ? '' : `: ${reason}`;
   if (status === 'succeeded' && run.published) return `Run ${id}:${of} answers now.`;
   if (status === 'succeeded') return `Run ${id}:${of} is trained${why}.`;
-  if (status !== 'running') return `Run ${id}${of === '' ? '' : ` (${version})`} ${status}${why}`;
+  if (status !== 'running') {
+    const again = run.retried_as === null ? '' : `; tried again as run ${run.retried_as}`;
+    return `Run ${id}${of === '' ? '' : ` (${version})`} ${status}${why}${again}`;
+  }
   const share = progress?.share == null ? '' : ` ${Math.round(100 * progress.share)} %`;
   const who = holder === null ? '' : `, process ${holder.pid} on ${holder.host}`;
   return `Run ${id} (${version ?? 'no version yet'}) runs: ${progress?.stage ?? 'starting'}${share}${who}.`;
