@@ -1,5 +1,5 @@
 /** One protocol of the benchmark: split, train, rank, rows (whole and by day of purchase). */
-import type { ModelConfig, QualityRow } from '@nestrec/contracts';
+import type { EpochRecord, ModelConfig, QualityRow } from '@nestrec/contracts';
 import { splitLeaveOneOut, splitTemporal, type Split } from '@nestrec/dataset';
 import {
   createSettings,
@@ -10,7 +10,6 @@ import {
   qualityRows,
   rankPart,
   trainModel,
-  type EpochRecord,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
