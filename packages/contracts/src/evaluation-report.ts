@@ -136,6 +136,8 @@ export const evaluationReportSchema = z.strictObject({
     droppedBySample: countSchema,
     /** Events left out because the model does not know their item. */
     unknownItemEvents: countSchema,
+    /** Events that came after the training of the model. */
+    newerEvents: countSchema,
     /** Events left out because no training event has their item (temporal). */
     untrainedItemEvents: countSchema,
   }),

@@ -37,6 +37,19 @@ export function trainedEnds(
   });
 }
 
+/** Events that came after the newest one that the model was made of. */
+export function countNewer(
+  { data: { to } }: Manifest,
+  { offsets, times }: Pick<SequenceDataset, 'offsets' | 'times'>,
+): number {
+  if (to === null || times === null) return 0;
+  const [inTurn, after] = [inOrder(times), Date.parse(to) + 1];
+  return offsets.slice(0, -1).reduce((sum, from, user) => {
+    const of = inTurn.subarray(from, offsets[user + 1]!);
+    return sum + of.length - countBefore(of, after);
+  }, 0);
+}
+
 /** Of ascending times. */
 function countBefore(times: Float64Array, ms: number): number {
   const at = times.findIndex((time) => time >= ms);

@@ -15,7 +15,7 @@ import { createTrainedModel, measureReport, type OtherTraining } from '@nestrec/
 import { noTestCase } from './evaluation-run.js';
 import { textBlock } from './item-features.js';
 import { readKnownEvents } from './known-events.js';
-import { cutsOf, protocolOf, trainedEnds } from './manifest-split.js';
+import { countNewer, cutsOf, protocolOf, trainedEnds } from './manifest-split.js';
 import { maxLengthOf } from './published-ranks.js';
 import { splitByProtocol } from './split-by-protocol.js';
 
@@ -81,7 +81,12 @@ async function report(
       nestrecVersion: manifest.nestrecVersion,
       seconds: (performance.now() - startedMs) / 1_000,
       model: describeModel(manifest),
-      data: { ...describeSplit(split, itemIds.length), ...counts, unknownItemEvents },
+      data: {
+        ...describeSplit(split, itemIds.length),
+        ...counts,
+        unknownItemEvents,
+        newerEvents: countNewer(manifest, dataset),
+      },
       served: publish?.outcome === 'published' ? publish.indexes : [],
       epochs: manifest.epochs ?? null,
     } satisfies EvaluationReport);

@@ -141,8 +141,14 @@ function namesAtTheRight(
 ): Markup[] {
   const sorted = [...names].sort((a, b) => b.y - a.y);
   let below = bottom + NAME_DISTANCE;
-  return sorted.map(({ name, y, style }) => {
-    below = Math.min(y, below - NAME_DISTANCE);
-    return markup`<text class="${style}" x="${x}" y="${at(below + 4)}">${name}</text>`;
-  });
+  const places = sorted.map(({ y }) => (below = Math.min(y, below - NAME_DISTANCE)));
+  // What was pushed out at the top comes back in, and pushes down what is in its way.
+  let above = MARGIN.top - NAME_DISTANCE;
+  for (let i = places.length - 1; i >= 0; i--) {
+    above = places[i] = Math.max(places[i]!, above + NAME_DISTANCE);
+  }
+  return sorted.map(
+    ({ name, style }, i) =>
+      markup`<text class="${style}" x="${x}" y="${at(places[i]! + 4)}">${name}</text>`,
+  );
 }

@@ -60,6 +60,9 @@ export function cautions({ model, data }: EvaluationReport): string[] {
     model.startedFrom === null
       ? null
       : `The model began with the parameters of ${model.startedFrom}, which may have been trained on what is asked here.`,
+    data.newerEvents === 0 || data.protocol === 'temporal'
+      ? null
+      : `${count(data.newerEvents)} events came after the training of the model: the baselines know those that are not held out, the model does not.`,
     data.droppedBySample === 0
       ? null
       : `${count(data.droppedBySample)} cases are left out by the sample.`,
