@@ -27,7 +27,7 @@ export function fitItemKnn(
   itemCount: number,
   options: ItemKnnOptions = {},
 ): Scorer {
-  const { neighbours = 100, shrink = 10, lookback = 20, itemsPerUser = 500 } = options;
+  const { neighbours = 400, shrink = 30, lookback = 2, itemsPerUser = 500 } = options;
   const sets: TrainingHistories = {
     *[Symbol.iterator]() {
       for (const history of train) yield newestDistinct(history, itemsPerUser);
@@ -65,26 +65,24 @@ function nearest(
   most: number,
   similarity: (item: number, other: number, count: number) => number,
 ): PairCounts {
-  const keptOffsets = new Int32Array(offsets.length);
-  const keptColumns: number[] = [];
-  const keptWeights: number[] = [];
+  const kept = new Int32Array(offsets.length);
+  for (let item = 0; item + 1 < offsets.length; item++)
+    kept[item + 1] = kept[item]! + Math.min(most, offsets[item + 1]! - offsets[item]!);
+  const keptColumns = new Int32Array(kept.at(-1)!);
+  const keptWeights = new Float32Array(kept.at(-1)!);
   for (let item = 0; item + 1 < offsets.length; item++) {
-    const row: { other: number; weight: number }[] = [];
-    for (let at = offsets[item]!; at < offsets[item + 1]!; at++) {
-      row.push({ other: columns[at]!, weight: similarity(item, columns[at]!, weights[at]!) });
+    const others = columns.subarray(offsets[item]!, offsets[item + 1]!);
+    const row = Array.from(others, (other, i) => ({
+      other,
+      weight: similarity(item, other, weights[offsets[item]! + i]!),
+    })).sort((a, b) => b.weight - a.weight);
+    for (let at = kept[item]!; at < kept[item + 1]!; at++) {
+      const { other, weight } = row[at - kept[item]!]!;
+      keptColumns[at] = other;
+      keptWeights[at] = weight;
     }
-    row.sort((a, b) => b.weight - a.weight);
-    for (const { other, weight } of row.slice(0, most)) {
-      keptColumns.push(other);
-      keptWeights.push(weight);
-    }
-    keptOffsets[item + 1] = keptColumns.length;
   }
-  return {
-    offsets: keptOffsets,
-    columns: Int32Array.from(keptColumns),
-    weights: Float32Array.from(keptWeights),
-  };
+  return { offsets: kept, columns: keptColumns, weights: keptWeights };
 }
 
 const smallestOf = (weights: Float32Array) => weights.reduce((a, b) => Math.min(a, b), 1);

@@ -27,6 +27,7 @@ export {
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
+export { previousTimes } from './evaluation-report/previous-times.js';
 export {
   measureReport,
   type MeasuredReport,

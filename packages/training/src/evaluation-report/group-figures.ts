@@ -16,6 +16,7 @@ import {
 } from '@nestrec/evaluation';
 import type { Random } from '@nestrec/random';
 import { answerCases, limitCases, usersOf, type AnsweredCases } from './answered-cases.js';
+import { previousTimes } from './previous-times.js';
 import type { ReportScorer } from './report-scorers.js';
 
 /** Below this many users nothing is said of a group: a mean of so few is chance, and tells of them. */
@@ -63,17 +64,6 @@ export function breakdowns(
     measure('target_popularity', byTargetPopularity(cases.target, counts)),
     ...(previous === null ? [] : [measure('day', byDay(cases.times!, previous))]),
   ];
-}
-
-/** Of the event before each target; NaN where the target was its user's first. Null without real times. */
-function previousTimes(
-  { times, offsets }: SequenceDataset,
-  { positions, user }: EvaluationCases,
-): Float64Array | null {
-  if (times === null || positions === undefined) return null;
-  return Float64Array.from(positions, (position, c) =>
-    position > offsets[user[c]!]! ? times.subarray(position - 1, position)[0]! : Number.NaN,
-  );
 }
 
 /** Events known of somebody. */
