@@ -62,7 +62,8 @@ describe('cases of somebody of whom little is known', () => {
     expect(readable(temporal.casesKnowing(2))).toEqual([
       { user: 1, history: [2, 3], target: 1, position: 8 },
     ]);
-    expect(readable(temporal.casesKnowing(3))).toEqual([]);
+    // Of the first user four events come before the test part, but training saw them.
+    for (const events of [3, 4]) expect(readable(temporal.casesKnowing(events))).toEqual([]);
   });
 
   it('are the test cases with the newest events alone where training saw everybody’s first', () => {

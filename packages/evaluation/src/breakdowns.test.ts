@@ -36,6 +36,16 @@ describe('breakdowns', () => {
     ]);
   });
 
+  it('by popularity has a tenth in the head, rounded up, and half in head and middle', () => {
+    const sizesOf = (items: number) => {
+      const counts = Array.from({ length: items + 1 }, (_, i) => (i === 0 ? 0 : items + 1 - i));
+      const targets = Int32Array.from({ length: items }, (_, i) => i + 1);
+      return byTargetPopularity(targets, counts).map(({ cases }) => cases.length);
+    };
+    expect(sizesOf(10)).toEqual([1, 4, 5]);
+    expect(sizesOf(11)).toEqual([2, 4, 5]);
+  });
+
   it('by popularity has no tail and no middle where all items are alike', () => {
     expect(shown(byTargetPopularity(Int32Array.of(1, 2), [0, 3, 3, 3]))).toEqual({ head: [0, 1] });
   });
