@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@nestrec/client';
+import { evaluationReportSchema } from '@nestrec/contracts';
 import { openPglite } from '@nestrec/database';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, repositoryRoot, startProcess } from '../helpers/started-process.js';
@@ -154,10 +155,41 @@ describe('nestrec, from files to answers', () => {
     expect(json(published)).toMatchObject({ items: 31, newItems: 1 });
     expect(await nestrec(['evaluate'], { NESTREC_BACKEND: 'wasm' })).toMatchObject({ code: 0 });
 
+    await expectReported();
     await expectServed();
     await expectVerifiedStates();
     await expectBackup();
   });
+
+  const recommend = (...more: string[]) => nestrec(['tiers', 'recommend', '--json', ...more]);
+
+  async function expectReported(): Promise<void> {
+    const [wasm, target] = [{ NESTREC_BACKEND: 'wasm' }, join(folder, 'report')];
+    expect((await recommend('--min-quality', '.9')).output).toContain('nestrec evaluate --report');
+    const written = await nestrec(['evaluate', '--report', target, '--json'], wasm);
+    expect(written, written.output).toMatchObject({ code: 0 });
+    const paths = { json: join(target, 'report.json'), html: join(target, 'report.html') };
+    expect(json(written)).toEqual({ version: 'v1', protocol: 'leave-one-out', ...paths });
+    const report = evaluationReportSchema.parse(JSON.parse(await readFile(paths.json, 'utf8')));
+    expect(report.data).toMatchObject({ cases: 60, askedUsers: 60, trainedOnCases: 0, users: 60 });
+    expect(report.epochs!.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    expect(report.served.map(({ dim }) => dim)).toContain(16);
+    expect(await readFile(paths.html, 'utf8')).toMatch(/^<!DOCTYPE html>[\s\S]*<\/html>\n$/);
+    expect(json(await recommend('--bytes-per-item', '32'))).toMatchObject({
+      version: 'v1',
+      dim: 8,
+    });
+    expect(json(await recommend('--min-quality', '1', '--report', paths.json))).toMatchObject({
+      dim: 16,
+      larger: null,
+    });
+    expect(await recommend('--min-quality', '.9', '--bytes-per-item', '32')).toMatchObject({
+      code: 2,
+    });
+    const twin = ['evaluate', '--report', target, '--seeds', 'v1_file'];
+    expect((await nestrec(twin, wasm)).output).toContain('v1 has the seed 1 too');
+    expect(await nestrec(['evaluate', '--seeds', 'v1_file'], wasm)).toMatchObject({ code: 2 });
+  }
 
   async function expectServed(): Promise<void> {
     const key = json<{ key: string }>(
@@ -186,6 +218,7 @@ describe('nestrec, from files to answers', () => {
     const moved = await nestrec(['keys', 'set', '--client', 'c', '--tier', 'tiny', '--json']);
     expect(json(moved)).toMatchObject({ keys: [{ tier: 'tiny' }, { tier: 'tiny' }] });
     expect(await nestrec(['tiers', 'remove', 'tiny'])).toMatchObject({ code: 1 });
+    expect(json(await recommend('--bytes-per-item', '32'))).toMatchObject({ dim: 8 });
     const refused = await nestrec(['train']);
     expect(refused.code).toBe(75);
     expect(refused.output).toContain(String(server.child.pid));

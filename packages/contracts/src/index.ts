@@ -163,6 +163,15 @@ export {
   type SizeComparison,
 } from './evaluation.js';
 export {
+  EVALUATION_REPORT_FORMAT_VERSION,
+  evaluationReportSchema,
+  reportedGroupSchema,
+  reportedSizeSchema,
+  type EvaluationReport,
+  type ReportedGroup,
+  type ReportedSize,
+} from './evaluation-report.js';
+export {
   indexMeasurementSchema,
   publishReportSchema,
   tierVerdictSchema,
@@ -188,6 +197,7 @@ export {
 export { problemSchema, type Problem } from './problem.js';
 export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
 export {
+  epochRecordSchema,
   featureSpecSchema,
   MANIFEST_FORMAT_VERSION,
   erasureProofSchema,
@@ -196,6 +206,7 @@ export {
   metricsSchema,
   modalitySpecSchema,
   qualityRowSchema,
+  type EpochRecord,
   type ErasureProof,
   type FeatureSpec,
   type Manifest,

@@ -39,6 +39,23 @@ export const qualityRowSchema = z.strictObject({
 });
 export type QualityRow = z.infer<typeof qualityRowSchema>;
 
+/** One epoch of a training. */
+export const epochRecordSchema = z.strictObject({
+  /** Counted from 1. */
+  epoch: z.number().int().min(1),
+  /** Steps done at its end. */
+  step: z.number().int().min(0),
+  /** Mean training loss over its labels, in nats. */
+  loss: z.number(),
+  /** The primary metric; null where the epoch was not evaluated. */
+  primary: z.number().nullable(),
+  /** NDCG@10 on validation, seen masked, by size; empty where not evaluated. */
+  bySize: metricsSchema,
+  /** max |lambda| over blocks and coordinates: how long the memory is. */
+  lambdaMax: z.number(),
+});
+export type EpochRecord = z.infer<typeof epochRecordSchema>;
+
 export const manifestFileSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
   bytes: z.number().int().min(0),
@@ -109,6 +126,8 @@ export const manifestSchema = z.strictObject({
     .optional(),
   /** The training settings as given, for the record and for `--resume`. */
   training: z.record(z.string(), z.unknown()),
+  /** What became of each epoch, for curves; absent in older models and in slices. */
+  epochs: z.array(epochRecordSchema).optional(),
   quality: z.array(qualityRowSchema),
   /** What the quality gate goes by; absent in artifacts of format version 1. */
   evaluation: evaluationSchema.optional(),

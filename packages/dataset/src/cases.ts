@@ -40,11 +40,12 @@ export class CaseSample {
   private readonly random: Random;
   private readonly maxCases: number | undefined;
 
-  constructor(part: EvaluationPart, { maxCases, seed = 0 }: CaseSampling) {
+  /** @param stream names the random numbers of the sample. */
+  constructor(stream: EvaluationPart | `knowing-${number}`, { maxCases, seed = 0 }: CaseSampling) {
     if (maxCases !== undefined && (!Number.isInteger(maxCases) || maxCases < 1))
       throw new InvalidConfig({ detail: `maxCases is ${maxCases}; wanted a whole number from 1.` });
     this.maxCases = maxCases;
-    this.random = createRandom(seed).fork(`cases/${part}`);
+    this.random = createRandom(seed).fork(`cases/${stream}`);
   }
 
   /** Offers the event at `position` as a case. */
@@ -97,6 +98,19 @@ export function casesAt(
     target[c] = events[events.length - 1]!;
     if (times !== null) targetTimes[c] = times.subarray(position, position + 1)[0]!;
   });
-  const cases = { user, historyOffsets, history: history.finish(), target };
+  const cases = { user, historyOffsets, history: history.finish(), target, positions };
   return times === null ? cases : { ...cases, times: targetTimes };
+}
+
+/** The same questions to somebody who knows no more of each history than its newest `events` events. */
+export function shortened(cases: EvaluationCases, events: number): EvaluationCases {
+  const { historyOffsets: offsets, history } = cases;
+  const historyOffsets = new Int32Array(offsets.length);
+  const kept = new NumberList(Int32Array);
+  for (let c = 0; c + 1 < offsets.length; c++) {
+    const end = offsets[c + 1]!;
+    for (let h = Math.max(offsets[c]!, end - events); h < end; h++) kept.push(history[h]!);
+    historyOffsets[c + 1] = kept.length;
+  }
+  return { ...cases, historyOffsets, history: kept.finish() };
 }

@@ -12,7 +12,7 @@ export type {
 export { buildDataset, type BuildDatasetOptions, type DatasetRow } from './build-dataset.js';
 export { EVENTS_IN_MEMORY, Spill, type SpillOptions } from './spill.js';
 export { Histories } from './histories.js';
-export type { Numbers } from './numbers.js';
+export { inOrder, type Numbers } from './numbers.js';
 export { filterDataset, type DatasetFilter, type FilteredDataset } from './filter-dataset.js';
 export type { CaseSampling } from './cases.js';
 export { splitLeaveOneOut } from './split-leave-one-out.js';

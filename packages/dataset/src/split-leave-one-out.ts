@@ -3,7 +3,7 @@
  * target, the rest training. The protocol of published comparisons; it lets training see other users'
  * future, so the temporal split is the honest figure for real use.
  */
-import { casesAt, CaseSample, trainPrefixes, type CaseSampling } from './cases.js';
+import { casesAt, CaseSample, shortened, trainPrefixes, type CaseSampling } from './cases.js';
 import type { SequenceDataset, Split } from './types.js';
 
 const MIN_EVENTS = 3;
@@ -29,6 +29,7 @@ export function splitLeaveOneOut(dataset: SequenceDataset, sampling: CaseSamplin
     protocol: 'leave-one-out',
     train,
     cases: (part) => casesAt(dataset, sampled[part]),
+    casesKnowing: (events) => shortened(casesAt(dataset, sampled.test), events),
     report: {
       protocol: 'leave-one-out',
       users,

@@ -52,11 +52,14 @@ export function splitTemporal(
     });
   const known = itemsOf(train, dataset.itemIds.length);
   const keep = options.unknownItems === 'keep' ? null : (item: number) => known[item] === 1;
-  const held = heldOut(dataset, times, resolved.testFromMs, { train, known, keep, options });
+  const part: TrainingPart = { train, known, keep, options };
+  const held = heldOut(dataset, times, resolved.testFromMs, part);
   return {
     protocol: 'temporal',
     train,
     cases: (part) => casesAt(dataset, held.sampled[part], keep),
+    casesKnowing: (events) =>
+      casesAt(dataset, newUsersAfter(dataset, times, resolved.testFromMs, events, part), keep),
     report: {
       protocol: 'temporal',
       users: train.rows,
@@ -123,6 +126,32 @@ function heldOut(
     droppedBySample: candidates - validationCases - testCases,
   } satisfies Partial<SplitReport>;
   return { sampled, report };
+}
+
+/**
+ * Where users without a training event did what follows their first `events` events (of items that are kept), if they
+ * did it in the time of the test part.
+ */
+function newUsersAfter(
+  dataset: SequenceDataset,
+  times: Numbers<Float64Array>,
+  testFromMs: number,
+  events: number,
+  { train, keep, options }: TrainingPart,
+): Int32Array {
+  const sample = new CaseSample(`knowing-${events}`, options);
+  const [itemsInOrder, timesInOrder] = [inOrder(dataset.items), inOrder(times)];
+  for (let u = 0; u < train.rows; u++) {
+    const [from, to] = [dataset.offsets[u]!, dataset.offsets[u + 1]!];
+    if (train.end[u]! > from) continue;
+    const items = itemsInOrder.subarray(from, to);
+    let before = 0;
+    const next = items.findIndex((item) => (keep === null || keep(item)) && before++ === events);
+    if (next < 0) continue;
+    const at = from + next;
+    if (timesInOrder.subarray(at, at + 1)[0]! >= testFromMs) sample.add(at);
+  }
+  return sample.finish(dataset);
 }
 
 function resolveCuts(

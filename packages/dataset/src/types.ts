@@ -36,6 +36,8 @@ export interface EvaluationCases {
   readonly target: Int32Array;
   /** Epoch milliseconds of each target; absent where the data have no real times. */
   readonly times?: Float64Array;
+  /** Where each target stands among the events of the data set; absent where cases were made otherwise. */
+  readonly positions?: Int32Array;
 }
 
 export type EvaluationPart = 'validation' | 'test';
@@ -67,6 +69,12 @@ export interface Split {
   /** One row per user of the data set (may be empty): the beginning of what the user did. */
   readonly train: Histories;
   cases(part: EvaluationPart): EvaluationCases;
+  /**
+   * Test cases that show of a user no more than `events` events, as for somebody nobody knows yet. Temporal: the first
+   * ones of users whom training never saw, and the next one as the target. Leave-one-out, where training saw
+   * everybody's first events: the newest ones before the test target, all others hidden.
+   */
+  casesKnowing(events: number): EvaluationCases;
   readonly report: SplitReport;
 }
 

@@ -2,33 +2,17 @@
  * Baselines that count: popularity, first-order Markov, item-to-item co-occurrence with decay.
  *
  * The latter two know nothing of most items for a given history; those are ordered by popularity behind
- * the known ones (worth .01 count at most), since a baseline beaten for want of that would flatter us.
+ * the known ones.
  */
+import { backoffScores, countItems } from './backoff.js';
 import { addRow, countPairs } from './pair-counts.js';
 import type { Scorer, TrainingHistories } from './types.js';
-
-function countItems(train: TrainingHistories, itemCount: number): Float64Array {
-  const counts = new Float64Array(itemCount + 1);
-  for (const history of train) for (const item of history) counts[item]!++;
-  return counts;
-}
 
 /** Score = how often the item was interacted with in training. Knows nothing of the history. */
 export function fitPopularity(train: TrainingHistories, itemCount: number): Scorer {
   const scores = Float32Array.from(countItems(train, itemCount));
   scores[0] = -Infinity;
   return { name: 'popularity', readsNewest: 0, score: (_history, out) => out.set(scores) };
-}
-
-const BACKOFF = 0.01;
-
-/** Popularity scaled to at most `BACKOFF`: less than any one count. */
-function backoffScores(train: TrainingHistories, itemCount: number): Float32Array {
-  const counts = countItems(train, itemCount);
-  const most = counts.reduce((a, b) => Math.max(a, b), 1);
-  const scores = Float32Array.from(counts, (count) => count * (BACKOFF / most));
-  scores[0] = -Infinity;
-  return scores;
 }
 
 /** Item i -> how often j came directly after it. */

@@ -5,6 +5,7 @@
  * smaller), and a score that is not a number counts as larger. So a scorer that gives everything the same
  * score earns nothing, and no order of ids can lend it anything.
  */
+import { scoreInTurn } from './score-in-turn.js';
 import type { Histories, Scorer } from './types.js';
 
 /**
@@ -91,6 +92,21 @@ export function metricsOfRanks(
   return metrics.result();
 }
 
+/** The same metrics case by case: what a bootstrap draws from. */
+export function metricsByCase(
+  ranks: Int32Array,
+  cutoffs: readonly number[] = DEFAULT_CUTOFFS,
+): Record<string, Float64Array> {
+  const column = (of: (rank: number) => number) => Float64Array.from(ranks, of);
+  return Object.fromEntries(
+    cutoffs.flatMap((cutoff) => [
+      [`recall@${cutoff}`, column((rank) => Number(rank <= cutoff))],
+      [`ndcg@${cutoff}`, column((rank) => gainOfRank(rank, cutoff))],
+      [`mrr@${cutoff}`, column((rank) => (rank <= cutoff ? 1 / rank : 0))],
+    ]),
+  );
+}
+
 /**
  * Ranks of every case under one scorer, in the order of the cases.
  *
@@ -105,19 +121,10 @@ export function rankCases(
   options: { readonly itemCount: number; readonly maskSeen: boolean },
 ): Int32Array {
   const { offsets, items } = cases.histories;
-  const newestOf = (c: number) => (offsets[c + 1]! > offsets[c]! ? items[offsets[c + 1]! - 1]! : 0);
-  const order = Int32Array.from(cases.targets.keys());
-  const reads = scorer.readsNewest ?? Infinity;
-  if (reads === 1) order.sort((a, b) => newestOf(a) - newestOf(b));
-  const scores = new Float32Array(options.itemCount + 1);
   const ranks = new Int32Array(cases.targets.length);
-  let scored = -1;
-  for (const c of order) {
-    const history = items.subarray(offsets[c]!, offsets[c + 1]!);
-    const key = reads === 0 ? 0 : newestOf(c);
-    if (reads > 1 || key !== scored) scorer.score(history, scores);
-    scored = key;
-    ranks[c] = rankOfTarget(scores, cases.targets[c]!, options.maskSeen ? history : null);
-  }
+  scoreInTurn(scorer, cases.histories, options.itemCount, (c, scores) => {
+    const seen = options.maskSeen ? items.subarray(offsets[c]!, offsets[c + 1]!) : null;
+    ranks[c] = rankOfTarget(scores, cases.targets[c]!, seen);
+  });
   return ranks;
 }

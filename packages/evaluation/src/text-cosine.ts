@@ -40,7 +40,7 @@ export function createTextCosine(
 }
 
 /** Four sums at once: one running sum would wait for itself at every addition. */
-function dot(matrix: Float32Array, at: number, query: Float32Array): number {
+export function dot(matrix: Float32Array, at: number, query: Float32Array): number {
   const whole = query.length & ~3;
   let [a, b, c, d] = [0, 0, 0, 0];
   let f = 0;

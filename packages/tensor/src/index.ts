@@ -54,6 +54,7 @@ export {
 export { multiply, multiplyTransposed } from './products.js';
 export { layOutRows, type PackedRows } from './packed-rows.js';
 export { createRanker, type RankCases, type Ranker, type SizeRanks } from './ranker.js';
+export { createTopLists, type ListCases, type TopLists } from './top-lists.js';
 export { gatherTableRows, stepTableRows, type RowTable } from './row-table.js';
 export { addRows, gatherRows, rowDots, scaleRows, scatterAddRows } from './rows.js';
 export {

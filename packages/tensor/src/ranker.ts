@@ -8,10 +8,9 @@
  * vectors is item i + 1. Scores are counted on the host: comparing with a broadcast column costs 60 ns a
  * score on wasm, reading and counting them 2.
  */
-import * as tf from '@tensorflow/tfjs-core';
 import { activeNative } from './native/native-backend.js';
 import { nativeRanks } from './native/native-tables.js';
-import { segmentsOf, type Segment } from '@nestrec/parameters';
+import { createSizeScores, SCORES_AT_ONCE } from './size-scores.js';
 
 export interface RankCases {
   /** Query vectors, cases x D, row-major. */
@@ -35,9 +34,6 @@ export interface Ranker {
   dispose(): void;
 }
 
-/** Scores held at once: 16 MB, which fits a last-level cache. */
-const SCORES_AT_ONCE = 4_000_000;
-
 /**
  * @param itemVectors N x D, row-major.
  * @param sizes nested sizes, the last is D.
@@ -51,13 +47,7 @@ export function createRanker(itemVectors: Float32Array, sizes: readonly number[]
 function composedRanker(itemVectors: Float32Array, sizes: readonly number[]): Ranker {
   const width = sizes.at(-1)!;
   const numItems = itemVectors.length / width;
-  const segments = segmentsOf(sizes);
-  const columns = tf.tidy(() => {
-    const table = tf.tensor2d(itemVectors, [numItems, width]);
-    return segments.map(
-      (s) => tf.transpose(tf.slice(table, [0, s.begin], [numItems, s.width])) as tf.Tensor2D,
-    );
-  });
+  const scores = createSizeScores(itemVectors, sizes);
   const atOnce = Math.max(1, Math.floor(SCORES_AT_ONCE / numItems));
   return {
     rank(cases) {
@@ -66,41 +56,14 @@ function composedRanker(itemVectors: Float32Array, sizes: readonly number[]): Ra
       const masked = sizes.map(() => new Int32Array(count));
       for (let from = 0; from < count; from += atOnce) {
         const to = Math.min(count, from + atOnce);
-        scoreBySize(
-          cases.queries.subarray(from * width, to * width),
-          columns,
-          segments,
-          (k, scores) => countBefore(cases, from, to, scores, all[k]!, masked[k]!),
+        scores.of(cases.queries.subarray(from * width, to * width), (k, found) =>
+          countBefore(cases, from, to, found, all[k]!, masked[k]!),
         );
       }
       return { all, masked };
     },
-    dispose: () => tf.dispose(columns),
+    dispose: () => scores.dispose(),
   };
-}
-
-/** Hands each size's scores (cases x N) to `use`, smallest size first. */
-function scoreBySize(
-  queries: Float32Array,
-  columns: readonly tf.Tensor2D[],
-  segments: readonly Segment[],
-  use: (size: number, scores: Float32Array) => void,
-): void {
-  const width = segments.at(-1)!.end;
-  tf.tidy(() => {
-    const block = tf.tensor2d(queries, [queries.length / width, width]);
-    let scores: tf.Tensor | null = null;
-    segments.forEach(({ begin, width: segmentWidth }, k) => {
-      const part = tf.matMul(
-        tf.slice(block, [0, begin], [block.shape[0], segmentWidth]),
-        columns[k]!,
-      );
-      const next: tf.Tensor = scores === null ? part : tf.add(scores, part);
-      if (scores !== null) tf.dispose([scores, part]);
-      scores = next;
-      use(k, next.dataSync() as Float32Array);
-    });
-  });
 }
 
 /** Ranks of cases from .. to - 1 at one size. */

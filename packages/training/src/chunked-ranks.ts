@@ -5,7 +5,7 @@
  * The vectors of the cases' targets stand below each chunk, so that a target is compared by the product that scores the
  * chunk's items; what they add to the counts is counted once by itself and taken off.
  */
-import { historiesOf, packHistories, type EvaluationCases } from '@nestrec/dataset';
+import { historiesOf, packHistories, type EvaluationCases, type Ragged } from '@nestrec/dataset';
 import type { Parameters, SampledModel } from '@nestrec/model';
 import { createRanker, type RankCases, type SizeRanks } from '@nestrec/tensor';
 import type { SeenItems } from './seen-items.js';
@@ -81,22 +81,25 @@ function caseBlock(
   const position = new Map(Array.from(targets, (item, i) => [item, i]));
   const targetAt = asked.map((item) => position.get(item)!);
   const targetVectors = model.itemVectors(parameters, targets);
-  const queries = queriesOf(model, parameters, cases, { from, to }, maxLength);
+  const histories = historiesOf(cases);
+  const queries = queriesInChunks(model, parameters, histories, maxLength, { from, to });
   const none = { seenOffsets: new Int32Array(to - from + 1), seen: new Int32Array(0) };
   const own = ranksOf(targetVectors, sizes, { queries, targets: oneBased(targetAt), ...none });
   return { from, to, queries, targets, targetVectors, targetAt, own: own.all };
 }
 
-/** Query vectors of cases from .. to - 1. */
-function queriesOf(
+/** Query vectors of histories from .. to - 1 (default: of all). */
+export function queriesInChunks(
   model: SampledModel,
   parameters: Parameters,
-  cases: EvaluationCases,
-  range: { readonly from: number; readonly to: number },
+  histories: Ragged,
   maxLength: number,
+  range: { readonly from: number; readonly to: number } = {
+    from: 0,
+    to: histories.offsets.length - 1,
+  },
 ): Float32Array {
   const width = model.config.sizes.at(-1)!;
-  const histories = historiesOf(cases);
   const queries = new Float32Array((range.to - range.from) * width);
   for (let from = range.from; from < range.to; from += HISTORIES_AT_ONCE) {
     const to = Math.min(range.to, from + HISTORIES_AT_ONCE);
@@ -104,6 +107,21 @@ function queriesOf(
     queries.set(model.lastStates(parameters, packed), (from - range.from) * width);
   }
   return queries;
+}
+
+/** Hands over the vectors of items `first`, `first + 1`, ... a chunk at a time. */
+export function overItemChunks(
+  model: SampledModel,
+  parameters: Parameters,
+  itemsAtOnce: number,
+  use: (vectors: Float32Array, first: number) => void,
+): void {
+  const { numItems } = model.config;
+  for (let first = 1; first <= numItems; first += itemsAtOnce) {
+    const count = Math.min(itemsAtOnce, numItems - first + 1);
+    const items = Int32Array.from({ length: count }, (_, i) => first + i);
+    use(model.itemVectors(parameters, items), first);
+  }
 }
 
 const oneBased = (positions: Int32Array) => positions.map((at) => at + 1);

@@ -27,6 +27,13 @@ export {
   type ReportInput,
   type ScorerRanks,
 } from './report.js';
+export { previousTimes } from './evaluation-report/previous-times.js';
+export {
+  measureReport,
+  type MeasuredReport,
+  type MeasureReportInput,
+  type OtherTraining,
+} from './evaluation-report/measure-report.js';
 export { rankAmongServed, type ServedModel } from './rank-among-served.js';
 export {
   summariseEvaluation,
@@ -39,4 +46,3 @@ export { transferParameters, type WarmStart } from './warm-start.js';
 export { describeTraining } from './steps/describe-training.js';
 export { PRIMARY_METRIC } from './early-stopping.js';
 export type { EpochProgress, NoteProgress, StepProgress, TrainingProgress } from './progress.js';
-export type { EpochRecord } from './run-state.js';

@@ -2,8 +2,8 @@
  * What a training run tells its caller while it runs: one event per step and one per epoch. The caller
  * draws the bar and writes the log; this file only measures.
  */
+import type { EpochRecord } from '@nestrec/contracts';
 import type { Clock } from '@nestrec/runtime';
-import type { EpochRecord } from './run-state.js';
 
 export interface StepProgress {
   readonly kind: 'step';

@@ -3,24 +3,8 @@
  * the optimiser's moments, the best parameters, counters. Random streams need no state: each epoch's
  * batches and each step's dropout come from streams named by seed, epoch and step.
  */
-import type { Metrics, NamedArrays } from '@nestrec/contracts';
+import type { EpochRecord, NamedArrays } from '@nestrec/contracts';
 import type { EarlyStoppingState } from './early-stopping.js';
-
-/** One epoch as it stands in the log and in the result. */
-export interface EpochRecord {
-  /** Counted from 1. */
-  readonly epoch: number;
-  /** Steps done at its end. */
-  readonly step: number;
-  /** Mean training loss over its labels. */
-  readonly loss: number;
-  /** The primary metric; null where the epoch was not evaluated. */
-  readonly primary: number | null;
-  /** NDCG@10 on validation, seen masked, by size; empty where not evaluated. */
-  readonly bySize: Metrics;
-  /** max |lambda| over blocks and coordinates: how long the memory is. */
-  readonly lambdaMax: number;
-}
 
 export interface RunState {
   /** Steps done since the beginning. */

@@ -1,5 +1,6 @@
 /** Which items of a case's history can be masked: each once, the target never. */
-import type { EvaluationCases } from '@nestrec/dataset';
+import { historiesOf, type EvaluationCases } from '@nestrec/dataset';
+import type { AskedCases } from '@nestrec/evaluation';
 
 export interface SeenItems {
   readonly offsets: Int32Array;
@@ -29,6 +30,15 @@ export function seenItems(cases: EvaluationCases, numItems: number): SeenItems {
   return { offsets, items: items.slice(0, at) };
 }
 
+/** The cases as scorers are asked them. */
+export function askedOf(cases: EvaluationCases, numItems: number): AskedCases {
+  return {
+    histories: historiesOf(cases),
+    targets: cases.target,
+    seen: seenItems(cases, numItems),
+  };
+}
+
 /** A seeded sample of `wanted` cases in their own order; all of them when there are not more. */
 export function sampleCases(
   cases: EvaluationCases,
@@ -55,6 +65,9 @@ export function chooseCases(cases: EvaluationCases, indexes: Int32Array): Evalua
     historyOffsets,
     history,
     target: indexes.map((c) => cases.target[c]!),
+    ...(cases.positions === undefined
+      ? {}
+      : { positions: indexes.map((c) => cases.positions![c]!) }),
     ...(cases.times === undefined
       ? {}
       : { times: Float64Array.from(indexes, (c) => cases.times![c]!) }),

@@ -7,7 +7,7 @@
  * checkpoint takes the same steps as one that was not.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
+import type { EpochRecord, ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import {
   countPackedBatches,
   openBatches,
@@ -27,7 +27,7 @@ import { fingerprintOf } from './fingerprint.js';
 import { learningRateAt } from './learning-rate.js';
 import { createSpeedometer, type TrainingProgress } from './progress.js';
 import { drawParameters } from './start/draw-parameters.js';
-import type { EpochRecord, RunState } from './run-state.js';
+import type { RunState } from './run-state.js';
 import { checkSettings, type TrainingSettings } from './settings.js';
 import { createSteps, planSteps } from './steps/plan-steps.js';
 import type { TrainingSteps } from './steps/training-steps.js';

@@ -3,17 +3,21 @@
  * is what is saved, with raw features and nothing left from training.
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
-import type { EvaluationCases } from '@nestrec/dataset';
+import type { EvaluationCases, Ragged } from '@nestrec/dataset';
 import { createModel, createSampledModel } from '@nestrec/model';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import { disposeTensors, type SizeRanks } from '@nestrec/tensor';
-import { ITEMS_AT_ONCE, rankInChunks } from './chunked-ranks.js';
-import { rankWithModel } from './model-ranks.js';
+import { ITEMS_AT_ONCE, overItemChunks, queriesInChunks, rankInChunks } from './chunked-ranks.js';
+import { itemVectorsOf, queriesOf, rankWithModel } from './model-ranks.js';
 import type { SeenItems } from './seen-items.js';
 
 export interface TrainedModel {
   readonly config: ModelConfig;
   rank(cases: EvaluationCases, seen: SeenItems, maxLength: number): SizeRanks;
+  /** Query vectors, histories x D, of the newest `maxLength` items of each. */
+  queries(histories: Ragged, maxLength: number): Float32Array;
+  /** Hands over the item vectors (items x D) of `first`, `first + 1`, ... in ascending chunks. */
+  overItems(use: (vectors: Float32Array, first: number) => void): void;
   dispose(): void;
 }
 
@@ -33,6 +37,8 @@ export function createTrainedModel(
   return {
     config,
     rank: (cases, seen, maxLength) => rankWithModel(model, variables, cases, seen, maxLength),
+    queries: (histories, maxLength) => queriesOf(model, variables, histories, maxLength).queries,
+    overItems: (use) => use(itemVectorsOf(model, variables), 1),
     dispose() {
       disposeTensors(variables);
       model.dispose();
@@ -53,6 +59,8 @@ function inChunks(
     config,
     rank: (cases, seen, maxLength) =>
       rankInChunks(model, variables, cases, seen, maxLength, itemsAtOnce),
+    queries: (histories, maxLength) => queriesInChunks(model, variables, histories, maxLength),
+    overItems: (use) => overItemChunks(model, variables, itemsAtOnce, use),
     dispose() {
       disposeTensors(variables);
       model.dispose();

@@ -17,6 +17,8 @@ export interface DataFolders {
   readonly models: string;
   readonly checkpoints: string;
   readonly rejects: string;
+  /** JSON of evaluation reports, a folder per version. */
+  readonly reports: string;
 }
 
 export interface Platform {
@@ -35,6 +37,7 @@ export function dataFolders(config: CliConfig): DataFolders {
     models: join(root, 'models'),
     checkpoints: join(root, 'checkpoints'),
     rejects: join(root, 'rejects'),
+    reports: join(root, 'reports'),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The quality table as people read it: scorers down, one column per metric. */
-import type { QualityRow } from '@nestrec/contracts';
+import type { EvaluationReport, QualityRow } from '@nestrec/contracts';
 import { renderTable } from './output.js';
 
 export interface QualityTableOptions {
@@ -41,4 +41,23 @@ export function renderFullQuality(quality: readonly QualityRow[]): string {
       [true, false].map((seenMasked) => renderQuality(quality, { part, seenMasked, metrics })),
     )
     .join('\n\n');
+}
+
+/** A report in short: sizes and baselines with their intervals. */
+export function renderSizes({ quality, data }: EvaluationReport): string {
+  const title =
+    `test items, ${data.protocol}, whole catalogue, seen items masked, ` +
+    `${data.cases} cases of ${data.askedUsers} users; 95 % intervals`;
+  return `${title}\n${renderTable(
+    ['scorer', 'ndcg@10', '', 'recall@10', ''],
+    quality
+      .filter((row) => row.seenMasked)
+      .map(({ scorer, metrics }) => [
+        scorer,
+        ...['ndcg@10', 'recall@10'].flatMap((name) => {
+          const { mean, low, high } = metrics[name]!;
+          return [figure(mean), `${figure(low)} to ${figure(high)}`];
+        }),
+      ]),
+  )}`;
 }

@@ -3,7 +3,7 @@
  * after training, or later for a candidate that was compared with another version than the one published by
  * then. Needs a TensorFlow.js backend.
  */
-import type { Evaluation, Manifest, QualityRow } from '@nestrec/contracts';
+import type { Evaluation } from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import {
   buildDataset,
@@ -23,6 +23,7 @@ import {
   summariseEvaluation,
   type ScorerRanks,
 } from '@nestrec/training';
+import { cutsOf, protocolOf } from './manifest-split.js';
 import { maxLengthOf, rankPublished } from './published-ranks.js';
 import { splitByProtocol } from './split-by-protocol.js';
 
@@ -129,15 +130,4 @@ async function readSplit(
     if (isError(error, InsufficientData)) return null;
     throw error;
   }
-}
-
-const protocolOf = ({ evaluation, quality }: Manifest): QualityRow['protocol'] =>
-  evaluation?.protocol ?? quality[0]?.protocol ?? 'leave-one-out';
-
-function cutsOf({ evaluation }: Manifest) {
-  if (!evaluation?.validationFrom || !evaluation.testFrom) return undefined;
-  return {
-    validationFromMs: Date.parse(evaluation.validationFrom),
-    testFromMs: Date.parse(evaluation.testFrom),
-  };
 }

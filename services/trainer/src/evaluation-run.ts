@@ -1,11 +1,11 @@
 /** Measures a saved model on what the database holds now, beside the baselines. */
 import type { QualityRow } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
-import { buildDataset, Spill, type DatasetRow, type SpillOptions } from '@nestrec/dataset';
+import { Spill, type SequenceDataset, type SpillOptions } from '@nestrec/dataset';
 import { InsufficientData } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
-import { streamInteractions } from '@nestrec/storage';
 import { createTrainedModel, reportQuality } from '@nestrec/training';
+import { readKnownEvents } from './known-events.js';
 import { maxLengthOf } from './published-ranks.js';
 import { splitByProtocol } from './split-by-protocol.js';
 import { textBlock } from './item-features.js';
@@ -43,21 +43,10 @@ async function evaluate(
   protocol: QualityRow['protocol'],
   spill: Spill,
 ): Promise<EvaluationRun> {
-  const known = new Set(artifact.itemIds);
-  let unknownItemEvents = 0;
-  async function* knownRows(): AsyncGenerator<DatasetRow[]> {
-    for await (const batch of streamInteractions(db)) {
-      const rows = batch.filter((row) => known.has(row.itemId));
-      unknownItemEvents += batch.length - rows.length;
-      if (rows.length > 0) yield rows;
-    }
-  }
-  const dataset = await buildDataset(knownRows(), { catalogue: artifact.itemIds, spill });
+  const { dataset, unknownItemEvents } = await readKnownEvents(db, artifact.itemIds, spill);
   const split = splitByProtocol(protocol, dataset);
   if (split.report.testCases === 0) {
-    throw new InsufficientData({
-      detail: `No user has a test case under the protocol "${protocol}" (${dataset.offsets.length - 1} users).`,
-    });
+    throw noTestCase(protocol, dataset);
   }
   const { config, features: spec } = artifact.manifest;
   const quality = reportQuality({
@@ -69,3 +58,8 @@ async function evaluate(
   });
   return { quality, unknownItemEvents };
 }
+
+export const noTestCase = (protocol: QualityRow['protocol'], { offsets }: SequenceDataset) =>
+  new InsufficientData({
+    detail: `No user has a test case under the protocol "${protocol}" (${offsets.length - 1} users).`,
+  });

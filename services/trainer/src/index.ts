@@ -1,6 +1,7 @@
 /** Trains, evaluates, registers and publishes model versions; as a service, by a cron. */
 export { measureCandidate } from './candidate-evaluation.js';
 export { runEvaluation, type EvaluationRun } from './evaluation-run.js';
+export { runEvaluationReport, type ReportRunOptions } from './report-run.js';
 export {
   DEFAULT_SIZES,
   planTraining,

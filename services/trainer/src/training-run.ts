@@ -178,6 +178,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
         }
       : { mode, startedFrom: null },
     training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
+    epochs: [...trained.epochs],
     quality,
     ...(evaluation === undefined ? {} : { evaluation }),
     lambdaMax: trained.lambdaMax,

@@ -1,22 +1,22 @@
 /** One protocol of the benchmark: split, train, rank, rows (whole and by day of purchase). */
-import type { ModelConfig, QualityRow } from '@nestrec/contracts';
+import type { EpochRecord, ModelConfig, QualityRow } from '@nestrec/contracts';
 import { splitLeaveOneOut, splitTemporal, type Split } from '@nestrec/dataset';
+import { byDay } from '@nestrec/evaluation';
 import {
   createSettings,
   createTrainedModel,
   fitBaselines,
   hashArrays,
   modelSwitches,
+  previousTimes,
   qualityRows,
   rankPart,
   trainModel,
-  type EpochRecord,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
 import type { QualityArguments } from './arguments.js';
 import type { QualityData } from './beauty.js';
-import { groupByDay } from './groups.js';
 
 /** Validation and test are the newest tenth each: Beauty's last months. */
 const TEMPORAL_CUTS = { validationFraction: 0.1, testFraction: 0.1 };
@@ -80,11 +80,11 @@ export async function runProtocol(
   for (const part of args.parts) {
     const ranks = rankPart(input, part, baselines);
     rows.push(...qualityRows(ranks, split, part));
-    // Temporal histories may lack events (of unknown items), so positions do not name the event there.
-    const groups = protocol === 'leave-one-out' ? groupByDay(dataset, split.cases(part)) : null;
-    if (!groups) continue;
-    sameDay.push(...qualityRows(ranks, split, part, groups.sameDay));
-    later.push(...qualityRows(ranks, split, part, groups.later));
+    const cases = split.cases(part);
+    const previous = previousTimes(dataset, cases);
+    if (previous === null) continue;
+    for (const { name, cases: group } of byDay(cases.times!, previous))
+      (name === 'same-day' ? sameDay : later).push(...qualityRows(ranks, split, part, group));
   }
   model.dispose();
   return {

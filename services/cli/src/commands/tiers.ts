@@ -1,4 +1,4 @@
-/** `nestrec tiers list|set|remove`: what the keys of clients entitle them to. */
+/** `nestrec tiers list|set|remove|recommend`: what the keys of clients entitle them to. */
 import { InvalidArgumentError, type Command } from 'commander';
 import {
   overloadPolicySchema,
@@ -16,6 +16,7 @@ import { defineAction, type Invocation } from '../command-context.js';
 import { renderTable } from '../output.js';
 import { directOrRemote } from '../running-server.js';
 import type { CliConfig } from '../settings.js';
+import { addRecommend } from './tiers-recommend.js';
 
 const PATH = '/v1/admin/tiers';
 const noContent = z.strictObject({});
@@ -25,6 +26,7 @@ export function addTiers(program: Command, invocation: Invocation): void {
   addList(group, invocation);
   addSet(group, invocation);
   addRemove(group, invocation);
+  addRecommend(group, invocation);
 }
 
 const show = (value: number | null) => (value === null ? 'none' : String(value));
