@@ -44,10 +44,10 @@ export function renderFullQuality(quality: readonly QualityRow[]): string {
 }
 
 /** A report in short: sizes and baselines with their intervals. */
-export function renderSizes({ quality, data }: EvaluationReport): string {
+export function renderSizes({ quality, data, method }: EvaluationReport): string {
   const title =
     `test items, ${data.protocol}, whole catalogue, seen items masked, ` +
-    `${data.cases} cases of ${data.askedUsers} users; 95 % intervals`;
+    `${data.cases} cases of ${data.askedUsers} users; ${Math.round(100 * method.level)} % intervals`;
   return `${title}\n${renderTable(
     ['scorer', 'ndcg@10', '', 'recall@10', ''],
     quality

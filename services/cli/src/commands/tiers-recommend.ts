@@ -48,7 +48,7 @@ export function addRecommend(group: Command, invocation: Invocation): void {
         {
           version: model.version,
           protocol: data.protocol,
-          measured_at: createdAt,
+          measuredAt: createdAt,
           report: path,
           dim: found.size.dim,
           ...found,
