@@ -44,6 +44,8 @@ describe.each(suiteBackends)('products of plain matrices on %s', (backend) => {
     // Ones are counted exactly up to 2^24.
     expect(multiplyTransposed(head, head, [rows / 2, 2, 2])[0]).toBe(rows / 2);
     // The last row has 33 in place of 9.
-    expect(multiplyTransposed(head, out.subarray(0, rows * 3), [rows, 1, 3])[2]).toBe(9 * rows + 24);
+    expect(multiplyTransposed(head, out.subarray(0, rows * 3), [rows, 1, 3])[2]).toBe(
+      9 * rows + 24,
+    );
   });
 });
