@@ -352,7 +352,7 @@ describeDatabases('the quality gate', (database) => {
       const settings = createSettings('fast', [4, 8], { maxEpochs: 1 });
       const bad = await train('bad', {
         config: { sizes: [4, 8], blocks: 1 },
-        settings: { ...settings, learningRate: 1e-9 },
+        settings: { ...settings, itemStart: 'drawn', learningRate: 1e-9 },
       });
       expect(bad.evaluation).toMatchObject({ against: 'first', comparedUsers: USERS });
       expect(
