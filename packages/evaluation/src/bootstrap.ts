@@ -21,6 +21,7 @@ export interface BootstrapOptions {
 }
 
 export const DEFAULT_RESAMPLES = 1_000;
+export const DEFAULT_LEVEL = 0.95;
 
 /** Interval of the mean of `values` (per-case metrics, or per-case differences of two scorers). */
 export function bootstrapInterval(values: ArrayLike<number>, options: BootstrapOptions): Interval {
@@ -150,7 +151,7 @@ export function groupedBootstrap(
 }
 
 /** The middle `level` of the resampled means; sorts them. */
-function intervalOf(means: Float64Array, level = 0.95): Interval {
+function intervalOf(means: Float64Array, level = DEFAULT_LEVEL): Interval {
   means.sort();
   const last = means.length - 1;
   const at = (share: number) => means[Math.min(last, Math.max(0, Math.round(share * last)))]!;

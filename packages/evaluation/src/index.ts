@@ -25,6 +25,7 @@ export {
 } from './ranking.js';
 export {
   bootstrapInterval,
+  DEFAULT_LEVEL,
   DEFAULT_RESAMPLES,
   groupedBootstrap,
   resampleByGroup,

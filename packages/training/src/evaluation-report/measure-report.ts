@@ -7,7 +7,7 @@
 import type { EvaluationReport } from '@nestrec/contracts';
 import type { EvaluationCases, SequenceDataset, Split } from '@nestrec/dataset';
 import { InsufficientData } from '@nestrec/errors';
-import { countItems, DEFAULT_RESAMPLES } from '@nestrec/evaluation';
+import { countItems, DEFAULT_LEVEL, DEFAULT_RESAMPLES } from '@nestrec/evaluation';
 import { createRandom } from '@nestrec/random';
 import { askedOf, chooseCases } from '../seen-items.js';
 import type { TrainedModel } from '../trained-model.js';
@@ -63,7 +63,6 @@ const LIST_LENGTH = 10;
 /** Lists that are looked at: coverage is a matter of how many, so the report says it. */
 const LIST_CASES = 10_000;
 const BYTES_PER_NUMBER = 4;
-const LEVEL = 0.95;
 
 /** @throws InsufficientData where the model was trained on every case. */
 export async function measureReport(input: MeasureReportInput): Promise<MeasuredReport> {
@@ -116,8 +115,8 @@ export async function measureReport(input: MeasureReportInput): Promise<Measured
       trainedOnCases: found.target.length - cases.target.length,
     },
     method: {
-      ...{ resamples: DEFAULT_RESAMPLES, level: LEVEL, seed: input.seed, minUsers: MIN_USERS },
-      ...{ listCases: of.length, listLength: LIST_LENGTH },
+      ...{ resamples: DEFAULT_RESAMPLES, level: DEFAULT_LEVEL, seed: input.seed },
+      ...{ minUsers: MIN_USERS, listCases: of.length, listLength: LIST_LENGTH },
       diversityBy: text === null ? 'item_vectors' : 'text',
       coldEvents: split.protocol === 'temporal' ? 'first' : 'newest',
     },

@@ -8,8 +8,13 @@ interface Row {
   readonly model?: boolean;
 }
 
-export function table(caption: string, head: readonly string[], rows: readonly Row[]): Markup {
-  return markup`<div class="wide"><table><caption>${caption}</caption>
+export function table(
+  caption: string,
+  head: readonly Fragment[],
+  rows: readonly Row[],
+  layout: 'plain' | 'stacked' = 'plain',
+): Markup {
+  return markup`<div class="wide"><table class="${layout}"><caption>${caption}</caption>
 <thead><tr>${head.map((name) => markup`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ({ cells, model = false }) =>
@@ -115,26 +120,29 @@ export function servedTable({ served }: EvaluationReport): Markup {
   );
 }
 
-/** NDCG@10 of groups of cases: groups down, scorers across. */
+/** NDCG@10 of groups of cases: scorers down, groups across. */
 export function groupsTable(
   caption: string,
-  report: EvaluationReport,
+  { scorers, method }: EvaluationReport,
   groups: readonly ReportedGroup[],
 ): Markup {
-  const { scorers, method } = report;
+  const sizeOf = ({ cases, users, scorers: measured }: ReportedGroup) =>
+    `${count(cases)} cases, ` +
+    (measured === null ? `fewer than ${method.minUsers} users` : `${count(users)} users`);
   return table(
     caption,
-    ['', 'cases', 'users', ...scorers.map(({ scorer }) => scorer)],
-    groups.map((group) => ({
+    ['scorer', ...groups.map((group) => markup`${group.label} <small>${sizeOf(group)}</small>`)],
+    scorers.map(({ scorer, dim }, i) => ({
+      model: dim !== null,
       cells: [
-        group.label,
-        count(group.cases),
-        count(group.users),
-        ...(group.scorers === null
-          ? scorers.map((_, i) => (i === 0 ? `fewer than ${method.minUsers} users` : ''))
-          : group.scorers.map(({ ndcg10 }) => estimated(ndcg10))),
+        scorer,
+        ...groups.map((group) =>
+          group.scorers === null ? '-' : estimated(group.scorers[i]!.ndcg10),
+        ),
       ],
     })),
+    // Many columns: what is small stands below.
+    'stacked',
   );
 }
 
