@@ -75,7 +75,7 @@ export const publish = (db: Database, version: string, before: string | null) =>
 export async function wipe(db: Database): Promise<void> {
   await db.execute(`TRUNCATE interactions, user_states, consumer_positions, rejects, dead_letter_leases,
     published_model, model_versions, event_log, event_log_heads, log_topics, erased_users, erased_events,
-    erasures CASCADE`);
+    erasures, item_popularity, deleted_items CASCADE`);
   const { rows } = await db.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname LIKE 'item\\_vectors\\_%'`,
   );

@@ -12,8 +12,9 @@ import {
 import type { Database } from '@nestrec/database';
 import type { Artifact } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
-import { insertInteractions, itemVectorsTable, upsertItems } from '@nestrec/storage';
+import { itemVectorsTable, upsertItems } from '@nestrec/storage';
 import { beforeEach, expect, it } from 'vitest';
+import { storeEvents } from '../../services/cli/src/commands/import.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { deferred } from '../helpers/deferred.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
@@ -65,7 +66,7 @@ describeDatabases('a deleted item', (database) => {
     return rows.map((row) => row.item_id);
   };
   const interactWith = (itemId: string) =>
-    insertInteractions(database(), [
+    storeEvents(database(), [
       { eventId: `e-${itemId}`, userId: 'u', itemId, type: 'view', timestampMs: 1, value: null },
     ]);
 

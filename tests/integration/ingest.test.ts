@@ -9,6 +9,7 @@ import {
   getPositions,
   getUserState,
   listRejects,
+  markDeleted,
   readInteractions,
 } from '@nestrec/storage';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -289,6 +290,27 @@ describeDatabases('ingest', (database) => {
       expect(await getUserState(db, 'u')).toMatchObject({ unknownEvents: 0, eventsInState: 4 });
       expect(await stateError(db, v1)).toBeLessThan(1e-6);
       expect(await run.metric('rec_events_unknown_item_total')).toBe(1);
+    });
+
+    it('lets an item be deleted that only its events speak of, from the first one on', async () => {
+      const deletable = async (...itemIds: string[]) => {
+        const marked: boolean[] = [];
+        for (const itemId of itemIds) marked.push(await markDeleted(db, itemId));
+        return marked;
+      };
+      const v1 = await makeVersion(db, 'v1', { seed: 1, items: 6 });
+      const run = await startIngest(db, [v1]);
+      await run.events({ id: 'a', item: 'before any model' });
+      expect(await deletable('before any model', 'nobody knows')).toEqual([true, false]);
+      await publish(db, 'v1', null);
+      await run.events(
+        { id: 'b', item: 'unknown to the model', ago: 2 },
+        { id: 'c', item: 'i3', ago: 1 },
+      );
+      expect(await deletable('unknown to the model', 'i3')).toEqual([true, true]);
+      // What the model knows costs ingest nothing.
+      const { rows } = await db.query('SELECT item_id FROM item_popularity ORDER BY item_id');
+      expect(rows.map((row) => row.item_id)).toEqual(['before any model', 'unknown to the model']);
     });
 
     it('goes on storing when the model cannot be loaded, drops the states it cannot carry, retries', async () => {

@@ -101,7 +101,7 @@ export {
   type RejectSubject,
 } from './erasure-receipts.js';
 export { releaseDeadLetterLease, takeDeadLetterLease } from './dead-letter-lease.js';
-export { refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
+export { noteNewItems, refreshPopularity, topItems, type ItemPopularity } from './popularity.js';
 export { ensureDefaultTiers, listTiers, removeTier, upsertTier } from './tiers.js';
 export { generateApiKey, hashApiKey, publicIdOf, type GeneratedKey } from './api-key-format.js';
 export {

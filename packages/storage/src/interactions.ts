@@ -78,7 +78,6 @@ export async function insertInteractions(
   return { inserted, duplicates, conflicts };
 }
 
-/** One statement: whoever sees an event finds its item among those that were interacted with (see `popularity.ts`). */
 async function insertNew(db: Queryable, events: readonly Interaction[]): Promise<Set<string>> {
   if (events.length === 0) return new Set();
   // Sorted, so that two writers with common ids wait for one another in one order and never deadlock.
@@ -86,18 +85,10 @@ async function insertNew(db: Queryable, events: readonly Interaction[]): Promise
     a.eventId < b.eventId ? -1 : a.eventId > b.eventId ? 1 : 0,
   );
   const { rows } = await db.query<{ event_id: string }>(
-    `WITH added AS (
-       INSERT INTO interactions (event_id, user_id, item_id, type, ts, value)
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::float8[])
-       ON CONFLICT (event_id) DO NOTHING
-       RETURNING event_id, item_id),
-     new_items AS (
-       INSERT INTO item_popularity (item_id, interactions)
-       SELECT item_id, count(*) FROM added a
-       WHERE NOT EXISTS (SELECT 1 FROM item_popularity p WHERE p.item_id = a.item_id)
-       GROUP BY item_id ORDER BY item_id
-       ON CONFLICT (item_id) DO NOTHING)
-     SELECT event_id FROM added`,
+    `INSERT INTO interactions (event_id, user_id, item_id, type, ts, value)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::float8[])
+     ON CONFLICT (event_id) DO NOTHING
+     RETURNING event_id`,
     [
       sorted.map((e) => e.eventId),
       sorted.map((e) => e.userId),

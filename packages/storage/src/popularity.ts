@@ -1,7 +1,7 @@
 /**
  * How often items are interacted with. Counted as a whole at times (import, training, publish) rather than with
- * every event: a counter per item would make all writers queue for the popular ones. Only an item's first events
- * give it a row at once (`insertInteractions`), so that every item of a stored event is known here.
+ * every event: a counter per item would make all writers queue for the popular ones. Only that there are events of
+ * an item is noted with its first ones, so that every item of a stored event is known: here, or by its vector.
  */
 import type { Queryable } from '@nestrec/database';
 
@@ -20,6 +20,20 @@ export async function refreshPopularity(db: Queryable): Promise<void> {
      SELECT item_id, interactions FROM counted ORDER BY item_id
      ON CONFLICT (item_id) DO UPDATE SET interactions = excluded.interactions
        WHERE item_popularity.interactions <> excluded.interactions`,
+  );
+}
+
+/** Makes items known of which events are stored in the same transaction; until they are counted, each has one. */
+export async function noteNewItems(tx: Queryable, itemIds: readonly string[]): Promise<void> {
+  if (itemIds.length === 0) return;
+  await tx.query(
+    // In one order for all writers, so that none waits for another that waits for it.
+    `INSERT INTO item_popularity (item_id, interactions)
+     SELECT DISTINCT n.item_id, 1 FROM unnest($1::text[]) AS n (item_id)
+     WHERE NOT EXISTS (SELECT 1 FROM item_popularity p WHERE p.item_id = n.item_id)
+     ORDER BY n.item_id
+     ON CONFLICT (item_id) DO NOTHING`,
+    [itemIds],
   );
 }
 

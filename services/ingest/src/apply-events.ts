@@ -9,6 +9,7 @@ import {
   insertInteractions,
   insertRejects,
   nameRejectSubjects,
+  noteNewItems,
   readTombstones,
   type ErasedBy,
   type Interaction,
@@ -59,6 +60,8 @@ export async function applyEvents(
     rejects.push({ record: sources.get(event)!, fault: { reason: 'event_id_conflict', detail } });
   }
   const update = await carryIntoStates(tx, context, stored);
+  // Whoever deletes an item finds the others by their vectors.
+  await noteNewItems(tx, update.unknownItems);
   await setAside(tx, { topic: context.log.topic, partition }, rejects);
   return {
     ...{ update, duplicates, stopped },

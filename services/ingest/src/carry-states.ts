@@ -10,7 +10,7 @@ import {
   type ItemVectorCache,
 } from '@nestrec/storage';
 import type { ModelCache } from './model-source.js';
-import { updateStates, type StateUpdate } from './update-states.js';
+import { NO_UPDATE, updateStates, type CarriedEvents } from './update-states.js';
 
 export interface BatchContext {
   readonly db: Database;
@@ -27,14 +27,15 @@ export class ModelWanted extends Error {
   }
 }
 
-export const NO_UPDATE: StateUpdate = { stepped: 0, rebuilt: 0, unknownEvents: 0 };
-
-/** Carries newly stored events into their users' states. @throws ModelWanted */
+/**
+ * Carries newly stored events into their users' states. Without a model no item is known, and none counts as an
+ * unknown event. @throws ModelWanted
+ */
 export async function carryIntoStates(
   tx: Queryable,
   context: BatchContext,
   stored: readonly Interaction[],
-): Promise<StateUpdate> {
+): Promise<CarriedEvents> {
   if (stored.length === 0) return NO_UPDATE;
   const published = await getPublishedVectors(tx);
   const model = published === null ? null : context.models.peek(published.version);
@@ -42,7 +43,7 @@ export async function carryIntoStates(
   if (model === null) {
     // States that would now be behind must not stay: whoever needs one rebuilds it.
     await deleteUserStates(tx, [...new Set(stored.map((event) => event.userId))]);
-    return NO_UPDATE;
+    return { ...NO_UPDATE, unknownItems: [...new Set(stored.map((event) => event.itemId))] };
   }
   const { vectorsVersion, revision: vectorsRevision } = published!;
   await context.vectors.catchUp(tx, vectorsVersion, vectorsRevision);

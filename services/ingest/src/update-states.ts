@@ -38,6 +38,15 @@ export interface StateUpdate {
   readonly unknownEvents: number;
 }
 
+export interface CarriedEvents extends StateUpdate {
+  /** Their items. */
+  readonly unknownItems: readonly string[];
+}
+
+export const NO_UPDATE: CarriedEvents = {
+  ...{ stepped: 0, rebuilt: 0, unknownEvents: 0, unknownItems: [] },
+};
+
 export interface StateContext {
   readonly tx: Queryable;
   readonly model: SteppingModel;
@@ -72,14 +81,14 @@ interface Plan {
 export async function updateStates(
   context: StateContext,
   events: readonly Interaction[],
-): Promise<StateUpdate> {
+): Promise<CarriedEvents> {
   const byUser = new Map<string, Interaction[]>();
   for (const event of events) {
     const list = byUser.get(event.userId);
     if (list === undefined) byUser.set(event.userId, [event]);
     else list.push(event);
   }
-  if (byUser.size === 0) return { stepped: 0, rebuilt: 0, unknownEvents: 0 };
+  if (byUser.size === 0) return NO_UPDATE;
   const rows = await lockUserStates(context.tx, [...byUser.keys()]);
   const vectors = await context.vectors(events.map((event) => event.itemId));
   const plans = [...byUser].map(([userId, list]) =>
@@ -108,10 +117,10 @@ export async function updateStates(
     opened.map((open, i) => toRow(context, open, bytes[i]!)),
   );
   const rebuilt = plans.filter((plan) => plan.open === null).length;
+  const unknown = events.map((event) => event.itemId).filter((itemId) => !vectors.has(itemId));
   return {
-    stepped: plans.length - rebuilt,
-    rebuilt,
-    unknownEvents: events.filter((event) => !vectors.has(event.itemId)).length,
+    ...{ stepped: plans.length - rebuilt, rebuilt },
+    ...{ unknownEvents: unknown.length, unknownItems: [...new Set(unknown)] },
   };
 }
 

@@ -17,6 +17,7 @@ import {
   getItems,
   insertInteractions,
   lockTombstones,
+  noteNewItems,
   readTombstones,
   refreshPopularity,
   streamItems,
@@ -169,8 +170,9 @@ export async function storeEvents(
     const tombstones = await readTombstones(tx, batch);
     const events = batch.filter((event) => tombstones.stop(event) === null);
     const { inserted } = await insertInteractions(tx, events);
-    const users = new Set(events.filter((e) => inserted.has(e.eventId)).map((e) => e.userId));
-    await deleteUserStates(tx, [...users]);
+    const added = events.filter((event) => inserted.has(event.eventId));
+    await deleteUserStates(tx, [...new Set(added.map((event) => event.userId))]);
+    await noteNewItems(tx, [...new Set(added.map((event) => event.itemId))]);
     return { stored: inserted.size, erased: batch.length - events.length };
   });
 }
