@@ -10,8 +10,8 @@ import { TrainingDiverged } from '@nestrec/errors';
 import type { PairCounts } from '@nestrec/evaluation';
 import type { Random } from '@nestrec/random';
 import { multiply, multiplyTransposed } from '@nestrec/tensor';
-import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { positivePmi } from './positive-pmi.js';
+import { splitByFeatures, type SplitVectors } from './split-by-features.js';
 import { leadingPairs, type SymmetricOperator } from './subspace-iteration.js';
 
 export interface SpectralStartInput {
@@ -29,27 +29,25 @@ export interface SpectralStartInput {
   readonly random: Random;
 }
 
-export interface SpectralStart {
-  /** D x F, row-major; empty when F = 0. */
-  readonly projector: Float32Array;
-  /** D */
-  readonly bias: Float32Array;
-  /** N x D */
-  readonly residual: Float32Array;
-}
-
 const ITERATIONS = 8;
 /** Root mean square of the coordinates. */
 const RMS = 0.1;
 /** Directions with less of the largest eigenvalue than this say nothing. */
 const SMALLEST = 1e-5;
-/** Of the projector, beside features weighted by how often their item was taken. */
-const RIDGE = 100;
 
 /** @throws TrainingDiverged where a feature is no finite number: no likeness follows from it */
-export function spectralStart(input: SpectralStartInput): SpectralStart {
-  const { histories, numItems, width, random } = input;
+export function spectralStart(input: SpectralStartInput): SplitVectors {
+  const { histories, numItems, width, features, featureWidth } = input;
   requireFinite(input);
+  const vectors = spectralVectors(input);
+  const frequency = new Float64Array(numItems);
+  for (const history of histories) for (const item of history) frequency[item - 1]!++;
+  return splitByFeatures({ vectors, width, features, featureWidth, frequency });
+}
+
+/** N x D. */
+function spectralVectors(input: SpectralStartInput): Float32Array {
+  const { histories, numItems, width, random } = input;
   const pmi = positivePmi(histories, numItems);
   const count = Math.min(numItems, width);
   const { values, vectors } = leadingPairs(
@@ -76,7 +74,7 @@ export function spectralStart(input: SpectralStartInput): SpectralStart {
       // Coordinates of zeros would never learn anything.
       else items[i * width + k] = input.deviation * noise.normal();
     }
-  return splitByFeatures(items, input);
+  return items;
 }
 
 function requireFinite({ features, featureWidth }: SpectralStartInput): void {
@@ -101,12 +99,10 @@ function likeness(pmi: PairCounts, input: SpectralStartInput): SymmetricOperator
   if (featureWidth === 0 || featureWeight === 0) {
     return { size: numItems, apply: (b, c) => scaled(byHistories.apply(b, c), ownShare) };
   }
-  const byFeatures = (block: Float32Array, columns: number) =>
-    multiply(features, multiplyTransposed(features, block, [numItems, featureWidth, columns]), [
-      numItems,
-      featureWidth,
-      columns,
-    ]);
+  const byFeatures = (block: Float32Array, columns: number) => {
+    const sums = multiplyTransposed(features, block, [numItems, featureWidth, columns]);
+    return multiply(features, sums, [numItems, featureWidth, columns]);
+  };
   const most = leadingPairs({ size: numItems, apply: byFeatures }, 1, ITERATIONS, random.fork('x'))
     .values[0]!;
   const featureShare = most > 0 ? featureWeight / most : 0;
@@ -144,66 +140,4 @@ function multiplySparse(
     }
   }
   return out;
-}
-
-/** The ridge regression of item vectors on features, items weighted by their frequency, and what it leaves. */
-function splitByFeatures(
-  items: Float32Array,
-  { histories, numItems, width, features, featureWidth }: SpectralStartInput,
-): SpectralStart {
-  const frequency = new Float64Array(numItems);
-  for (const history of histories) for (const item of history) frequency[item - 1]!++;
-  const total = Math.max(
-    1,
-    frequency.reduce((a, b) => a + b, 0),
-  );
-  const meanOf = (rows: Float32Array, columns: number) => {
-    const mean = new Float64Array(columns);
-    for (let i = 0; i < numItems; i++)
-      for (let c = 0; c < columns; c++)
-        mean[c]! += (frequency[i]! / total) * rows[i * columns + c]!;
-    return mean;
-  };
-  const itemMean = meanOf(items, width);
-  const bias = Float32Array.from(itemMean);
-  if (featureWidth === 0)
-    return { projector: new Float32Array(0), bias, residual: less(items, bias) };
-
-  const featureMean = meanOf(features, featureWidth);
-  const weighted = (rows: Float32Array, mean: Float64Array, columns: number) => {
-    const out = new Float32Array(rows.length);
-    for (let i = 0; i < numItems; i++) {
-      const root = Math.sqrt(frequency[i]!);
-      for (let c = 0; c < columns; c++)
-        out[i * columns + c] = root * (rows[i * columns + c]! - mean[c]!);
-    }
-    return out;
-  };
-  const x = weighted(features, featureMean, featureWidth);
-  const y = weighted(items, itemMean, width);
-  const moments = multiplyTransposed(x, x, [numItems, featureWidth, featureWidth]);
-  const products = multiplyTransposed(x, y, [numItems, featureWidth, width]);
-  const left = Matrix.from1DArray(featureWidth, featureWidth, moments);
-  for (let i = 0; i < featureWidth; i++) {
-    for (let j = 0; j < i; j++) left.set(j, i, left.get(i, j));
-    left.set(i, i, left.get(i, i) + RIDGE);
-  }
-  const solved = new CholeskyDecomposition(left).solve(
-    Matrix.from1DArray(featureWidth, width, products),
-  );
-  const projector = new Float32Array(width * featureWidth);
-  for (let d = 0; d < width; d++)
-    for (let f = 0; f < featureWidth; f++) {
-      projector[d * featureWidth + f] = solved.get(f, d);
-      bias[d]! -= solved.get(f, d) * featureMean[f]!;
-    }
-  const columns = Float32Array.from(solved.to1DArray());
-  const fitted = multiply(features, columns, [numItems, featureWidth, width]);
-  const residual = less(items, bias);
-  for (let at = 0; at < residual.length; at++) residual[at]! -= fitted[at]!;
-  return { projector, bias, residual };
-}
-
-function less(rows: Float32Array, row: Float32Array): Float32Array {
-  return rows.map((value, at) => value - row[at % row.length]!);
 }

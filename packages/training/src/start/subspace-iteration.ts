@@ -33,11 +33,13 @@ export function leadingPairs(
 ): LeadingPairs {
   const { size } = operator;
   const columns = Math.min(size, count + OVERSAMPLE);
-  let basis = new Float32Array(size * columns);
+  let basis: Float32Array = new Float32Array(size * columns);
   for (let i = 0; i < basis.length; i++) basis[i] = random.normal();
   basis = orthonormal(orthonormal(basis, size, columns), size, columns);
   for (let t = 0; t < iterations; t++) {
-    basis = orthonormal(operator.apply(basis, columns), size, columns);
+    // Step by step: what is no longer needed need not be in memory beside what is made.
+    basis = operator.apply(basis, columns);
+    basis = orthonormal(basis, size, columns);
     // Once more: products in float32 leave a first factor's columns only nearly at right angles.
     basis = orthonormal(basis, size, columns);
   }
