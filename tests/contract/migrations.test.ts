@@ -145,11 +145,17 @@ describe.skipIf(postgresMissing() !== null)('migrations of an empty PostgreSQL d
     const number = (await readMigrations(migrationsFolder())).length + 1;
     const path = join(folder, `${String(number).padStart(4, '0')}_column.sql`);
     await writeFile(path, 'ALTER TABLE items ADD COLUMN added int');
-    const { promise: released, resolve: release } = deferred();
+    const [{ promise: held, resolve: hold }, { promise: released, resolve: release }] = [
+      deferred(),
+      deferred(),
+    ];
     const holding = holder.transaction(async (tx) => {
       await tx.query('SELECT count(*) FROM items');
+      hold();
       await released;
     });
+    // Or the migration would be through before there is anything to wait for.
+    await held;
     const migrating = migrate(migrator, folder);
     await waitFor('the migration to wait', async () => {
       const { rows } = await reader.query<{ waits: boolean }>(

@@ -120,8 +120,11 @@ describe.skipIf(missing !== null)(`the trainer (${missing ?? 'PostgreSQL'})`, ()
     waitFor(
       `the end of run ${id}`,
       async () => {
-        const run = await getTrainingRun(db, id);
-        return status.includes(run!.status) ? run : null;
+        const run = (await getTrainingRun(db, id))!;
+        if (status.includes(run.status)) return run;
+        // It will not end once more: say how it did, and why.
+        if (run.finishedAtMs !== null) throw new Error(`run ${id} ${run.status}: ${run.reason}`);
+        return null;
       },
       60_000,
     );
