@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_TIERS } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
-import { rollback } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import {
   createPublishedModels,
@@ -27,6 +26,7 @@ import { DAMAGES } from '../helpers/damage.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { itemIdOf } from '../helpers/published-artifact.js';
 import { publishModel } from '../helpers/published-model.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 import { waitFor } from '../helpers/wait-for.js';
 
 const logger = silentLogger();
@@ -76,9 +76,9 @@ describeDatabases('a process that follows the pointer', (database) => {
     await serving(models, 'v1');
     await publish('v2', 2);
     await serving(models, 'v2');
-    await rollback(database());
+    await rolledBack(database());
     await serving(models, 'v1');
-    await rollback(database());
+    await rolledBack(database());
     await serving(models, 'v2');
     expect(followed).toEqual(['v1 loaded', 'v2 loaded', 'v1 loaded', 'v2 loaded']);
   });
@@ -147,7 +147,7 @@ describeDatabases('a process that follows the pointer', (database) => {
     it('is refused when it is read, and leaves the old version serving', async () => {
       await publish('v1', 1);
       await publish('v2', 2);
-      await rollback(database());
+      await rolledBack(database());
       await apply(join(folder, 'v2'));
       // What every publish begins with.
       await expect(loadArtifact(join(folder, 'v2'))).rejects.toMatchObject({

@@ -2,13 +2,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pruneVersions, rollback } from '@nestrec/publishing';
+import { pruneVersions } from '@nestrec/publishing';
 import { loadArtifact } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
 import { listItemVectorTables, listVersions, registerVersion } from '@nestrec/storage';
 import { expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { publishModel } from '../helpers/published-model.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 
 const logger = silentLogger();
 
@@ -40,7 +41,7 @@ describeDatabases('pruning', (database) => {
     );
 
     // The version before the published one stays, whatever number is asked for; and one that is newer.
-    await rollback(db, { to: 'v3' });
+    await rolledBack(db, { to: 'v3' });
     expect(await prune(0)).toMatchObject({ kept: ['v3', 'v5'], artifacts: [], tables: ['v4'] });
     expect(await folders()).toEqual(['v3', 'v4', 'v5']);
     await rm(modelsDir, { recursive: true, force: true });

@@ -30,6 +30,7 @@ import { upsertVectors } from '../../packages/publishing/src/vector-table.js';
 import { describeDatabases } from '../helpers/databases.js';
 import { mortalDatabase } from '../helpers/mortal-database.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
@@ -396,9 +397,9 @@ describeDatabases('publishing', (database) => {
     it('goes back to the version before, and forth again', async () => {
       await publish(makeArtifact({ version: 'v1' }));
       await publish(makeArtifact({ version: 'v2' }));
-      expect(await rollback(database())).toMatchObject({ version: 'v1', rolledBack: 'v2' });
+      expect(await rolledBack(database())).toMatchObject({ version: 'v1', rolledBack: 'v2' });
       expect(await served()).toMatchObject({ version: 'v1', previous: 'v2', status: 'published' });
-      expect(await rollback(database(), { from: 'v1' })).toMatchObject({ version: 'v2' });
+      expect(await rolledBack(database(), { from: 'v1' })).toMatchObject({ version: 'v2' });
     });
 
     it('says what can be gone back to, where it cannot do what was asked', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Estimate, Evaluation } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
 import { BackendUnavailable } from '@nestrec/errors';
-import { publishVersion, rollback, type PublishOptions } from '@nestrec/publishing';
+import { publishVersion, type PublishOptions } from '@nestrec/publishing';
 import { createRandom } from '@nestrec/random';
 import { loadArtifact, type Artifact } from '@nestrec/registry';
 import { silentLogger } from '@nestrec/runtime';
@@ -24,6 +24,7 @@ import { measureCandidate, runTraining, type TrainingRunOptions } from '@nestrec
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { makeArtifact } from '../helpers/published-artifact.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
 const logger = silentLogger();
@@ -262,7 +263,7 @@ describeDatabases('the quality gate', (database) => {
       };
       expect(await refusal(late, { measure })).toMatch(/the published v2 has 0\.1000/);
       expect(asked).toEqual(['v2']);
-      await rollback(database());
+      await rolledBack(database());
       // Gone back to what it was compared with: nothing to ask.
       await publish(late, { measure });
       expect([asked, await served()]).toEqual([['v2'], 'late']);

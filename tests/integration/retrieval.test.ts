@@ -6,7 +6,6 @@ import { itemVectors, sliceParameters } from '@nestrec/parameters';
 import {
   publishVersion,
   removeItemFromLiveVersions,
-  rollback,
   type PublishOptions,
 } from '@nestrec/publishing';
 import type { Artifact } from '@nestrec/registry';
@@ -29,6 +28,7 @@ import { createCell, encodeState } from '@nestrec/streaming';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 import { waitFor } from '../helpers/wait-for.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
@@ -342,7 +342,7 @@ describeDatabases('retrieval', (database) => {
       };
       const clients = users.map(load);
       for (let swap = 0; swap < 30; swap++) {
-        await rollback(database(), { to: versions[swap % 3]! }).catch(() => undefined);
+        await rolledBack(database(), { to: versions[swap % 3]! }).catch(() => undefined);
         await models.refresh();
         // Now and then it stays until it has answered: requests could keep step with the swaps by chance.
         if (swap % 4 > 0) continue;
@@ -357,7 +357,7 @@ describeDatabases('retrieval', (database) => {
 
     it('whose vectors were dropped under a request are followed to the published one', async () => {
       for (const version of ['v1', 'v2', 'v3']) await publish(makeArtifact({ version }));
-      await rollback(database(), { to: 'v1' });
+      await rolledBack(database(), { to: 'v1' });
       const { recommender } = open({ pollMs: 1e9 });
       expect(
         (await recommender.recommendForUser({ userId: 'u', k: 3 })).served_by.model_version,

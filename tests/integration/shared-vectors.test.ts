@@ -31,6 +31,7 @@ import { selectBackend } from '@nestrec/tensor';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../helpers/databases.js';
 import { catalogueItem, itemIdOf, makeArtifact } from '../helpers/published-artifact.js';
+import { rolledBack } from '../helpers/rolled-back.js';
 import { ingestOf, verify, wipeAll } from '../helpers/state-verification.js';
 import { tiersOf } from '../helpers/tiers-of.js';
 
@@ -120,9 +121,9 @@ describeDatabases('vectors that versions share', (database) => {
         return { version: list.served_by.model_version, items: list.items };
       };
       const second = await answer();
-      expect(await rollback(db)).toMatchObject({ version: 'v1', rolledBack: 'v2' });
+      expect(await rolledBack(db)).toMatchObject({ version: 'v1', rolledBack: 'v2' });
       const first = await answer();
-      expect(await rollback(db)).toMatchObject({ version: 'v2', rolledBack: 'v1' });
+      expect(await rolledBack(db)).toMatchObject({ version: 'v2', rolledBack: 'v1' });
       expect(await answer()).toEqual(second);
       expect([first.version, second.version]).toEqual(['v1', 'v2']);
       expect(first.items).not.toEqual(second.items);
@@ -168,7 +169,7 @@ describeDatabases('vectors that versions share', (database) => {
         expect(await listItemVectorTables(db)).toContain('v1');
       }
       // v4, the last that shares it, is one of the two kept beside v6.
-      expect(await rollback(db, { to: 'v4' })).toMatchObject({ version: 'v4', rolledBack: 'v6' });
+      expect(await rolledBack(db, { to: 'v4' })).toMatchObject({ version: 'v4', rolledBack: 'v6' });
       expect(await db.transaction((tx) => removeVersion(tx, 'v1'))).toBe(false);
       await publish(makeArtifact({ version: 'v7', seed: 7 }), { force: true });
       await publish(makeArtifact({ version: 'v8', seed: 8 }), { force: true });
