@@ -35,6 +35,32 @@ describe('caseScorerOf', () => {
     expect([...answers!.masked]).toEqual([3, 2, 1, 4]);
   });
 
+  it('scores histories of equal newest items once where that is all it reads, with the same answers', () => {
+    const counted = ({ name, score }: typeof scorer, readsNewest?: number) => {
+      const counting = {
+        ...{ name, calls: 0 },
+        ...(readsNewest === undefined ? {} : { readsNewest }),
+        score(history: Int32Array, out: Float32Array) {
+          counting.calls++;
+          score(history, out);
+        },
+      };
+      return counting;
+    };
+    const [whole, newest] = [counted(scorer), counted(scorer, 1)];
+    const wanted = { of: Int32Array.of(0, 3), length: 2 };
+    const expected = caseScorerOf(whole, 5).answer(asked, wanted);
+    expect(caseScorerOf(newest, 5).answer(asked, wanted)).toEqual(expected);
+    expect([whole.calls, newest.calls]).toEqual([4, 3]);
+  });
+
+  it('puts a target behind seen and unseen items of its score, of which the seen ones can be left out', () => {
+    const alike = { name: 'alike', score: (_: Int32Array, out: Float32Array) => out.fill(1) };
+    const [answers] = caseScorerOf(alike, 5).answer(asked, null);
+    expect([...answers!.all]).toEqual([5, 5, 5, 5]);
+    expect([...answers!.masked]).toEqual([4, 5, 2, 4]);
+  });
+
   it('lists what is not seen, best first, for the cases that are asked for a list', () => {
     const [answers] = caseScorerOf(scorer, 5).answer(asked, { of: Int32Array.of(1, 2), length: 3 });
     expect([...answers!.lists!]).toEqual([5, 4, 3, 3, 2, 0]);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { fitCooccurrence, fitMarkov, fitPopularity } from './counting-baselines.js';
-import { createTextCosine } from './text-cosine.js';
 import type { Scorer } from './types.js';
 
 const histories = (rows: readonly (readonly number[])[]) => rows.map((row) => Int32Array.from(row));
@@ -61,38 +60,5 @@ describe('counting baselines', () => {
     expect(scoresOf(near, 3, [1]).map(Math.round)).toEqual([0, 2, 0]);
     const short = fitCooccurrence(chain, 3, { symmetricWeight: 1, decay: 1, lookback: 1 });
     expect(scoresOf(short, 3, [1, 2])).toEqual(scoresOf(short, 3, [2]));
-  });
-});
-
-describe('text cosine', () => {
-  const features = Float32Array.of(2, 0, 0, 3, 1, 1, 0, 0);
-
-  it('is the cosine to the newest item, whatever the lengths; items without text score 0', () => {
-    const scores = scoresOf(createTextCosine(features, 2), 4, [2, 1]);
-    expect(scores[0]).toBeCloseTo(1, 6);
-    expect(scores[1]).toBeCloseTo(0, 6);
-    expect(scores[2]).toBeCloseTo(Math.SQRT1_2, 6);
-    expect(scores[3]).toBe(0);
-  });
-
-  it('weighs earlier items by the decay when it looks at several', () => {
-    const scorer = createTextCosine(features, 2, { lastItems: 2, decay: 0.5 });
-    const scores = scoresOf(scorer, 4, [3, 2, 1]);
-    expect(scores[0]).toBeCloseTo(1, 6);
-    expect(scores[1]).toBeCloseTo(0.5, 6);
-    expect(scoresOf(scorer, 4, [])).toEqual([0, 0, 0, 0]);
-  });
-
-  it('sums every coordinate, also those past the last four', () => {
-    const width = 7;
-    const rows = Float32Array.from({ length: 2 * width }, (_, i) => Math.sin(i + 1));
-    const [a, b] = [rows.subarray(0, width), rows.subarray(width)];
-    const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, v, i) => sum + v * y[i]!, 0);
-    const expected = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
-    expect(scoresOf(createTextCosine(rows, width), 2, [2])[0]).toBeCloseTo(expected, 5);
-  });
-
-  it('refuses features that are no whole rows', () => {
-    expect(() => createTextCosine(features, 3)).toThrow(RangeError);
   });
 });

@@ -19,8 +19,6 @@ export {
   gainOfRank,
   metricsByCase,
   metricsOfRanks,
-  rankCases,
-  rankOfTarget,
   type RankingMetrics,
 } from './ranking.js';
 export {
@@ -40,5 +38,5 @@ export {
   fitPopularity,
   type CooccurrenceOptions,
 } from './counting-baselines.js';
-export { createTextCosine, normaliseRows, type TextCosineOptions } from './text-cosine.js';
+export { normaliseRows } from './rows.js';
 export { countPairs, type PairCounts } from './pair-counts.js';

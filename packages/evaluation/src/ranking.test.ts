@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bootstrapInterval, groupedBootstrap } from './bootstrap.js';
-import { createRankingMetrics, metricsOfRanks, rankCases, rankOfTarget } from './ranking.js';
+import { createRankingMetrics, metricsOfRanks, rankOfTarget } from './ranking.js';
 
 /** Scores of items 1..n; index 0 is never ranked, whatever stands there. */
 const scores = (...values: number[]) => Float32Array.of(99, ...values);
@@ -15,14 +15,6 @@ describe('rankOfTarget', () => {
   it('puts the target behind every item of equal score, so that constant scores earn nothing', () => {
     expect(rankOfTarget(scores(1, 1, 1, 1), 1)).toBe(4);
     expect(rankOfTarget(scores(2, 1, 1, 0), 2)).toBe(3);
-  });
-
-  it('leaves masked items out, once each, and never the target', () => {
-    const all = scores(5, 4, 3, 2, 1);
-    expect(rankOfTarget(all, 5, Int32Array.of(1, 2, 1, 2))).toBe(3);
-    expect(rankOfTarget(all, 1, Int32Array.of(1, 5, 5))).toBe(1);
-    expect(rankOfTarget(scores(1, 1, 1), 1, Int32Array.of(2))).toBe(2);
-    expect(rankOfTarget(all, 3, Int32Array.of(0, 4))).toBe(3);
   });
 
   it('takes a score that is not a number as larger: a broken scorer gets the worst rank', () => {
@@ -55,40 +47,6 @@ describe('ranking metrics', () => {
   it('refuse ranks that are none', () => {
     for (const rank of [0, -1, NaN])
       expect(() => createRankingMetrics().add(rank)).toThrow(RangeError);
-  });
-});
-
-describe('rankCases', () => {
-  const cases = {
-    histories: { offsets: Int32Array.of(0, 2, 3, 3, 5), items: Int32Array.of(1, 2, 3, 3, 2) },
-    targets: Int32Array.of(3, 1, 2, 1),
-  };
-  /** Score of item i: its distance from the newest item, so that it depends on that one only. */
-  const make = (readsNewest?: number) => {
-    const scorer = {
-      calls: 0,
-      ...(readsNewest === undefined ? {} : { readsNewest }),
-      score(history: Int32Array, out: Float32Array) {
-        scorer.calls++;
-        for (let i = 0; i < out.length; i++) out[i] = Math.abs(i - (history.at(-1) ?? 0)) + i / 100;
-      },
-    };
-    return scorer;
-  };
-
-  it('scores equal newest items once where it may, with the same ranks in the same order', () => {
-    for (const maskSeen of [true, false]) {
-      const [plain, grouped] = [make(), make(1)];
-      const expected = rankCases(plain, cases, { itemCount: 3, maskSeen });
-      expect(rankCases(grouped, cases, { itemCount: 3, maskSeen })).toEqual(expected);
-      expect([plain.calls, grouped.calls]).toEqual([4, 3]);
-    }
-  });
-
-  it('masks the history of each case', () => {
-    const ranks = (maskSeen: boolean) => [...rankCases(make(), cases, { itemCount: 3, maskSeen })];
-    expect(ranks(false)).toEqual([1, 1, 2, 2]);
-    expect(ranks(true)).toEqual([1, 1, 2, 1]);
   });
 });
 

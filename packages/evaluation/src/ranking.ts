@@ -5,29 +5,13 @@
  * smaller), and a score that is not a number counts as larger. So a scorer that gives everything the same
  * score earns nothing, and no order of ids can lend it anything.
  */
-import { scoreInTurn } from './score-in-turn.js';
-import type { Histories, Scorer } from './types.js';
 
-/**
- * Rank of `target` from 1, among items 1..N without the masked ones.
- *
- * @param masked items that may not be recommended (repeats allowed; the target itself is never masked).
- */
-export function rankOfTarget(
-  scores: Float32Array,
-  target: number,
-  masked: Int32Array | null = null,
-): number {
+/** Rank of `target` from 1, among items 1..N. */
+export function rankOfTarget(scores: Float32Array, target: number): number {
   const bar = scores[target]!;
   let rank = 0;
+  // The target itself is counted, which is the 1 of "1 + ..."; a NaN target counts everything.
   for (let i = 1; i < scores.length; i++) if (!(scores[i]! < bar)) rank++;
-  // The target itself was counted, which is the 1 of "1 + ..."; a NaN target counts everything.
-  if (masked === null) return rank;
-  for (let j = 0; j < masked.length; j++) {
-    const item = masked[j]!;
-    if (item === target || item === 0 || scores[item]! < bar) continue;
-    if (masked.indexOf(item) === j) rank--;
-  }
   return rank;
 }
 
@@ -105,26 +89,4 @@ export function metricsByCase(
       [`mrr@${cutoff}`, column((rank) => (rank <= cutoff ? 1 / rank : 0))],
     ]),
   );
-}
-
-/**
- * Ranks of every case under one scorer, in the order of the cases.
- *
- * Cases with equal newest items are scored once where the scorer reads at most the newest one.
- *
- * @param cases histories (row c belongs to `targets[c]`).
- * @param options.maskSeen whether the items of the history are left out of the ranking.
- */
-export function rankCases(
-  scorer: Pick<Scorer, 'score' | 'readsNewest'>,
-  cases: { readonly histories: Histories; readonly targets: Int32Array },
-  options: { readonly itemCount: number; readonly maskSeen: boolean },
-): Int32Array {
-  const { offsets, items } = cases.histories;
-  const ranks = new Int32Array(cases.targets.length);
-  scoreInTurn(scorer, cases.histories, options.itemCount, (c, scores) => {
-    const seen = options.maskSeen ? items.subarray(offsets[c]!, offsets[c + 1]!) : null;
-    ranks[c] = rankOfTarget(scores, cases.targets[c]!, seen);
-  });
-  return ranks;
 }

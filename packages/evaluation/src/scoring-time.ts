@@ -4,7 +4,7 @@
  * In JavaScript on one thread, over rows that lie one after the other at that size; neither a database nor an index
  * nor a network is in it. It says how the work grows with the size, not what a server answers in.
  */
-import { dot } from './text-cosine.js';
+import { dot } from './rows.js';
 import { topOf } from './top-of.js';
 
 export interface ScoringTime {
