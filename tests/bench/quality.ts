@@ -14,7 +14,8 @@ import { NestrecError, UsageError } from '@nestrec/errors';
 import { BACKENDS, selectBackend } from '@nestrec/tensor';
 import type { TrainingProgress } from '@nestrec/training';
 import { parseArguments, USAGE, type QualityArguments } from './quality/arguments.js';
-import { readBeauty } from './quality/beauty.js';
+import { readBeauty, type QualityData } from './quality/beauty.js';
+import { aloneMarkdown, runAlone, type AloneResult } from './quality/alone.js';
 import { runProtocol, type ProtocolResult } from './quality/run-protocol.js';
 import { figure, qualityMarkdown } from './quality/table.js';
 
@@ -64,16 +65,9 @@ function machine(): string {
   return `${processors.length} x ${model}, ${memory} GiB, ${systemName()} ${release()}, Node ${process.version}`;
 }
 
-function markdown(head: readonly string[], results: readonly ProtocolResult[]): string {
-  const parts = results.flatMap((result) => {
-    const minutes = (result.trainSeconds / 60).toFixed(1);
-    const lines = [
-      `### ${result.protocol}`,
-      `Trained on ${result.split.trainEvents} events in ${minutes} min (${result.epochs.length} ` +
-        `epochs, best ${result.bestEpoch}); report ${result.reportSeconds.toFixed(0)} s; ` +
-        `max|lambda| ${result.lambdaMax.toFixed(3)}; weights ${result.weightsSha256.slice(0, 16)}.`,
-      qualityMarkdown(result.rows),
-    ];
+function markdown(results: readonly ProtocolResult[]): string[] {
+  return results.flatMap((result) => {
+    const lines = [`### ${result.protocol}`, trainingLines(result), qualityMarkdown(result.rows)];
     if (result.sameDay.length > 0) {
       lines.push(
         qualityMarkdown(result.sameDay, ', bought on the day of the event before'),
@@ -82,7 +76,23 @@ function markdown(head: readonly string[], results: readonly ProtocolResult[]): 
     }
     return lines;
   });
-  return [...head, ...parts].join('\n\n');
+}
+
+function trainingLines({ split, model, sasrec, reportSeconds }: ProtocolResult): string {
+  const took = (seconds: number) => `${(seconds / 60).toFixed(1)} min`;
+  const nested =
+    model === null
+      ? ''
+      : ` Model: ${took(model.seconds)} (${model.epochs.length} epochs, best ${model.bestEpoch}); ` +
+        `max|lambda| ${model.lambdaMax.toFixed(3)}; weights ${model.weightsSha256.slice(0, 16)}.`;
+  const beside = sasrec.map(
+    ({ settings, seconds, epochs, bestEpoch }) =>
+      ` SASRec ${settings.width}: ${took(seconds)} (${epochs.length} epochs, best ${bestEpoch}).`,
+  );
+  return (
+    `${split.trainEvents} training events; report ${reportSeconds.toFixed(0)} s.` +
+    `${nested}${beside.join('')} Minutes are those of this process.`
+  );
 }
 
 async function run(args: QualityArguments): Promise<void> {
@@ -98,11 +108,9 @@ async function run(args: QualityArguments): Promise<void> {
   const data = await readBeauty(args.data, args.features, args.seed);
   const { offsets, itemIds, items } = data.dataset;
   note(`${offsets.length - 1} users, ${itemIds.length} items, ${items.length} events`);
-  const results: ProtocolResult[] = [];
-  for (const protocol of args.protocols) {
-    note(`training: ${protocol}`);
-    results.push(await runProtocol(args, data, protocol, progressPrinter()));
-  }
+  if (args.out !== null) await mkdir(args.out, { recursive: true });
+  const { results, text } =
+    args.alone.length > 0 ? await alone(args, data) : await tables(args, data);
   const about = {
     command: `npm run bench:quality -- ${process.argv.slice(2).join(' ')}`,
     date: started.toISOString(),
@@ -118,13 +126,28 @@ async function run(args: QualityArguments): Promise<void> {
     `Command \`${about.command}\`, ${about.date}, ${about.minutes.toFixed(1)} min in all, backend ` +
       `${about.backend}, ${about.machine}, commit ${about.commit}, seed ${about.seed}.`,
   ];
-  const text = markdown(head, results);
-  process.stdout.write(`${args.json ? json : text}\n`);
+  const page = [...head, ...text].join('\n\n');
+  process.stdout.write(`${args.json ? json : page}\n`);
   if (args.out !== null) {
-    await mkdir(args.out, { recursive: true });
     await writeFile(join(args.out, 'quality.json'), `${json}\n`);
-    await writeFile(join(args.out, 'quality.md'), `${text}\n`);
+    await writeFile(join(args.out, 'quality.md'), `${page}\n`);
   }
+}
+
+async function tables(args: QualityArguments, data: QualityData) {
+  const results: ProtocolResult[] = [];
+  for (const protocol of args.protocols) {
+    note(`training: ${protocol}`);
+    results.push(await runProtocol(args, data, protocol, progressPrinter()));
+  }
+  return { results, text: markdown(results) };
+}
+
+async function alone(args: QualityArguments, data: QualityData) {
+  const results: AloneResult[] = [];
+  for (const protocol of args.protocols)
+    results.push(await runAlone({ ...args, out: args.out! }, data, protocol, progressPrinter()));
+  return { results, text: results.map(aloneMarkdown) };
 }
 
 try {

@@ -189,6 +189,7 @@ describe('nestrec, from files to answers', () => {
     const twin = ['evaluate', '--report', target, '--seeds', 'v1_file'];
     expect((await nestrec(twin, wasm)).output).toContain('v1 has the seed 1 too');
     expect(await nestrec(['evaluate', '--seeds', 'v1_file'], wasm)).toMatchObject({ code: 2 });
+    expect(await nestrec(['evaluate', '--sasrec', '16'], wasm)).toMatchObject({ code: 2 });
   }
 
   async function expectServed(): Promise<void> {

@@ -1,5 +1,6 @@
 /**
  * fMRLRec: configuration, parameters, forward pass, loss with gradients, slicing. Pure: no I/O, no environment.
+ * Beside it SASRec, the baseline that is trained (`createSasrec`).
  *
  * A training step, and what evaluation needs (backend chosen before, with `selectBackend` of @nestrec/tensor):
  * ```ts
@@ -25,6 +26,13 @@ export {
   type PackedInputs,
   type StepParts,
 } from './model.js';
+export {
+  createSasrec,
+  initSasrec,
+  SASREC_ITEMS,
+  type Sasrec,
+  type SasrecConfig,
+} from './sasrec/sasrec.js';
 export { createForwardPass, type ForwardPass } from './forward-pass.js';
 export {
   createSampledModel,

@@ -8,7 +8,7 @@ const LEAST_ITEMS = 2;
 
 /** @throws InsufficientData, or InvalidModelConfig where config and data contradict each other. */
 export function checkData(
-  config: ModelConfig,
+  config: Pick<ModelConfig, 'numItems' | 'featureWidth'>,
   train: Histories,
   validation: EvaluationCases,
   features: Float32Array,

@@ -15,8 +15,8 @@ export interface EarlyEvaluation {
 
 export function createEarlyEvaluation(
   split: Split,
-  { numItems, sizes }: ModelConfig,
-  settings: TrainingSettings,
+  { numItems, sizes }: Pick<ModelConfig, 'numItems' | 'sizes'>,
+  settings: Pick<TrainingSettings, 'evaluationCases'>,
   random: Random,
 ): EarlyEvaluation {
   const cases = sampleCases(split.cases('validation'), settings.evaluationCases, (count) =>

@@ -3,15 +3,14 @@
  * that only the same run can continue it.
  */
 import { createHash, type Hash } from 'node:crypto';
-import type { ModelConfig } from '@nestrec/contracts';
 import type { EvaluationCases, Histories } from '@nestrec/dataset';
 import { hashArrays, hashBytes } from './hash-bytes.js';
-import type { TrainingSettings } from './settings.js';
 import type { WarmStart } from './warm-start.js';
 
 export interface RunIdentity {
-  readonly config: ModelConfig;
-  readonly settings: TrainingSettings;
+  /** What is trained, and how: plain records. */
+  readonly config: object;
+  readonly settings: object;
   readonly seed: number;
   readonly train: Histories;
   readonly validation: EvaluationCases;

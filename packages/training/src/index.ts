@@ -10,12 +10,11 @@ export {
   type PresetName,
   type TrainingSettings,
 } from './settings.js';
-export {
-  trainModel,
-  type CheckpointOptions,
-  type TrainingResult,
-  type TrainModelInput,
-} from './train-model.js';
+export { trainModel, type TrainingResult, type TrainModelInput } from './train-model.js';
+export type { CheckpointOptions } from './run-epochs.js';
+export { trainSasrec, type TrainedSasrec, type TrainSasrecInput } from './sasrec/train-sasrec.js';
+export { sasrecScorer } from './sasrec/sasrec-scorer.js';
+export { createSasrecSettings, type SasrecSettings } from './sasrec/settings.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
   fitBaselines,

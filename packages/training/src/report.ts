@@ -15,6 +15,7 @@ import {
   metricsOfRanks,
   normaliseRows,
   type Answers,
+  type CaseScorer,
   type Scorer,
 } from '@nestrec/evaluation';
 import { askedOf } from './seen-items.js';
@@ -40,11 +41,16 @@ export function fitBaselines({ split, numItems }: ReportInput): Scorer[] {
   return [fitPopularity, fitMarkov, fitCooccurrence].map((fit) => fit(split.train, numItems));
 }
 
-/** Ranks every case of a part under the model at each size and under each baseline. */
+/**
+ * Ranks every case of a part under the model at each size and under each baseline.
+ *
+ * @param trained baselines that were trained: they answer many cases at once.
+ */
 export function rankPart(
   input: ReportInput,
   part: EvaluationPart,
   baselines: readonly Scorer[],
+  trained: readonly CaseScorer[] = [],
 ): ScorerRanks[] {
   const { model, text, numItems } = input;
   const asked = askedOf(input.split.cases(part), numItems);
@@ -54,6 +60,7 @@ export function rankPart(
     ...(text === null
       ? []
       : [newestItemScorer('text-cosine', normaliseRows(text.vectors, text.width), text.width)]),
+    ...trained,
   ];
   return scorers.flatMap((scorer) => scorer.answer(asked, null));
 }

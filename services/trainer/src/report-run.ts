@@ -24,6 +24,8 @@ export interface ReportRunOptions {
   readonly protocol?: QualityRow['protocol'] | undefined;
   /** Folders of trainings on the same data with other seeds. */
   readonly seedPaths?: readonly string[];
+  /** Widths of SASRec baselines, each trained for the report. */
+  readonly sasrecWidths?: readonly number[];
   /** Where events go that are too many for memory. */
   readonly spill: SpillOptions;
   readonly onStage?: (stage: string) => void;
@@ -69,6 +71,7 @@ async function report(
   try {
     const { counts, ...measured } = await measureReport({
       ...{ dataset, split, model, others, onStage: options.onStage },
+      sasrecWidths: options.sasrecWidths ?? [],
       ...{ version: manifest.version, seed: manifest.seed, maxLength: maxLengthOf(manifest) },
       text: textBlock(artifact.features, config.featureWidth, spec),
       trainedEnd: trainedEnds(manifest, dataset),

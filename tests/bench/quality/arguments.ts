@@ -1,7 +1,12 @@
 /** Command line of `npm run bench:quality`. */
 import { parseArgs } from 'node:util';
 import { InvalidConfig, UsageError } from '@nestrec/errors';
-import { PRESET_NAMES, type PresetName, type TrainingSettings } from '@nestrec/training';
+import {
+  PRESET_NAMES,
+  type PresetName,
+  type SasrecSettings,
+  type TrainingSettings,
+} from '@nestrec/training';
 
 export interface QualityArguments {
   readonly data: string;
@@ -11,6 +16,15 @@ export interface QualityArguments {
   readonly preset: PresetName;
   readonly overrides: Partial<TrainingSettings>;
   readonly seed: number;
+  /** Widths of SASRec baselines. */
+  readonly sasrec: number[];
+  readonly sasrecOverrides: Partial<SasrecSettings>;
+  /** No nested model is trained. */
+  readonly onlyBaselines: boolean;
+  /** Sizes that are also trained alone; empty: the usual tables. */
+  readonly alone: number[];
+  /** Of the trainings with and without the ladder. */
+  readonly seeds: number[];
   readonly backend: string | null;
   readonly protocols: readonly ('leave-one-out' | 'temporal')[];
   /** Experiments look at validation only, so that nothing can be tuned on test items. */
@@ -38,7 +52,17 @@ FOLDER) and prints the quality table of every size beside the baselines.
                               since training must not see what its questions ask: both = twice the time
   --parts validation,test     experiments use --parts validation
   --checkpoint FILE           continue there after a kill (one protocol only)
-  --out FOLDER                also write quality.json and quality.md there
+  --baselines sasrec:16,sasrec:64
+                              also train SASRec of these widths (long: it is asked for or not done)
+  --set-sasrec NAME=JSON      replaces one of SASRec's settings; may be repeated
+  --only-baselines            train no nested model
+  --alone 16,32               train the ladder and each of these sizes alone, by the same recipe, for every
+                              seed, and print what share of the test NDCG@10 of the size alone the ladder
+                              has there, with a bootstrap interval by user; needs --out
+  --seeds 1,2,3               of --alone (default: --seed)
+  --out FOLDER                also write quality.json and quality.md there; trainings of SASRec and of
+                              --alone are kept there: the same command goes on after a kill, and what is
+                              done is not trained again
   --json                      one JSON document on stdout, progress on stderr
 `;
 
@@ -58,14 +82,58 @@ function choice<T extends string>(name: string, text: string, choices: readonly 
   return found;
 }
 
-function override(text: string): [string, unknown] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new UsageError({ detail: `--set is "${text}"; wanted NAME=JSON` });
-  try {
-    return [text.slice(0, at), JSON.parse(text.slice(at + 1)) as unknown];
-  } catch (cause) {
-    throw new InvalidConfig({ detail: `--set ${text}: the value is not JSON`, cause });
-  }
+/** Settings of `NAME=JSON` each; which there are is for the settings to say. */
+function overridesOf<T>(option: string, texts: readonly string[]): Partial<T> {
+  const entries = texts.map((text): [string, unknown] => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new UsageError({ detail: `--${option} is "${text}"; wanted NAME=JSON` });
+    try {
+      return [text.slice(0, at), JSON.parse(text.slice(at + 1)) as unknown];
+    } catch (cause) {
+      throw new InvalidConfig({ detail: `--${option} ${text}: the value is not JSON`, cause });
+    }
+  });
+  return Object.fromEntries(entries) as Partial<T>;
+}
+
+/** Widths of `sasrec:16,sasrec:64`. */
+function sasrecWidths(text: string): number[] {
+  return text.split(',').map((name) => {
+    const width = /^sasrec:(\d+)$/.exec(name)?.[1];
+    if (width === undefined) {
+      throw new UsageError({ detail: `--baselines has "${name}"; wanted sasrec:WIDTH` });
+    }
+    return integer('baselines', width);
+  });
+}
+
+const integers = (name: string, text: string) =>
+  text.split(',').map((value) => integer(name, value));
+
+/** Options that only mean something beside others. */
+function requireTogether(values: {
+  readonly alone?: string | undefined;
+  readonly out?: string | undefined;
+  readonly seeds?: string | undefined;
+  readonly baselines?: string | undefined;
+  readonly checkpoint?: string | undefined;
+  readonly 'only-baselines': boolean;
+  readonly 'set-sasrec': readonly string[];
+}): void {
+  const { alone, out, seeds, baselines, checkpoint } = values;
+  const refuse = (detail: string) => {
+    throw new UsageError({ detail });
+  };
+  if (alone === undefined && seeds !== undefined) refuse('--seeds belongs to --alone');
+  if (baselines === undefined && values['set-sasrec'].length > 0)
+    refuse('--set-sasrec belongs to --baselines sasrec:WIDTH');
+  if (alone === undefined) return;
+  if (out === undefined)
+    refuse('--alone trains many models: name the folder that keeps them, --out FOLDER');
+  if (baselines !== undefined || checkpoint !== undefined || values['only-baselines'])
+    refuse(
+      '--alone prints a table of its own: without --baselines, --only-baselines, --checkpoint',
+    );
 }
 
 /** Null when help was asked for. */
@@ -86,6 +154,11 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
       protocol: { type: 'string', default: 'leave-one-out' },
       parts: { type: 'string', default: 'validation,test' },
       checkpoint: { type: 'string' },
+      baselines: { type: 'string' },
+      'set-sasrec': { type: 'string', multiple: true, default: [] },
+      'only-baselines': { type: 'boolean', default: false },
+      alone: { type: 'string' },
+      seeds: { type: 'string' },
       out: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -94,19 +167,25 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
   if (values.help) return null;
   if (values.data === undefined) throw new UsageError({ detail: '--data FOLDER is needed' });
   const protocol = choice('protocol', values.protocol, ['leave-one-out', 'temporal', 'both']);
-  const overrides = Object.fromEntries(values.set.map(override)) as Partial<TrainingSettings>;
+  requireTogether(values);
+  const seed = integer('seed', values.seed);
   return {
     data: values.data,
     features: choice('features', values.features, ['minilm', 'builtin']),
-    sizes: values.sizes.split(',').map((size) => integer('sizes', size)),
+    sizes: integers('sizes', values.sizes),
     blocks: integer('blocks', values.blocks),
     preset: choice('preset', values.preset, PRESET_NAMES),
     overrides: {
       ...(values.sampled ? { fullSoftmaxItems: 0 } : {}),
-      ...overrides,
+      ...overridesOf<TrainingSettings>('set', values.set),
       ...(values.epochs === undefined ? {} : { maxEpochs: integer('epochs', values.epochs) }),
     },
-    seed: integer('seed', values.seed),
+    seed,
+    sasrec: values.baselines === undefined ? [] : sasrecWidths(values.baselines),
+    sasrecOverrides: overridesOf<SasrecSettings>('set-sasrec', values['set-sasrec']),
+    onlyBaselines: values['only-baselines'],
+    alone: values.alone === undefined ? [] : integers('alone', values.alone),
+    seeds: values.seeds === undefined ? [seed] : integers('seeds', values.seeds),
     backend: values.backend ?? null,
     protocols: protocol === 'both' ? ['leave-one-out', 'temporal'] : [protocol],
     parts: values.parts.split(',').map((p) => choice('parts', p, ['validation', 'test'])),

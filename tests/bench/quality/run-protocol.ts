@@ -1,8 +1,10 @@
 /** One protocol of the benchmark: split, train, rank, rows (whole and by day of purchase). */
-import type { EpochRecord, ModelConfig, QualityRow } from '@nestrec/contracts';
+import { join } from 'node:path';
+import type { ModelConfig, QualityRow } from '@nestrec/contracts';
 import { splitLeaveOneOut, splitTemporal, type Split } from '@nestrec/dataset';
 import { byDay } from '@nestrec/evaluation';
 import {
+  createSasrecSettings,
   createSettings,
   createTrainedModel,
   fitBaselines,
@@ -11,8 +13,13 @@ import {
   previousTimes,
   qualityRows,
   rankPart,
+  sasrecScorer,
   trainModel,
+  trainSasrec,
+  type SasrecSettings,
+  type TrainedSasrec,
   type TrainingProgress,
+  type TrainingResult,
   type TrainingSettings,
 } from '@nestrec/training';
 import type { QualityArguments } from './arguments.js';
@@ -21,64 +28,85 @@ import type { QualityData } from './beauty.js';
 /** Validation and test are the newest tenth each: Beauty's last months. */
 const TEMPORAL_CUTS = { validationFraction: 0.1, testFraction: 0.1 };
 
+/** How often a training that is kept is saved between two ends of epochs. */
+const SAVE_EVERY_MS = 60_000;
+
+type Protocol = Split['protocol'];
+type OnProgress = (progress: TrainingProgress) => void;
+
 export interface ProtocolResult {
-  readonly protocol: Split['protocol'];
+  readonly protocol: Protocol;
   readonly split: {
     readonly trainEvents: number;
     readonly validation: number;
     readonly test: number;
   };
-  readonly settings: TrainingSettings;
-  readonly config: ModelConfig;
-  readonly epochs: readonly EpochRecord[];
-  readonly bestEpoch: number;
-  readonly bestPrimary: number;
-  readonly lambdaMax: number;
-  readonly trainSeconds: number;
+  /** The nested model; null where only baselines were wanted. */
+  readonly model: ModelTraining | null;
+  readonly sasrec: readonly SasrecTraining[];
   readonly reportSeconds: number;
-  readonly weightsSha256: string;
   readonly rows: readonly QualityRow[];
   readonly sameDay: readonly QualityRow[];
   readonly later: readonly QualityRow[];
 }
 
+export interface ModelTraining extends Omit<TrainingResult, 'parameters'> {
+  readonly settings: TrainingSettings;
+  readonly config: ModelConfig;
+  readonly weightsSha256: string;
+}
+
+export interface SasrecTraining extends Omit<TrainedSasrec, 'parameters' | 'config'> {
+  readonly settings: SasrecSettings;
+}
+
+export function splitOf({ dataset }: Pick<QualityData, 'dataset'>, protocol: Protocol): Split {
+  return protocol === 'leave-one-out'
+    ? splitLeaveOneOut(dataset)
+    : splitTemporal(dataset, TEMPORAL_CUTS);
+}
+
+/** A model of `sizes` for the data, as the preset wants it. */
+export function configOf(
+  { blocks, preset }: Pick<QualityArguments, 'blocks' | 'preset'>,
+  data: Pick<QualityData, 'dataset' | 'featureWidth'>,
+  sizes: readonly number[],
+): ModelConfig {
+  return {
+    ...{ sizes: [...sizes], blocks, featureWidth: data.featureWidth, useBias: true },
+    numItems: data.dataset.itemIds.length,
+    ...modelSwitches(preset),
+  };
+}
+
+/** Where a training is kept. */
+export const keptAt = (path: string) => ({
+  ...{ path, everyMs: SAVE_EVERY_MS, other: 'refuse' as const },
+});
+
 export async function runProtocol(
   args: QualityArguments,
   data: QualityData,
-  protocol: 'leave-one-out' | 'temporal',
-  onProgress: (progress: TrainingProgress) => void,
+  protocol: Protocol,
+  onProgress: OnProgress,
 ): Promise<ProtocolResult> {
   const { dataset } = data;
-  const split =
-    protocol === 'leave-one-out'
-      ? splitLeaveOneOut(dataset)
-      : splitTemporal(dataset, TEMPORAL_CUTS);
-  const config: ModelConfig = {
-    sizes: args.sizes,
-    blocks: args.blocks,
-    featureWidth: data.featureWidth,
-    numItems: dataset.itemIds.length,
-    useBias: true,
-    ...modelSwitches(args.preset),
-  };
-  const settings = createSettings(args.preset, args.sizes, args.overrides);
-  const checkpoint = args.checkpoint
-    ? { path: args.checkpoint, everyMs: 60_000, other: 'refuse' as const }
-    : undefined;
-  const result = await trainModel({
-    ...{ config, settings, split, features: data.features, seed: args.seed },
-    ...{ checkpoint, onProgress },
-  });
+  const split = splitOf(data, protocol);
+  const numItems = dataset.itemIds.length;
+  const ladder = args.onlyBaselines ? null : await trainLadder(args, data, split, onProgress);
+  const sasrecs = await trainSasrecs(args, split, numItems, onProgress);
   const reportStarted = performance.now();
-  const model = createTrainedModel(config, result.parameters, data.features);
   const rows: QualityRow[] = [];
   const sameDay: QualityRow[] = [];
   const later: QualityRow[] = [];
-  const { maxLength } = settings;
-  const input = { split, numItems: config.numItems, model, text: data.text, maxLength };
+  const { maxLength } = createSettings(args.preset, args.sizes, args.overrides);
+  const model =
+    ladder && createTrainedModel(ladder.training.config, ladder.parameters, data.features);
+  const input = { split, numItems, model, text: data.text, maxLength };
   const baselines = fitBaselines(input);
+  const trained = sasrecs.map(sasrecScorer);
   for (const part of args.parts) {
-    const ranks = rankPart(input, part, baselines);
+    const ranks = rankPart(input, part, baselines, trained);
     rows.push(...qualityRows(ranks, split, part));
     const cases = split.cases(part);
     const previous = previousTimes(dataset, cases);
@@ -86,18 +114,54 @@ export async function runProtocol(
     for (const { name, cases: group } of byDay(cases.times!, previous))
       (name === 'same-day' ? sameDay : later).push(...qualityRows(ranks, split, part, group));
   }
-  model.dispose();
+  model?.dispose();
   return {
-    ...{ protocol, settings, config, rows, sameDay, later },
+    ...{ protocol, rows, sameDay, later },
     split: {
       trainEvents: split.report.trainEvents,
       validation: split.report.validationCases,
       test: split.report.testCases,
     },
-    ...{ epochs: result.epochs, bestEpoch: result.bestEpoch, bestPrimary: result.bestPrimary },
-    lambdaMax: result.lambdaMax,
-    trainSeconds: result.seconds,
+    model: ladder && ladder.training,
+    sasrec: sasrecs.map(({ parameters: _parameters, config: _config, ...training }) => training),
     reportSeconds: (performance.now() - reportStarted) / 1_000,
-    weightsSha256: hashArrays(result.parameters),
   };
+}
+
+async function trainLadder(
+  args: QualityArguments,
+  data: QualityData,
+  split: Split,
+  onProgress: OnProgress,
+) {
+  const config = configOf(args, data, args.sizes);
+  const settings = createSettings(args.preset, args.sizes, args.overrides);
+  const checkpoint = args.checkpoint ? keptAt(args.checkpoint) : undefined;
+  const { parameters, ...result } = await trainModel({
+    ...{ config, settings, split, features: data.features, seed: args.seed },
+    ...{ checkpoint, onProgress },
+  });
+  const weightsSha256 = hashArrays(parameters);
+  const training: ModelTraining = { ...result, settings, config, weightsSha256 };
+  return { parameters, training };
+}
+
+async function trainSasrecs(
+  { sasrec, sasrecOverrides, seed, out }: QualityArguments,
+  split: Split,
+  numItems: number,
+  onProgress: OnProgress,
+): Promise<(TrainedSasrec & SasrecTraining)[]> {
+  const trained: (TrainedSasrec & SasrecTraining)[] = [];
+  for (const width of sasrec) {
+    onProgress({ kind: 'note', text: `training: SASRec ${width}` });
+    const settings = createSasrecSettings(width, sasrecOverrides);
+    const name = `sasrec-${width}-seed-${seed}-${split.protocol}.safetensors`;
+    const checkpoint = out === null ? undefined : keptAt(join(out, name));
+    const result = await trainSasrec({
+      ...{ split, numItems, settings, seed, checkpoint, onProgress },
+    });
+    trained.push({ ...result, settings });
+  }
+  return trained;
 }

@@ -20,6 +20,7 @@ const ITEMS = 30;
 const USERS = 40;
 const DAY_MS = 86_400_000;
 const SIZES = [3, 8];
+const NO_SASREC = { widths: [], seed: 1 };
 
 /** Users of 4 to 9 events who walk through the items; half of their events are on the day of the last. */
 function walkers(): SequenceDataset {
@@ -154,8 +155,8 @@ describe('measureReport', () => {
     const model = createTrainedModel(config, parameters, features);
     const cases = split.cases('test');
     const of = Int32Array.from(cases.target.keys()).filter((c) => c % 3 !== 1);
-    const scorers = createReportScorers({
-      ...{ split, model, maxLength: 50 },
+    const scorers = await createReportScorers({
+      ...{ split, model, maxLength: 50, sasrec: NO_SASREC },
       text: { vectors: features, width: config.featureWidth },
     });
     const answers = scorers.flatMap(({ scorer }) =>
@@ -217,18 +218,43 @@ describe('measureReport', () => {
     expect((await measure()).seeds).toBeNull();
   });
 
-  it('fits baselines to the training events of the split and to nothing else', () => {
+  it('trains a SASRec for each width that is asked for, and reports it as any other baseline', async () => {
+    const before = tf.memory().numTensors;
+    const stages: string[] = [];
+    const report = await measure({ sasrecWidths: [2, 4], onStage: (stage) => stages.push(stage) });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(stages).toContainEqual(expect.stringMatching(/^SASRec 4, epoch 1: NDCG@10 0\.\d{4} on/));
+    for (const scorer of ['sasrec-2', 'sasrec-4']) {
+      const about = report.scorers.find((one) => one.scorer === scorer)!;
+      expect(about).toMatchObject({ kind: 'baseline', dim: null });
+      expect(about.about).toMatch(/best of \d+ epochs/);
+      const row = report.quality.find((one) => one.scorer === scorer && one.seenMasked)!;
+      const model = report.quality.find((one) => one.scorer === 'model@8' && one.seenMasked)!;
+      const over = report.comparisons.find(
+        ({ dim, baseline, seenMasked }) => dim === 8 && baseline === scorer && seenMasked,
+      )!;
+      const difference = model.metrics['ndcg@10']!.mean - row.metrics['ndcg@10']!.mean;
+      expect(over.ndcg10.mean).toBeCloseTo(difference, 12);
+      expect(over.ndcg10.low).toBeLessThan(over.ndcg10.high);
+      expect(report.lists.scorers.map((one) => one.scorer)).toContain(scorer);
+    }
+  });
+
+  it('fits baselines to the training events of the split and to nothing else', async () => {
     const cuts = { validationFromMs: 20 * DAY_MS, testFromMs: 30 * DAY_MS };
     const later = dataset.items.subarray(0, dataset.items.length).slice();
     const times = dataset.times!.subarray(0, later.length);
     later.forEach((item, e) => (later[e] = times[e]! >= cuts.validationFromMs ? 1 : item));
     const model = createTrainedModel(config, parameters, features);
     const asked = askedOf(split.cases('test'), ITEMS);
-    const ranks = (of: SequenceDataset) =>
-      createReportScorers({ split: splitTemporal(of, cuts), model, maxLength: 50, text: null })
+    const ranks = async (of: SequenceDataset) => {
+      const input = { model, maxLength: 50, text: null, sasrec: NO_SASREC };
+      const scorers = await createReportScorers({ ...input, split: splitTemporal(of, cuts) });
+      return scorers
         .filter(({ kind }) => kind === 'baseline')
         .map(({ scorer }) => [...scorer.answer(asked, null)[0]!.all]);
-    const [found, changed] = [ranks(dataset), ranks({ ...dataset, items: later })];
+    };
+    const [found, changed] = [await ranks(dataset), await ranks({ ...dataset, items: later })];
     model.dispose();
     expect(found).toHaveLength(4);
     expect(changed).toEqual(found);

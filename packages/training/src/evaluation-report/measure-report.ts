@@ -34,6 +34,8 @@ export interface MeasureReportInput {
   readonly trainedEnd: Int32Array;
   /** Trainings of other seeds on the same data, opened one after the other. */
   readonly others?: readonly OtherTraining[];
+  /** Widths of the SASRec baselines that are trained for the report, by the seed of the model; each takes long. */
+  readonly sasrecWidths?: readonly number[];
   readonly onStage?: (stage: string) => void;
 }
 
@@ -85,7 +87,17 @@ export async function measureReport(input: MeasureReportInput): Promise<Measured
     });
   }
   stage('Fitting the baselines');
-  const scorers = createReportScorers({ split, model, maxLength, text });
+  const scorers = await createReportScorers({
+    ...{ split, model, maxLength, text },
+    sasrec: {
+      ...{ widths: input.sasrecWidths ?? [], seed: input.seed },
+      onProgress(width, progress) {
+        if (progress.kind !== 'epoch') return;
+        const { epoch, primary } = progress.record;
+        stage(`SASRec ${width}, epoch ${epoch}: NDCG@10 ${primary!.toFixed(4)} on validation`);
+      },
+    },
+  });
   const of = sampleIndexes(cases.target.length, LIST_CASES, random.fork('lists'));
   stage(`Asking ${cases.target.length} cases`);
   const answered = answerCases(scorers, cases, numItems, { of, length: LIST_LENGTH });

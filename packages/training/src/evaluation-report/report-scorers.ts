@@ -9,6 +9,10 @@ import {
   normaliseRows,
   type CaseScorer,
 } from '@nestrec/evaluation';
+import type { TrainingProgress } from '../progress.js';
+import { sasrecScorer } from '../sasrec/sasrec-scorer.js';
+import { createSasrecSettings } from '../sasrec/settings.js';
+import { trainSasrec } from '../sasrec/train-sasrec.js';
 import type { TrainedModel } from '../trained-model.js';
 import { modelScorer, newestItemScorer } from '../vector-scorer.js';
 
@@ -26,15 +30,28 @@ export interface ScorersInput {
   readonly maxLength: number;
   /** Raw text vectors N x width, or null where there are none. */
   readonly text: { readonly vectors: Float32Array; readonly width: number } | null;
+  /** SASRec is trained anew for a report, which takes long: only the widths that are asked for. */
+  readonly sasrec: SasrecRequest;
 }
 
-/** Baselines are fitted to the split's training events and to nothing else. */
-export function createReportScorers({
+export interface SasrecRequest {
+  /** One training for each. */
+  readonly widths: readonly number[];
+  readonly seed: number;
+  readonly onProgress?: ((width: number, progress: TrainingProgress) => void) | undefined;
+}
+
+/**
+ * Baselines are fitted to the split's training events and to nothing else; SASRec is stopped by its validation cases, as
+ * the model was.
+ */
+export async function createReportScorers({
   split,
   model,
   maxLength,
   text,
-}: ScorersInput): ReportScorer[] {
+  sasrec,
+}: ScorersInput): Promise<ReportScorer[]> {
   const { numItems } = model.config;
   const counting = [
     { fit: fitPopularity, about: 'training events of an item' },
@@ -56,8 +73,33 @@ export function createReportScorers({
       scorer: caseScorerOf(fit(split.train, numItems), numItems),
     })),
   ];
-  if (text === null) return scorers;
-  const table = normaliseRows(text.vectors, text.width);
-  const scorer = newestItemScorer('text-cosine', table, text.width);
-  return [...scorers, { kind: 'baseline', about: 'likeness of texts to the newest item', scorer }];
+  if (text !== null) {
+    const table = normaliseRows(text.vectors, text.width);
+    const scorer = newestItemScorer('text-cosine', table, text.width);
+    scorers.push({ kind: 'baseline', about: 'likeness of texts to the newest item', scorer });
+  }
+  return [...scorers, ...(await sasrecScorers(split, numItems, sasrec))];
+}
+
+async function sasrecScorers(
+  split: Split,
+  numItems: number,
+  { widths, seed, onProgress }: SasrecRequest,
+): Promise<ReportScorer[]> {
+  const scorers: ReportScorer[] = [];
+  for (const width of widths) {
+    const trained = await trainSasrec({
+      ...{ split, numItems, seed, settings: createSasrecSettings(width) },
+      onProgress: (progress) => onProgress?.(width, progress),
+    });
+    const { epochs, bestEpoch, config } = trained;
+    scorers.push({
+      kind: 'baseline',
+      about:
+        `self-attention over learned item ids of width ${width} (${config.blocks} blocks), full ` +
+        `softmax, trained for this report: best of ${epochs.length} epochs is ${bestEpoch}`,
+      scorer: sasrecScorer(trained),
+    });
+  }
+  return scorers;
 }

@@ -11,12 +11,14 @@ import { cautions } from '../evaluation-report/render-report.js';
 import { keepReport, writeReport } from '../evaluation-report/report-files.js';
 import { withPlatform, type Platform } from '../platform.js';
 import { renderFullQuality, renderSizes } from '../quality-table.js';
+import { parseSizes } from '../training-options.js';
 
 interface EvaluateOptions {
   modelVersion?: string;
   protocol?: 'leave-one-out' | 'temporal';
   report?: string;
   seeds?: string[];
+  sasrec?: number[];
   json?: boolean;
 }
 
@@ -42,14 +44,22 @@ export function addEvaluate(program: Command, invocation: Invocation): void {
       'with --report: trainings on the same events that differ in the seed, comma separated',
       (text: string) => text.split(',').map((name) => name.trim()),
     )
+    .option(
+      '--sasrec <widths>',
+      'with --report: also train SASRec (self-attention over item ids) of these widths as baselines; ' +
+        'slow: each is a training of its own, of minutes to hours',
+      parseSizes,
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  nestrec evaluate --protocol temporal --json\n' +
-        '  nestrec evaluate --report quality --model-version v1 --seeds v2,v3',
+        '  nestrec evaluate --report quality --model-version v1 --seeds v2,v3\n' +
+        '  nestrec evaluate --report quality --sasrec 16,64',
     );
   defineAction<EvaluateOptions>(command, invocation, async (context, _args, options) => {
-    if (options.seeds !== undefined && options.report === undefined) {
-      throw new UsageError({ detail: '--seeds belongs to a report: add --report DIR.' });
+    for (const name of ['seeds', 'sasrec'] as const) {
+      if (options[name] === undefined || options.report !== undefined) continue;
+      throw new UsageError({ detail: `--${name} belongs to a report: add --report DIR.` });
     }
     await chooseBackend(context);
     await withPlatform(context.config, async (platform) => {
@@ -90,6 +100,7 @@ async function reportQuality(
   const report = await runEvaluationReport(db, artifact, {
     protocol: options.protocol,
     seedPaths: (options.seeds ?? []).map((name) => join(folders.models, name)),
+    sasrecWidths: options.sasrec ?? [],
     spill: { folder: folders.checkpoints, eventsInMemory: config.eventsInMemory },
     onStage: (stage) => output.note(`${stage} ...`),
   });
