@@ -93,7 +93,9 @@ describe('nestrec evaluate --report', () => {
 
     const seeds = await report('loo_1', '--seeds', 'loo_2', '--sasrec', '4');
     expect(seeds.comparisons.map(({ baseline }) => baseline)).toContain('sasrec-4');
-    expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('over sasrec-4');
+    expect(await readFile(join(folder, 'report', 'report.html'), 'utf8')).toContain(
+      'over sasrec-4',
+    );
     expect(seeds.seeds!.versions).toEqual([
       { version: 'loo_1', seed: 1 },
       { version: 'loo_2', seed: 2 },
