@@ -1,4 +1,4 @@
-/** How the SASRec baseline is made and trained: a plain record, with defaults by width that were chosen on validation. */
+/** How the SASRec baseline is made and trained: a plain record, with the defaults of every width. */
 import { z } from 'zod';
 import { InvalidConfig } from '@nestrec/errors';
 
