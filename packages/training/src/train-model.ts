@@ -315,6 +315,7 @@ async function endEpoch(run: Run, state: RunState): Promise<void> {
     loss: state.lossSum / Math.max(1, state.labelSum),
     primary: result?.primary ?? null,
     bySize: result?.bySize ?? {},
+    ...(result?.byExit === undefined ? {} : { byExit: result.byExit }),
     lambdaMax: lambdaMax(run.input.config, exported),
   };
   if (result) state.stopping = afterEvaluation(state.stopping, state.epoch, result.primary);

@@ -56,6 +56,7 @@ export async function runProtocol(
   const config: ModelConfig = {
     sizes: args.sizes,
     blocks: args.blocks,
+    exits: args.exits,
     featureWidth: data.featureWidth,
     numItems: dataset.itemIds.length,
     useBias: true,
