@@ -42,8 +42,8 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 const BLOCKS = 2;
 const ITEMS = 2_000;
 const SESSION = 20;
-const ROUNDS = 60;
-const PER_ROUND = 50;
+const ROUNDS = 30;
+const PER_ROUND = 20;
 
 /** Processor time in microseconds of one call of each way, all taking turns. */
 function takeTurns<T extends Record<string, () => void>>(ways: T): Record<keyof T, number> {
