@@ -68,7 +68,13 @@ const model = await trainedModel({
 });
 const data = await readLargeBeauty(flags.data, ITEMS, 1);
 const tier: Tier = {
-  ...{ name: 'bench', max_dim: DIM, max_k: 100, plan: flags.plan as Tier['plan'] },
+  ...{
+    name: 'bench',
+    max_dim: DIM,
+    exit_blocks: null,
+    max_k: 100,
+    plan: flags.plan as Tier['plan'],
+  },
   ...{ requests_per_second: null, burst: null, max_concurrency: null, overload: 'refuse' },
 };
 const served = await serveCatalogue({ ...model, data, tiers: [tier], note });

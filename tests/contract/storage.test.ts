@@ -213,7 +213,8 @@ describeDatabases('tiers and keys', (database) => {
   it('adds the default tiers once, and never undoes a change to them', async () => {
     const db = database();
     expect(await storage.listTiers(db)).toEqual([...DEFAULT_TIERS]);
-    const changed: Tier = { ...tier('basic'), max_dim: 8, max_k: 5, plan: 'staged', burst: null };
+    const limits = { max_dim: 8, max_k: 5, burst: null, exit_blocks: 2 };
+    const changed: Tier = { ...tier('basic'), ...limits, plan: 'staged' };
     expect(await storage.upsertTier(db, changed)).toBe(false);
     expect(await storage.upsertTier(db, { ...changed, name: 'new', max_dim: 9 })).toBe(true);
     await Promise.all([storage.ensureDefaultTiers(db), storage.ensureDefaultTiers(db)]);

@@ -14,6 +14,8 @@ export interface ReferenceCase {
   readonly sequences: readonly { inputs: readonly number[]; targets: readonly number[] }[];
   /** Weight of each size, summing to 1. */
   readonly weights: readonly number[];
+  /** Weight of each early exit of the configuration beside the full depth. */
+  readonly exitWeight?: number;
 }
 
 export type Numbers = Map<string, Float64Array>;
@@ -88,13 +90,14 @@ function nestedLinear(
   return [outRe, outIm];
 }
 
-/** z of every position of one sequence. */
+/** z of every position of one sequence, after the first `blocks` blocks. */
 export function referenceStates(
   c: ReferenceCase,
   p: Numbers,
   inputs: readonly number[],
+  blocks = c.config.blocks,
 ): Float64Array[] {
-  const { sizes, blocks } = c.config;
+  const { sizes } = c.config;
   const width = sizes.at(-1)!;
   const none = new Float64Array(width);
   let xs = inputs.map((item) => itemRow(c, p, item));
@@ -132,19 +135,38 @@ export function referenceStates(
   return xs;
 }
 
-/** Mean cross-entropy over labels, weighted over sizes. */
+/** Mean cross-entropy over labels, weighted over sizes, and over the full depth and the early exits. */
 export function referenceLoss(c: ReferenceCase, p: Numbers): number {
+  const { sizes, blocks, exits = [] } = c.config;
+  const { exitWeight = 1 } = c;
+  let loss = outputLoss(c, p, blocks, c.weights);
+  for (const exit of exits) {
+    const own = c.weights.slice(0, sizes.indexOf(exit.dim) + 1);
+    const sum = own.reduce((a, b) => a + b);
+    const weights = own.map((weight) => weight / sum);
+    loss += exitWeight * outputLoss(c, p, exit.blocks, weights);
+  }
+  return loss / (1 + exitWeight * exits.length);
+}
+
+function outputLoss(
+  c: ReferenceCase,
+  p: Numbers,
+  blocks: number,
+  weights: readonly number[],
+): number {
   const { sizes, numItems } = c.config;
   const items = Array.from({ length: numItems + 1 }, (_, i) => itemRow(c, p, i));
   const logScales = p.get('head.log_score_scale');
   let loss = 0;
   let labels = 0;
   for (const { inputs, targets } of c.sequences) {
-    referenceStates(c, p, inputs).forEach((z, t) => {
+    referenceStates(c, p, inputs, blocks).forEach((z, t) => {
       const target = targets[t]!;
       if (target === 0) return;
       labels++;
-      sizes.forEach((m, k) => {
+      weights.forEach((weight, k) => {
+        const m = sizes[k]!;
         const scale = logScales === undefined ? 1 : Math.exp(logScales[k]!);
         const scores = items.map((row) => {
           let sum = 0;
@@ -153,7 +175,7 @@ export function referenceLoss(c: ReferenceCase, p: Numbers): number {
         });
         const largest = Math.max(...scores);
         const total = scores.reduce((a, s) => a + Math.exp(s - largest), 0);
-        loss += c.weights[k]! * (largest + Math.log(total) - scores[target]!);
+        loss += weight * (largest + Math.log(total) - scores[target]!);
       });
     });
   }

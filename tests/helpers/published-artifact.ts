@@ -7,6 +7,7 @@ import {
   type FeatureSpec,
   type Item,
   type ModelConfig,
+  type ModelExit,
   type NamedArray,
   type QualityRow,
 } from '@nestrec/contracts';
@@ -22,6 +23,7 @@ export interface ArtifactShape {
   readonly items?: number;
   readonly sizes?: number[];
   readonly blocks?: number;
+  readonly exits?: ModelExit[];
   /** Bounds of |lambda|: how long states remember. */
   readonly rMin?: number;
   readonly rMax?: number;
@@ -68,6 +70,7 @@ export function makeArtifact(shape: ArtifactShape): Artifact {
   const config: ModelConfig = {
     ...{ sizes, blocks, featureWidth: featurizer.width, numItems: items, useBias: true },
     ...{ itemResidual: true, scoreScale: true, rMin, rMax },
+    ...(shape.exits === undefined ? {} : { exits: shape.exits }),
   };
   const random = createRandom(seed);
   const parameters = new Map<string, NamedArray>(initParameters(config, random));

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TrainingMode } from '@nestrec/contracts';
+import type { ModelExit, TrainingMode } from '@nestrec/contracts';
 import {
   eraseUsers,
   erasuresAfter,
@@ -57,12 +57,18 @@ describeDatabases('training', (database) => {
     await database().execute('TRUNCATE erased_users, erased_events, erasures, item_popularity');
     await fill();
   });
-  const train = async (version: string, mode: TrainingMode, startFrom?: string) => {
+  const train = async (
+    version: string,
+    mode: TrainingMode,
+    startFrom?: string,
+    shape: { blocks?: number; exits?: ModelExit[] } = {},
+  ) => {
     const db = database();
     const name = `${version}_${db.kind}`;
     const plan = await planTraining(db, {
       ...{ mode, preset: 'fast', startFrom, overrides: { maxEpochs: 1 } },
       ...(mode === 'full' ? { sizes: [4, 8] } : {}),
+      ...shape,
     });
     const manifest = await runTraining({
       ...{
@@ -141,6 +147,44 @@ describeDatabases('training', (database) => {
     await upsertItems(database(), [{ ...item('i1'), features: { text: [1, 2, 3] } }]);
     await expect(train('misfit', 'incremental')).rejects.toThrow(
       /its own text encoder.*Train in full/,
+    );
+  });
+
+  it('with an exit measures it and judges tiers by it; those that go on with it keep it, or give it up', async () => {
+    const deep = { blocks: 2, exits: [{ blocks: 1, dim: 4 }] };
+    const first = await train('deep', 'full', undefined, deep);
+    const exitRows = first.manifest.quality.filter(({ blocks }) => blocks === 1);
+    expect(exitRows.map(({ scorer }) => scorer)).toEqual(new Array(4).fill('exit1@4'));
+    expect(first.manifest.epochs![0]).toMatchObject({
+      bySize: { '4': expect.any(Number) as number, '8': expect.any(Number) as number },
+      byExit: [{ blocks: 1, bySize: { '4': expect.any(Number) as number } }],
+    });
+    const ndcg = (sizes: { dim: number | null; ndcg10: { mean: number } | null }[]) =>
+      sizes.map(({ dim, ndcg10 }) => [dim, ndcg10!.mean]);
+    const { exits, sizes } = first.manifest.evaluation!;
+    expect(exits!.map(({ blocks }) => blocks)).toEqual([1]);
+    const test = exitRows.find(({ part, seenMasked }) => part === 'test' && seenMasked)!;
+    const [small, whole] = ndcg(exits![0]!.sizes);
+    expect(small![1]).toBeCloseTo(test.metrics['ndcg@10']!, 10);
+    // Not trained at the exit: the full depth's.
+    expect(whole).toEqual(ndcg(sizes)[1]);
+    await publish(first);
+    const next = await train('deep_next', 'incremental');
+    expect(next.manifest.config.exits).toEqual(deep.exits);
+    // The published model is compared at its exit, with which these tiers are served now.
+    const [compared] = next.manifest.evaluation!.exits!;
+    expect(compared!.sizes[0]!.published).toBeCloseTo(test.metrics['ndcg@10']!, 6);
+    const without = await train('deep_without', 'incremental', undefined, { exits: [] });
+    expect(without.manifest.config).not.toHaveProperty('exits');
+    expect(without.manifest.quality.some(({ blocks }) => blocks !== undefined)).toBe(false);
+    expect(without.manifest.evaluation!.exits![0]!.sizes[0]).toMatchObject({
+      ndcg10: without.manifest.evaluation!.sizes[0]!.ndcg10,
+      published: compared!.sizes[0]!.published,
+    });
+    const wrong = { mode: 'full', preset: 'paper', sizes: [4, 8] } as const;
+    const bad = { ...wrong, exits: [{ blocks: 1, dim: 5 }] };
+    await expect(planTraining(database(), bad)).rejects.toThrow(
+      /exits\.0\.blocks: wanted fewer than the 1 .*exits\.0\.dim: wanted one of the sizes.* 4, 8/,
     );
   });
 

@@ -1,4 +1,5 @@
 /** Training finds what is in the data: every size beats popularity by a wide margin, and repeats exactly. */
+import type { ModelExit } from '@nestrec/contracts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { splitLeaveOneOut, splitTemporal } from '@nestrec/dataset';
 import { selectBackend } from '@nestrec/tensor';
@@ -55,6 +56,35 @@ describe('training on a small set', () => {
     expect(mean).toBeCloseTo(result.bestPrimary, 2);
     expect(result.lambdaMax).toBeGreaterThan(0);
     expect(result.lambdaMax).toBeLessThan(1);
+  });
+
+  it('learns at an early exit as well as at full depth, where it is trained there and not where it is not', async () => {
+    const { dataset, features } = smallSet(ITEMS, 600, 1);
+    const split = splitLeaveOneOut(dataset);
+    const exit = { blocks: 1, dim: 16 };
+    const ndcgOf = async (exits: ModelExit[] | undefined) => {
+      const config = { ...CONFIG, blocks: 2, exits };
+      const trained = await trainModel({ config, settings: SETTINGS, split, features, seed: 1 });
+      // Asked at the exit, whether it was trained there or not.
+      const asked = { ...config, exits: [exit] };
+      const model = createTrainedModel(asked, trained.parameters, features);
+      const rows = reportQuality({ split, numItems: ITEMS, model, text: null, maxLength: 50 });
+      model.dispose();
+      return (scorer: string) =>
+        rows.find((r) => r.scorer === scorer && r.part === 'test' && r.seenMasked)!.metrics[
+          'ndcg@10'
+        ]!;
+    };
+    const with_ = await ndcgOf([exit]);
+    const without = await ndcgOf(undefined);
+    const popularity = with_('popularity');
+    for (const size of [8, 16, 32]) {
+      expect(with_(`model@${size}`), `model@${size}`).toBeGreaterThan(3 * popularity);
+    }
+    for (const size of [8, 16]) {
+      expect(with_(`exit1@${size}`)).toBeGreaterThan(0.8 * with_(`model@${size}`));
+      expect(with_(`exit1@${size}`)).toBeGreaterThan(without(`exit1@${size}`));
+    }
   });
 
   it('reports every scorer on both parts, masked and not, under the temporal protocol too', async () => {

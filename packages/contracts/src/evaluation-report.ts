@@ -159,6 +159,19 @@ export const evaluationReportSchema = z.strictObject({
   quality: z.array(scorerQualitySchema),
   comparisons: z.array(comparisonSchema),
   sizes: z.array(reportedSizeSchema).min(1),
+  /** Early exits at their sizes, seen items masked; absent where the model has none. */
+  exits: z
+    .array(
+      z.strictObject({
+        blocks: z.number().int().min(1),
+        dim: dimSchema,
+        ndcg10: estimateSchema,
+        recall10: estimateSchema,
+        /** NDCG@10 minus that of the full depth at the same size, case by case. */
+        overFull: estimateSchema,
+      }),
+    )
+    .optional(),
   latency: z.strictObject({
     /** What was measured, in words. */
     about: z.string(),

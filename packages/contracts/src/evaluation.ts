@@ -46,5 +46,14 @@ export const evaluationSchema = z.strictObject({
   comparedUsers: z.number().int(),
   /** By `limit`, ascending. */
   sizes: z.array(sizeComparisonSchema),
+  /**
+   * What tiers get that ask for an exit after `blocks` blocks: each model at that exit where it has it, else at full
+   * depth. By `blocks`, ascending; absent where neither model has an exit.
+   */
+  exits: z
+    .array(
+      z.strictObject({ blocks: z.number().int().min(1), sizes: z.array(sizeComparisonSchema) }),
+    )
+    .optional(),
 });
 export type Evaluation = z.infer<typeof evaluationSchema>;

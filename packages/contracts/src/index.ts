@@ -195,7 +195,14 @@ export {
   type TrainingRunStatus,
 } from './training-runs.js';
 export { problemSchema, type Problem } from './problem.js';
-export { modelConfigSchema, type ModelConfig, type ModelConfigInput } from './model-config.js';
+export {
+  modelConfigSchema,
+  modelExitSchema,
+  servedBlocks,
+  type ModelConfig,
+  type ModelConfigInput,
+  type ModelExit,
+} from './model-config.js';
 export {
   epochRecordSchema,
   featureSpecSchema,

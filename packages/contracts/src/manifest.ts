@@ -31,6 +31,8 @@ export const qualityRowSchema = z.strictObject({
   /** `model@64`, `popularity`, `markov`, `cooccurrence`, `text-cosine`. */
   scorer: z.string(),
   dim: z.number().int().nullable(),
+  /** Of an early exit of the model, `exit1@64` after 1 block at 64; absent: at full depth. */
+  blocks: z.number().int().min(1).optional(),
   protocol: z.enum(['leave-one-out', 'temporal']),
   part: z.enum(['validation', 'test']),
   seenMasked: z.boolean(),
@@ -51,6 +53,10 @@ export const epochRecordSchema = z.strictObject({
   primary: z.number().nullable(),
   /** NDCG@10 on validation, seen masked, by size; empty where not evaluated. */
   bySize: metricsSchema,
+  /** The same at each early exit of the model, at its sizes; absent where it has none or was not evaluated. */
+  byExit: z
+    .array(z.strictObject({ blocks: z.number().int().min(1), bySize: metricsSchema }))
+    .optional(),
   /** max |lambda| over blocks and coordinates: how long the memory is. */
   lambdaMax: z.number(),
 });

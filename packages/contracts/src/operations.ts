@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { estimateSchema } from './evaluation.js';
 import { idSchema } from './ids.js';
 import { metricsSchema } from './manifest.js';
+import { modelExitSchema } from './model-config.js';
 import { indexMeasurementSchema, publishReportSchema } from './publish-reports.js';
 import { scopeSchema, tierSchema } from './tiers.js';
 
@@ -20,6 +21,11 @@ export const tierAnswerSchema = z.strictObject({
   ...tierSchema.shape,
   /** The size that this tier is served now; null where no model is published or none is small enough. */
   dim: z.number().int().nullable(),
+  /**
+   * The depth and size of the early exit that this tier is served at now; null where it is served at full depth: it
+   * asks for no exit, or the published model was not trained to answer there.
+   */
+  exit: modelExitSchema.nullable(),
   /** Bytes of one item vector at `dim` (float32). */
   bytes_per_item: z.number().int().nullable(),
   /** What the quality gate measured on held-out cases when the version was published. */

@@ -7,6 +7,8 @@ import { planSchema } from './plans.js';
 export const tierVerdictSchema = z.strictObject({
   /** The tier's greatest dimension; null: no limit. */
   max_dim: z.number().int().nullable(),
+  /** The exit that the tier asks for, in blocks; absent: none. */
+  exit_blocks: z.number().int().optional(),
   /** The candidate's size that serves it; null where it has none so small. */
   dim: z.number().int().nullable(),
   /** `unknown`: nothing was measured, or on too few users to say anything. */

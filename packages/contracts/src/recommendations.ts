@@ -119,6 +119,8 @@ export type RankedItem = z.infer<typeof rankedItemSchema>;
 export const servedBySchema = z.strictObject({
   model_version: z.string(),
   dim: z.number().int(),
+  /** Blocks that the query went through, fewer than the model's at an early exit; null for similar items, which have none. */
+  blocks: z.number().int().nullable(),
   /** How the items were found. */
   plan: planSchema,
   personalised: z.boolean(),

@@ -19,6 +19,11 @@ export const tierSchema = z.strictObject({
     .regex(/^[a-z][a-z0-9-]*$/),
   /** Greatest dimension; null means all of the published model's. */
   max_dim: z.number().int().min(1).nullable(),
+  /**
+   * Blocks that a query goes through; null means all of the published model's. With `max_dim` it names an exit of the
+   * model; one that was not trained to answer there serves at full depth.
+   */
+  exit_blocks: z.number().int().min(1).max(15).nullable(),
   max_k: z.number().int().min(1),
   /** Sustained rate of one client over all its keys and all processes; null: no limit. */
   requests_per_second: z.number().int().min(1).max(MAX_REQUESTS_PER_SECOND).nullable(),
@@ -41,6 +46,7 @@ const limits = tierSchema.omit({ name: true }).shape;
 export const tierRequestSchema = z
   .strictObject({
     ...limits,
+    exit_blocks: limits.exit_blocks.default(null),
     burst: limits.burst.default(null),
     max_concurrency: limits.max_concurrency.default(null),
     plan: limits.plan.default('auto'),
@@ -63,7 +69,7 @@ export const scopeSchema = z.enum([
 export type Scope = z.infer<typeof scopeSchema>;
 
 /** What a tier is where nothing else is said. */
-const COMMON = { plan: 'auto', overload: 'step_down' } as const;
+const COMMON = { exit_blocks: null, plan: 'auto', overload: 'step_down' } as const;
 
 /** `full` is the operator's own: without limits of rate, so that imports and measurements are not in its way. */
 export const DEFAULT_TIERS: readonly Tier[] = [

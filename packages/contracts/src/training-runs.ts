@@ -1,5 +1,6 @@
 /** Training runs as they are asked for and looked up: over HTTP, from the command line and by the cron. */
 import { z } from 'zod';
+import { modelExitSchema } from './model-config.js';
 
 /**
  * - `full`: everything from its start, by the data alone.
@@ -32,6 +33,8 @@ export const trainingOptionsSchema = z.strictObject({
     .refine((sizes) => sizes.every((size, i) => size > (sizes[i - 1] ?? 0)), 'wanted to increase')
     .optional(),
   blocks: z.number().int().min(1).max(16).optional(),
+  /** Early exits, by ascending blocks: each of fewer blocks than the model has, at one of its sizes. */
+  exits: z.array(modelExitSchema).max(15).optional(),
   epochs: z.number().int().min(1).max(10_000).optional(),
   seed: z
     .number()

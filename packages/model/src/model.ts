@@ -6,16 +6,14 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
-import { InternalError, InvalidConfig } from '@nestrec/errors';
+import { InternalError } from '@nestrec/errors';
 import {
   addRows,
   applyMask,
   createSegmentMatrices,
   gatherRows,
   hostNumbers,
-  nestedCrossEntropy,
   nestedMask,
-  scatterAddRows,
   toNamedArrays,
   type NestedCrossEntropy,
   type PackedRows,
@@ -28,6 +26,7 @@ import {
   type BlockForward,
   type RowLayout,
 } from './block.js';
+import { addGradients, labelLoss, outputsOf, type Output } from './label-loss.js';
 import { itemRows, itemRowsBackward, type ItemSide } from './item-table.js';
 import { nestedShape, packArrays, unpackArrays } from '@nestrec/parameters';
 import { blockTensors, type Parameters } from './packed-tensors.js';
@@ -52,6 +51,8 @@ export interface HistoryRows extends PackedInputs {
 export interface LossSettings extends MaskSettings {
   /** Weight of each size, at any scale (normalised to sum 1). Default: all equal. */
   readonly lossWeights?: readonly number[];
+  /** Weight of each early exit of the model beside the full depth, which has 1 (normalised to sum 1). Default: 1. */
+  readonly exitWeight?: number;
   /** How much of a size's gradient by scores reaches coordinates that smaller sizes have too; default 1. */
   readonly prefixShare?: number;
   /** Items per chunk of the cross-entropy; 0 = by memory. */
@@ -61,8 +62,9 @@ export interface LossSettings extends MaskSettings {
 }
 
 export interface LossAndGradients {
+  /** Weighted mean over sizes, and over the full depth and the early exits. */
   readonly loss: number;
-  /** Mean cross-entropy of each size. */
+  /** Mean cross-entropy of each size at full depth. */
   readonly lossBySize: readonly number[];
   /** By packed name; `AdamW.step` disposes them. */
   readonly gradients: Map<string, tf.Tensor>;
@@ -124,7 +126,13 @@ export interface Model {
   /** z of every row, [rows, D]; the caller disposes it. */
   forward(parameters: TensorMap, table: ItemTable, batch: PackedInputs): tf.Tensor2D;
   /** z at the end of every history, histories x D, in the order of `lastRows`. */
-  lastStates(parameters: TensorMap, table: ItemTable, histories: HistoryRows): Float32Array;
+  /** @param blocks the first so many (default: all), as an early exit has it */
+  lastStates(
+    parameters: TensorMap,
+    table: ItemTable,
+    histories: HistoryRows,
+    blocks?: number,
+  ): Float32Array;
   dispose(): void;
 }
 
@@ -160,10 +168,10 @@ export function createModel(config: ModelConfig, features: Float32Array): Model 
       const rows = itemRows(side, parameters, null);
       return { rows, dispose: () => rows.dispose() };
     },
-    forward: (parameters, table, batch) => infer(parts, parameters, table, batch),
-    lastStates(parameters, table, histories) {
+    forward: (parameters, table, batch) => infer(parts, parameters, table, batch, config.blocks),
+    lastStates(parameters, table, histories, blocks = config.blocks) {
       return hostNumbers(() =>
-        gatherRows(infer(parts, parameters, table, histories), histories.lastRows),
+        gatherRows(infer(parts, parameters, table, histories, blocks), histories.lastRows),
       );
     },
     dispose() {
@@ -204,11 +212,12 @@ function infer(
   parameters: TensorMap,
   table: ItemTable,
   batch: PackedInputs,
+  blocks: number,
 ): tf.Tensor2D {
   return tf.tidy(() => {
     const layout = layoutOf(batch);
     let x = gatherRows(table.rows, batch.inputs);
-    for (let block = 0; block < parts.config.blocks; block++) {
+    for (let block = 0; block < blocks; block++) {
       const before = x;
       const tensors = blockTensors(parameters, block);
       x = tf.tidy(() => blockForward(before, tensors, layout, NO_MASKS, parts.constants).output);
@@ -216,18 +225,6 @@ function infer(
     }
     return x;
   });
-}
-
-/** Weights of the sizes with sum 1. */
-function normalisedWeights(weights: readonly number[] | undefined, sizes: number): number[] {
-  if (weights === undefined) return new Array<number>(sizes).fill(1 / sizes);
-  const sum = weights.reduce((a, b) => a + b, 0);
-  if (weights.length !== sizes || !(sum > 0) || weights.some((weight) => !(weight >= 0))) {
-    throw new InvalidConfig({
-      detail: `loss weights are [${weights.slice(0, 8).join(', ')}]; wanted ${sizes} numbers of at least 0, not all 0.`,
-    });
-  }
-  return weights.map((weight) => weight / sum);
 }
 
 function stepParts(parts: Parts): StepParts {
@@ -287,8 +284,9 @@ function rowGradients(
   settings: LossSettings,
 ): RowGradients {
   const { config, constants } = parts;
-  const weights = normalisedWeights(settings.lossWeights, config.sizes.length);
+  const { full, exits } = outputsOf(config, settings);
   let result: NestedCrossEntropy | undefined;
+  let loss = 0;
   const { items, ...tensors } = tf.tidy(() => {
     const layout = layoutOf(batch);
     const embedded = gatherRows(table, batch.inputs);
@@ -299,10 +297,21 @@ function rowGradients(
       return pass;
     });
 
-    result = labelLoss(x, table, batch, config, weights, parameters, settings);
-    let dx = result.gradients.states;
+    const lossAt = (output: Output) =>
+      labelLoss(passes[output.blocks - 1]!.output, table, batch, output, parameters, settings);
+    result = lossAt(full);
+    loss = result.loss;
+    let sums = result.gradients;
+    let dx = sums.states;
     const gradients: Record<string, tf.Tensor> = {};
     for (let block = config.blocks - 1; block >= 0; block--) {
+      const exit = exits.find(({ blocks }) => blocks === block + 1);
+      if (exit !== undefined) {
+        const early = lossAt(exit);
+        loss += early.loss;
+        sums = addGradients({ ...sums, states: dx }, early.gradients);
+        dx = sums.states;
+      }
       const back = blockBackward(
         dx,
         passes[block]!.saved,
@@ -316,43 +325,14 @@ function rowGradients(
         gradients[`${blockPrefix(block)}.${name}`] = tensor;
     }
     dx = applyMask(dx, masks.embedding);
-    const { logScales } = result.gradients;
+    const { logScales } = sums;
     if (logScales !== null) gradients[LOG_SCORE_SCALE] = tf.tensor1d(logScales);
-    return { ...gradients, items: addRows(result.gradients.items, batch.inputs, dx) };
+    return { ...gradients, items: addRows(sums.items, batch.inputs, dx) };
   });
-  const { loss, lossBySize } = result!;
+  const { lossBySize } = result!;
   return {
     ...{ loss, lossBySize },
     gradients: new Map(Object.entries(tensors)),
     items: items as tf.Tensor2D,
   };
-}
-
-/** The loss over the rows that have a label; the gradient by the states has every row again. */
-function labelLoss(
-  z: tf.Tensor2D,
-  table: tf.Tensor2D,
-  { targets, rows }: LabelledRows,
-  config: ModelConfig,
-  weights: readonly number[],
-  parameters: Parameters,
-  settings: LossSettings,
-): NestedCrossEntropy {
-  const labelled = Int32Array.from(targets.keys()).filter((row) => targets[row] !== 0);
-  const all = labelled.length === rows;
-  const scale = parameters.get(LOG_SCORE_SCALE);
-  const result = nestedCrossEntropy({
-    states: all ? z : gatherRows(z, labelled),
-    items: table,
-    targets: all ? targets : targets.filter((target) => target !== 0),
-    sizes: config.sizes,
-    weights,
-    logScales: scale === undefined ? null : scale.dataSync(),
-    itemBias: settings.itemBias ?? null,
-    prefixShare: settings.prefixShare ?? 1,
-    itemChunk: settings.itemChunk ?? 0,
-  });
-  if (all) return result;
-  const states = scatterAddRows(labelled, result.gradients.states, rows);
-  return { ...result, gradients: { ...result.gradients, states } };
 }

@@ -23,9 +23,9 @@ beforeAll(async () => {
   await selectBackend({ force: 'wasm' });
 });
 
-/** z of every row, rows x D, of the model cut to `size`. */
-function states(small: SmallModel, size: number): Float32Array {
-  const { config, parameters } = sliceParameters(small.config, small.parameters, size);
+/** z of every row, rows x D, of the model cut to `size` and to its first `blocks` blocks. */
+function states(small: SmallModel, size: number, blocks?: number): Float32Array {
+  const { config, parameters } = sliceParameters(small.config, small.parameters, size, blocks);
   const model = createModel(config, small.features);
   const variables = model.createParameters(parameters);
   const table = model.itemTable(variables);
@@ -147,6 +147,52 @@ function withNorms(
   matrices.dispose();
   return data;
 }
+
+describe('an early exit of a model of three blocks', () => {
+  it('gives at the end of every history what the slice of so many blocks gives, at every size', () => {
+    fc.assert(
+      fc.property(ladders, fc.integer({ max: 1_000 }), (sizes, seed) => {
+        const small = smallModel({ sizes, blocks: 3 }, LENGTHS, seed);
+        const width = sizes.at(-1)!;
+        const rows = packed(small.sequences);
+        const model = createModel(small.config, small.features);
+        const variables = model.createParameters(small.parameters);
+        const table = model.itemTable(variables);
+        const lastRows = Int32Array.from({ length: rows.rows }, (_, row) => row);
+        for (const blocks of [1, 2, 3]) {
+          const exit = model.lastStates(variables, table, { ...rows, lastRows }, blocks);
+          for (const size of sizes) {
+            expect(gap(states(small, size, blocks), exit, size, width)).toBeLessThan(1e-5);
+          }
+        }
+        table.dispose();
+        disposeTensors(variables);
+        model.dispose();
+      }),
+      { numRuns: 4 },
+    );
+  });
+
+  it('is a slice that keeps the exits before it, cut to its size', () => {
+    const exits = [
+      { blocks: 1, dim: 4 },
+      { blocks: 2, dim: 8 },
+    ];
+    const { config, parameters } = smallModel({ sizes: [2, 4, 8], blocks: 3, exits }, LENGTHS, 1);
+    const cut = (size: number, blocks?: number) =>
+      sliceParameters(config, parameters, size, blocks).config;
+    expect(cut(8, 2)).toEqual({ ...config, blocks: 2, exits: [{ blocks: 1, dim: 4 }] });
+    expect(cut(2)).toMatchObject({
+      blocks: 3,
+      exits: [
+        { blocks: 1, dim: 2 },
+        { blocks: 2, dim: 2 },
+      ],
+    });
+    expect(cut(4, 1)).not.toHaveProperty('exits');
+    expect(() => cut(4, 4)).toThrow(/got 4 blocks; the model has 3/);
+  });
+});
 
 describe('negative control', () => {
   it('a norm over the full width breaks the prefix property, a norm by segment keeps it', () => {

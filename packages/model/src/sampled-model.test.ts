@@ -10,7 +10,11 @@ import { createModel, createSampledModel, type LossSettings } from './index.js';
 const CASES = {
   'features and residual': smallModel({ sizes: [4, 8, 16], scoreScale: true }, [6, 5, 2, 1], 1),
   'features alone': smallModel({ sizes: [4, 8], itemResidual: false }, [4, 3], 2),
-  'a residual alone': smallModel({ sizes: [4, 8], featureWidth: 0, blocks: 2 }, [4, 3], 3),
+  'a residual alone, with an early exit': smallModel(
+    { sizes: [4, 8], featureWidth: 0, blocks: 2, exits: [{ blocks: 1, dim: 4 }] },
+    [4, 3],
+    3,
+  ),
 };
 
 /** Raw features are wider than what the projector sees. */

@@ -66,8 +66,8 @@ export interface SampledModel {
   ): SampledLoss;
   /** Vectors of the items with these ids, items x D. */
   itemVectors(parameters: TensorMap, items: Int32Array): Float32Array;
-  /** z at the end of every history, histories x D, in the order of `lastRows`. */
-  lastStates(parameters: TensorMap, histories: HistoryRows): Float32Array;
+  /** z at the end of every history, histories x D, in the order of `lastRows`; after `blocks` blocks, by default all. */
+  lastStates(parameters: TensorMap, histories: HistoryRows, blocks?: number): Float32Array;
   dispose(): void;
 }
 
@@ -106,7 +106,7 @@ export function createSampledModel(config: ModelConfig, store: ItemStore): Sampl
       lossAndGradients(parts, parameters, batch, sample, settings),
     itemVectors: (parameters, items) =>
       hostNumbers(() => candidateRows(parts, parameters, items, null).table).subarray(width),
-    lastStates: (parameters, histories) => lastStates(parts, parameters, histories),
+    lastStates: (parameters, histories, blocks) => lastStates(parts, parameters, histories, blocks),
     dispose() {
       parts.matrices.dispose();
       parts.featureMap?.dispose();
@@ -186,13 +186,18 @@ function lossAndGradients(
   return { loss, lossBySize, gradients, residual };
 }
 
-function lastStates(parts: Parts, parameters: TensorMap, histories: HistoryRows): Float32Array {
+function lastStates(
+  parts: Parts,
+  parameters: TensorMap,
+  histories: HistoryRows,
+  blocks?: number,
+): Float32Array {
   const items = distinctItems(histories.inputs);
   const rows = tf.tidy(() => candidateRows(parts, parameters, items, null).table);
   const dispose = () => rows.dispose();
   try {
     const mapped = { ...histories, ...withTableRows(parts, items, histories) };
-    return parts.body.lastStates(parameters, { rows, dispose }, mapped);
+    return parts.body.lastStates(parameters, { rows, dispose }, mapped, blocks);
   } finally {
     dispose();
   }

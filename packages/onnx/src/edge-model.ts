@@ -33,10 +33,10 @@ export interface SavedEdgeModel {
 }
 
 /**
- * Saves `<targetDir>/<version>_d<dim>_onnx`. The item vectors are those that publishing gives the model's own
+ * Saves `<targetDir>/<version>_d<dim>_onnx` (at an early exit `_d<dim>_b<blocks>_onnx`). The item vectors are those that publishing gives the model's own
  * items; what came to the catalogue later, or was described anew, is not in the artifact and not in here.
  *
- * Throws `InvalidArtifact` when `dim` is not one of the model's sizes, `InvalidParameter` for a slice beyond
+ * Throws `InvalidArtifact` when the model was not trained to answer there, `InvalidParameter` for a slice beyond
  * what ONNX holds, `OutputNotWritable` when the folder exists or cannot be written; either way nothing is
  * left behind.
  */
@@ -44,8 +44,9 @@ export async function saveEdgeModel(
   artifact: Artifact,
   dim: number,
   targetDir: string,
+  blocks?: number,
 ): Promise<SavedEdgeModel> {
-  const slice = cutArtifact(artifact, dim);
+  const slice = cutArtifact(artifact, dim, blocks);
   const { config, version } = slice.manifest;
   const cell = createCell(config, slice.parameters);
   const graph = buildStepGraph(cell);

@@ -1,6 +1,6 @@
 /**
- * Cuts a model to one of its nested sizes: a slice of the weights is the smaller model, and gives the first m
- * coordinates of every activation of the large one.
+ * Cuts a model to one of its nested sizes, and to its first blocks: a slice of the weights is the smaller model, and
+ * gives the first m coordinates of every activation of the large one.
  */
 import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InvalidParameter } from '@nestrec/errors';
@@ -15,12 +15,14 @@ export interface SlicedModel {
 /**
  * @param parameters by golden name.
  * @param size one of `config.sizes`.
- * @throws InvalidParameter when the ladder has no such size.
+ * @param blocks the first so many; a model answers well there only where it has that exit (`ModelConfig.exits`).
+ * @throws InvalidParameter when the ladder has no such size, or the model not so many blocks.
  */
 export function sliceParameters(
   config: ModelConfig,
   parameters: NamedArrays,
   size: number,
+  blocks = config.blocks,
 ): SlicedModel {
   const kept = config.sizes.indexOf(size) + 1;
   if (kept === 0) {
@@ -28,7 +30,12 @@ export function sliceParameters(
       detail: `size ${size} is not in the ladder; wanted one of ${config.sizes.join(', ')}.`,
     });
   }
-  const sliced: ModelConfig = { ...config, sizes: config.sizes.slice(0, kept) };
+  if (!Number.isInteger(blocks) || blocks < 1 || blocks > config.blocks) {
+    throw new InvalidParameter({
+      detail: `got ${blocks} blocks; the model has ${config.blocks}, wanted 1 to that.`,
+    });
+  }
+  const sliced = slicedConfig(config, config.sizes.slice(0, kept), blocks);
   // A pass through the packed form checks every name and shape before anything is cut.
   const checked = unpackArrays(config, packArrays(config, parameters));
   const result = new Map<string, NamedArray>();
@@ -37,6 +44,15 @@ export function sliceParameters(
     if (source !== undefined) result.set(name, cut(source, shape));
   }
   return { config: sliced, parameters: result };
+}
+
+/** The exits that are left are those before the new last block, each up to the new largest size. */
+function slicedConfig({ exits = [], ...config }: ModelConfig, sizes: number[], blocks: number) {
+  const left = exits
+    .filter((exit) => exit.blocks < blocks)
+    .map((exit) => ({ ...exit, dim: Math.min(exit.dim, sizes.at(-1)!) }));
+  const sliced: ModelConfig = { ...config, sizes, blocks };
+  return left.length === 0 ? sliced : { ...sliced, exits: left };
 }
 
 /** The corner of `source` that has `shape`: fewer rows, columns or both. */

@@ -5,7 +5,13 @@
  * another one is published by now, the caller's `measure` asks the same cases again; without it the
  * candidate is refused, for a comparison with something that nobody is served proves nothing.
  */
-import type { Evaluation, Manifest, PublishReport, TierVerdict } from '@nestrec/contracts';
+import {
+  servedBlocks,
+  type Evaluation,
+  type Manifest,
+  type PublishReport,
+  type TierVerdict,
+} from '@nestrec/contracts';
 import type { Database, Queryable } from '@nestrec/database';
 import { NestrecError, PublishRefused } from '@nestrec/errors';
 import type { Artifact } from '@nestrec/registry';
@@ -18,8 +24,7 @@ import {
 } from '@nestrec/storage';
 import type { DimReport } from './checked-indexes.js';
 import { judgeAge, judgeFigures } from './manifest-figures.js';
-import type { TierNeed } from './prefix-indexes.js';
-import { DEFAULT_MARGIN, judgeTiers, notEvaluated } from './quality-gate.js';
+import { DEFAULT_MARGIN, judgeTiers, notEvaluated, type JudgedTier } from './quality-gate.js';
 
 /**
  * Asks an artifact's held-out cases again, beside the version `against` (null: beside popularity only); null
@@ -32,7 +37,7 @@ export type MeasureQuality = (
 
 export interface GateOptions {
   readonly artifact: Artifact;
-  readonly tiers: readonly Pick<TierNeed, 'max_dim'>[];
+  readonly tiers: readonly JudgedTier[];
   readonly margin: number;
   readonly measure: MeasureQuality | undefined;
   /** How many users the published version was judged by; null: not known. */
@@ -61,8 +66,6 @@ export async function decide(
   return { evaluation, tiers, reasons: [...(age === null ? [] : [age]), ...reasons] };
 }
 
-const dimsOf = (tiers: GateOptions['tiers']) => tiers.map(({ max_dim }) => max_dim);
-
 function judgeMeasured(
   options: GateOptions,
   published: Manifest | null,
@@ -71,7 +74,7 @@ function judgeMeasured(
   const tiers = judgeTiers({
     ...{ evaluation, published: published?.version ?? null },
     publishedUsers: options.publishedUsers,
-    ...{ tierDims: dimsOf(options.tiers), margin: options.margin },
+    ...{ tiers: options.tiers, margin: options.margin },
   });
   const failed = tiers.filter(({ verdict }) => verdict === 'failed');
   return { tiers, reasons: failed.map(({ reason }) => reason) };
@@ -86,7 +89,7 @@ function judgeUnmeasured(
   published: Manifest | null,
   { why, cure, figuresMaySpeak }: Found,
 ): Pick<GateDecision, 'tiers' | 'reasons'> {
-  const unknown = (reason: string) => notEvaluated(manifest.config.sizes, dimsOf(tiers), reason);
+  const unknown = (reason: string) => notEvaluated(manifest.config.sizes, tiers, reason);
   if (published === null) {
     return { tiers: unknown(`${why}; nothing is published that it would replace`), reasons: [] };
   }
@@ -167,7 +170,14 @@ export async function passGate(options: PassOptions, before: string | null): Pro
   const asked = { ...options, margin, measure, publishedUsers };
   const decision = await decide(asked, served?.manifest ?? null);
   const { evaluation, tiers, reasons } = decision;
-  for (const { verdict, reason } of tiers) {
+  const { config } = options.artifact.manifest;
+  for (const { verdict, reason, dim, exit_blocks } of tiers) {
+    if (exit_blocks && dim !== null && servedBlocks(config, dim, exit_blocks) !== exit_blocks) {
+      logger.warn(
+        { version, dim, exit_blocks, blocks: config.blocks },
+        'tiers ask for an exit that the model was not trained to answer at; they are served at full depth',
+      );
+    }
     if (verdict === 'unknown') logger.warn({ version, reason }, 'the quality gate cannot tell');
   }
   const facts = {

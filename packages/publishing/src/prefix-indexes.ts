@@ -28,8 +28,13 @@ export const BUILD_LADDER: readonly BuildSettings[] = [
   { m: 32, efConstruction: 300 },
 ];
 
-/** What of a tier decides how it is served: its limit of dimensions (null = no limit) and its plan. */
-export type TierNeed = Readonly<Pick<Tier, 'max_dim' | 'plan'>>;
+/**
+ * What of a tier decides how it is served: its limit of dimensions (null = no limit), its plan, and the exit that it asks
+ * for. The exit changes queries alone, so indexes know nothing of it.
+ */
+export type TierNeed = Readonly<
+  Pick<Tier, 'max_dim' | 'plan'> & Partial<Pick<Tier, 'exit_blocks'>>
+>;
 
 /** A size that is served, and how. */
 export interface ServedSize {

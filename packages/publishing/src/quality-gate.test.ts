@@ -20,12 +20,13 @@ const evaluation = (sizes: SizeComparison[], users = 1_000): Evaluation => ({
 
 const judge = (
   asked: Evaluation,
-  tierDims: (number | null)[] = [null],
+  limits: (number | null)[] = [null],
   published: string | null = 'old',
   publishedUsers: number | null = 1_000,
 ) =>
   judgeTiers({
-    ...{ evaluation: asked, published, publishedUsers, tierDims, margin: DEFAULT_MARGIN },
+    ...{ evaluation: asked, published, publishedUsers, margin: DEFAULT_MARGIN },
+    tiers: limits.map((max_dim) => ({ max_dim, exit_blocks: null })),
   });
 const verdictOf = (asked: Evaluation, published: string | null = 'old') =>
   judge(asked, [null], published)[0]!.verdict;
@@ -105,6 +106,27 @@ describe('tiers', () => {
     size(16, { publishedDim: 8, overPublished: at(-0.02, 0.001) }),
     size(64),
   ]);
+
+  it('that ask for an exit are judged by it, those of the same size at full depth by that', () => {
+    const worse = size(64, { ndcg10: at(0.05), overPublished: at(-0.05, 0.001) });
+    const withExit = { ...three, exits: [{ blocks: 1, sizes: [size(16), worse] }] };
+    const verdicts = judgeTiers({
+      ...{ evaluation: withExit, published: 'old', publishedUsers: 1_000, margin: DEFAULT_MARGIN },
+      tiers: [
+        { max_dim: 64, exit_blocks: null },
+        { max_dim: 64, exit_blocks: 1 },
+        // No model has it: they are served at full depth.
+        { max_dim: 64, exit_blocks: 2 },
+        { max_dim: 64, exit_blocks: 1 },
+      ],
+    });
+    expect(verdicts.map((t) => [t.exit_blocks, t.verdict, t.ndcg_at_10?.mean])).toEqual([
+      [1, 'failed', 0.05],
+      [2, 'passed', 0.1],
+      [undefined, 'passed', 0.1],
+    ]);
+    expect(verdicts[0]!.reason).toMatch(/^tiers up to 64 at the exit after block 1: NDCG@10 at 64/);
+  });
 
   it('are each judged by the sizes that serve them in either model', () => {
     expect(judge(three, [64, 20, null, 16]).map((t) => [t.max_dim, t.dim, t.verdict])).toEqual([

@@ -3,7 +3,7 @@
  * and better than popularity, on the same held-out cases. Pure: it knows neither where the evaluation comes
  * from nor what is done about the verdict (decision 0027 has the reasons of each rule).
  */
-import type { Estimate, Evaluation, SizeComparison, TierVerdict } from '@nestrec/contracts';
+import type { Estimate, Evaluation, SizeComparison, Tier, TierVerdict } from '@nestrec/contracts';
 
 /** Share of the published NDCG@10 that a candidate may lack. */
 export const DEFAULT_MARGIN = 0.05;
@@ -13,25 +13,29 @@ export const MIN_USERS = 20;
 const MIN_USERS_FOR_SEEN_LOSS = 300;
 const SEEN_LOSS_MARGINS = 3;
 
+/** What of a tier decides what it is served: its greatest dimension (null: no limit), and the exit it asks for. */
+export type JudgedTier = Pick<Tier, 'max_dim'> & Partial<Pick<Tier, 'exit_blocks'>>;
+
 export interface GateInput {
   readonly evaluation: Evaluation;
   /** The version that is published now; null: none. */
   readonly published: string | null;
   /** How many users the published version was judged by; null: not known. */
   readonly publishedUsers: number | null;
-  /** Greatest dimension of each tier; null: no limit. */
-  readonly tierDims: readonly (number | null)[];
+  readonly tiers: readonly JudgedTier[];
   readonly margin: number;
 }
 
-/** One verdict per distinct limit, smallest first. */
+/** One verdict per distinct limit and exit, smallest first. */
 export function judgeTiers(input: GateInput): TierVerdict[] {
-  const { evaluation, tierDims } = input;
-  return distinct(tierDims).map((limit) => {
-    const row = evaluation.sizes.findLast((size) => limit === null || size.limit <= limit);
+  const { evaluation, tiers } = input;
+  return distinct(tiers).map((tier) => {
+    const { max_dim: limit, exit_blocks: exit } = tier;
+    const at = evaluation.exits?.find(({ blocks }) => blocks === exit) ?? evaluation;
+    const row = at.sizes.findLast((size) => limit === null || size.limit <= limit);
     const { verdict, reason } = judge(row, input);
     return {
-      max_dim: limit,
+      ...namesOf(tier),
       dim: row?.dim ?? null,
       verdict,
       ndcg_at_10: row?.ndcg10 ?? null,
@@ -40,7 +44,7 @@ export function judgeTiers(input: GateInput): TierVerdict[] {
       published: row?.published ?? null,
       over_popularity: row?.overPopularity ?? null,
       over_published: row?.overPublished ?? null,
-      reason: `${nameOf(limit)}: ${reason}`,
+      reason: `${nameOf(tier)}: ${reason}`,
     };
   });
 }
@@ -48,21 +52,41 @@ export function judgeTiers(input: GateInput): TierVerdict[] {
 /** Verdicts where nothing could be measured: the gate says of each tier that it could not judge, and why. */
 export function notEvaluated(
   sizes: readonly number[],
-  tierDims: readonly (number | null)[],
+  tiers: readonly JudgedTier[],
   why: string,
 ): TierVerdict[] {
-  return distinct(tierDims).map((limit) => ({
-    ...{ max_dim: limit, dim: sizes.findLast((size) => limit === null || size <= limit) ?? null },
+  return distinct(tiers).map((tier) => ({
+    ...namesOf(tier),
+    dim: sizes.findLast((size) => tier.max_dim === null || size <= tier.max_dim) ?? null,
     ...{ verdict: 'unknown', ndcg_at_10: null, recall_at_10: null, popularity: null },
     ...{ published: null, over_popularity: null, over_published: null },
-    reason: `${nameOf(limit)}: not evaluated, the gate could not judge: ${why}`,
+    reason: `${nameOf(tier)}: not evaluated, the gate could not judge: ${why}`,
   }));
 }
 
-const distinct = (tierDims: readonly (number | null)[]) =>
-  [...new Set(tierDims)].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
-const nameOf = (limit: number | null) =>
-  limit === null ? 'tiers without limit' : `tiers up to ${limit}`;
+function distinct(tiers: readonly JudgedTier[]): JudgedTier[] {
+  const byName = new Map(tiers.map((tier) => [nameOf(tier), tier]));
+  const rank = (value: number | null | undefined) => value ?? Infinity;
+  // Infinity - Infinity is no number.
+  const ascending = (a: number, b: number) => (a === b ? 0 : a - b);
+  return [...byName.values()].sort(
+    (a, b) =>
+      ascending(rank(a.max_dim), rank(b.max_dim)) ||
+      ascending(rank(a.exit_blocks), rank(b.exit_blocks)),
+  );
+}
+
+function namesOf({
+  max_dim,
+  exit_blocks,
+}: JudgedTier): Pick<TierVerdict, 'max_dim' | 'exit_blocks'> {
+  return exit_blocks ? { max_dim, exit_blocks } : { max_dim };
+}
+
+function nameOf({ max_dim, exit_blocks }: JudgedTier): string {
+  const size = max_dim === null ? 'tiers without limit' : `tiers up to ${max_dim}`;
+  return exit_blocks ? `${size} at the exit after block ${exit_blocks}` : size;
+}
 
 type Judgement = Pick<TierVerdict, 'verdict' | 'reason'>;
 

@@ -1,6 +1,9 @@
-/** Cuts a model to one of its sizes: a smaller artifact whose answers are the larger one's prefixes. */
+/**
+ * Cuts a model to one of its sizes, and to one of its early exits: a smaller artifact whose answers are the larger
+ * one's prefixes.
+ */
 import { join } from 'node:path';
-import type { Manifest } from '@nestrec/contracts';
+import { servedBlocks, type Manifest, type ModelConfig, type QualityRow } from '@nestrec/contracts';
 import { InvalidArtifact } from '@nestrec/errors';
 import { lambdaMax, replayEvents, sliceParameters } from '@nestrec/parameters';
 import type { Artifact, ArtifactDraft } from './artifact.js';
@@ -14,33 +17,43 @@ export interface SlicedArtifact {
 const MAX_VERSION = 48;
 
 /**
- * Saves `<targetDir>/<version>_d<dim>`, a complete artifact of size `dim`.
- * Throws `InvalidArtifact` when `dim` is not one of the model's sizes or the version exists.
+ * Saves `<targetDir>/<version>_d<dim>` (at an early exit `_d<dim>_b<blocks>`), a complete artifact of size `dim`.
+ * Throws `InvalidArtifact` when the model was not trained to answer there or the version exists.
  */
 export async function sliceArtifact(
   artifact: Artifact,
   dim: number,
   targetDir: string,
+  blocks?: number,
 ): Promise<SlicedArtifact> {
-  const saved = await saveArtifact(targetDir, cutArtifact(artifact, dim));
+  const saved = await saveArtifact(targetDir, cutArtifact(artifact, dim, blocks));
   return { path: join(targetDir, saved.version), manifest: saved };
 }
 
 /**
- * The slice of size `dim`, in memory. Quality rows of larger sizes are dropped, lambda max and replay length
- * taken anew; item features, ids and encoder stay as they are.
- * Throws `InvalidArtifact` when `dim` is not one of the model's sizes.
+ * The slice of size `dim` with the first `blocks` blocks, in memory. Quality rows of what is not in it are dropped,
+ * lambda max and replay length taken anew; item features, ids and encoder stay as they are.
+ * @param blocks of an early exit that has the size; default: all.
+ * Throws `InvalidArtifact` when the model was not trained to answer there.
  */
-export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
+export function cutArtifact(
+  artifact: Artifact,
+  dim: number,
+  blocks = artifact.manifest.config.blocks,
+): ArtifactDraft {
   const { manifest } = artifact;
   if (!manifest.config.sizes.includes(dim)) {
     throw new InvalidArtifact({
       detail: `Got size ${dim}; the model has ${manifest.config.sizes.join(', ')}. Take one of these.`,
     });
   }
-  const cut = sliceParameters(manifest.config, artifact.parameters, dim);
+  if (servedBlocks(manifest.config, dim, blocks) !== blocks) {
+    throw new InvalidArtifact({ detail: untrained(manifest.config, dim, blocks) });
+  }
+  const cut = sliceParameters(manifest.config, artifact.parameters, dim, blocks);
   const largest = lambdaMax(cut.config, cut.parameters);
-  const suffix = `_d${dim}`;
+  const early = blocks < manifest.config.blocks;
+  const suffix = early ? `_d${dim}_b${blocks}` : `_d${dim}`;
   return {
     manifest: {
       createdAt: manifest.createdAt,
@@ -51,8 +64,11 @@ export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
       data: manifest.data,
       version: manifest.version.slice(0, MAX_VERSION - suffix.length) + suffix,
       config: cut.config,
-      quality: manifest.quality.filter((row) => row.dim === null || row.dim <= dim),
-      training: { ...manifest.training, slicedFrom: { version: manifest.version, dim } },
+      quality: qualityOf(manifest, dim, early ? blocks : undefined),
+      training: {
+        ...manifest.training,
+        slicedFrom: { version: manifest.version, dim, ...(early ? { blocks } : {}) },
+      },
       lambdaMax: largest,
       replayEvents: replayEvents(cut.config, largest),
     },
@@ -61,4 +77,23 @@ export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
     itemIds: artifact.itemIds,
     encoder: artifact.encoder,
   };
+}
+
+function untrained({ exits = [], blocks: all }: ModelConfig, dim: number, blocks: number): string {
+  const there = exits.map((exit) => `${exit.blocks} (sizes up to ${exit.dim})`);
+  return (
+    `Got ${blocks} blocks at size ${dim}; the model was trained to answer after ` +
+    `${[...there, `all ${all}`].join(', ')}. Take one of these.`
+  );
+}
+
+/** What was measured of the slice: at an exit, the exit's rows are those of its full depth. */
+function qualityOf({ quality }: Manifest, dim: number, exit: number | undefined): QualityRow[] {
+  return quality.flatMap((row) => {
+    if (row.dim === null) return [row];
+    if (row.dim > dim) return [];
+    const { blocks, ...rest } = row;
+    if (exit === undefined || (blocks !== undefined && blocks < exit)) return [row];
+    return blocks === exit ? [{ ...rest, scorer: `model@${row.dim}` }] : [];
+  });
 }

@@ -44,7 +44,7 @@ export async function findCandidates(search: CandidateSearch): Promise<Found> {
   const found =
     context.fallback === null
       ? await searchByScore(search, model, {
-          vector: model.cell.query(context.state, dim),
+          vector: context.cell.query(context.state, dim),
           k: depth,
           restriction,
           ...howOf(search),
@@ -65,7 +65,7 @@ async function fuse(
 ): Promise<Found> {
   const { db, model, context, dim } = search;
   const depth = Math.max(atLeast, FUSION_DEPTH);
-  const vector = model.cell.query(context.state, dim);
+  const vector = context.cell.query(context.state, dim);
   const [byModel, popular] = await Promise.all([
     searchByScore(search, model, { vector, k: depth, restriction, ...howOf(search) }),
     mostPopular(db, model, depth, restriction),
@@ -89,7 +89,7 @@ async function boosted(search: CandidateSearch, found: Found): Promise<Found> {
   if (raised !== null && context.fallback === null) {
     const filter = options.filter === undefined ? raised : { and: [options.filter, raised] };
     const restriction = await restrict({ ...search, ...options, filter });
-    const vector = model.cell.query(context.state, dim);
+    const vector = context.cell.query(context.state, dim);
     const more = await searchByScore(search, model, {
       vector,
       k: k + shown,

@@ -4,6 +4,7 @@
  */
 import type { RankedItem } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
+import type { Cell } from '@nestrec/streaming';
 import { explainItems, type PastEvent } from './because.js';
 import type { ShownItems } from './cursor.js';
 import { readItemVectors } from './item-vectors.js';
@@ -19,6 +20,8 @@ export interface PageRequest {
   readonly k: number;
   readonly shown: ShownItems;
   readonly options: ListOptions;
+  /** What the list was asked by. */
+  readonly cell: Cell;
   /** The events behind the state; null where they are not known or say nothing. */
   readonly history: readonly PastEvent[] | null;
 }
@@ -61,13 +64,13 @@ async function diverse(
 
 async function explained(
   items: readonly RankedItem[],
-  { db, model, dim, history }: PageRequest,
+  { db, model, cell, dim, history }: PageRequest,
 ): Promise<RankedItem[]> {
   if (history === null || history.length === 0) {
     return items.map((item) => ({ ...item, because: [] }));
   }
   const ids = items.map(({ item_id }) => item_id);
   const vectors = await readItemVectors(db, model, ids);
-  const reasons = explainItems({ cell: model.cell, history, items: vectors, dim });
+  const reasons = explainItems({ cell, history, items: vectors, dim });
   return items.map((item) => ({ ...item, because: reasons.get(item.item_id) ?? [] }));
 }

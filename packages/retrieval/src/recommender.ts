@@ -4,7 +4,12 @@
  * Each call takes one model and keeps it: state, query, item vectors and the version in the answer belong
  * together. Lists are full (k items) whenever the catalogue has k items that may be shown.
  */
-import type { RankedItem, RecommendationsAnswer, TierPlan } from '@nestrec/contracts';
+import {
+  servedBlocks,
+  type RankedItem,
+  type RecommendationsAnswer,
+  type TierPlan,
+} from '@nestrec/contracts';
 import { sqlState, type Queryable } from '@nestrec/database';
 import { excerpt, ItemNotFound } from '@nestrec/errors';
 import type { Logger } from '@nestrec/runtime';
@@ -21,7 +26,7 @@ import type { Exclusion } from './restriction.js';
 import { createSearchReader } from './search-reader.js';
 import { searchBySimilarity, type Found, type SearchSource } from './search.js';
 import { createStateReader } from './state-reader.js';
-import { loadUserContext, type UserContext } from './user-context.js';
+import { loadUserContext, replayEventsOf, type UserContext } from './user-context.js';
 
 export interface ListRequest extends DimRequest {
   readonly k: number;
@@ -29,6 +34,11 @@ export interface ListRequest extends DimRequest {
   readonly plan?: TierPlan;
   /** Say in the answer how the list was found. */
   readonly explain?: boolean | undefined;
+  /**
+   * Blocks of the early exit that the tier takes; null or undefined: all. A model that was not trained to answer there,
+   * or not at this size, answers at full depth.
+   */
+  readonly exitBlocks?: number | null | undefined;
   /** Sizes less than would be served, because of overload (`with-step-down.ts`). */
   readonly stepsDown?: number;
 }
@@ -92,7 +102,8 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         const dim = resolveDim(model.cell.sizes, request);
         const shown = shownBefore(request);
         const { userId, excludeSeen = true, because: withHistory } = request;
-        const from = { db, states, model, logger, withHistory };
+        const blocks = servedBlocks(model.manifest.config, dim, request.exitBlocks);
+        const from = { db, states, model, logger, withHistory, blocks };
         const context = await loadUserContext(userId, from);
         const exclusion: Exclusion =
           excludeSeen && context.fallback !== 'unknown_user'
@@ -104,7 +115,8 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
       withModel(async (model) => {
         const dim = resolveDim(model.cell.sizes, request);
         const shown = shownBefore(request);
-        const context = await foldSession(db, model, request.items);
+        const blocks = servedBlocks(model.manifest.config, dim, request.exitBlocks);
+        const context = await foldSession(db, model, blocks, request.items);
         const exclusion: Exclusion =
           (request.excludeSeen ?? true) && request.items.length > 0
             ? { kind: 'items', itemIds: [...new Set(request.items)] }
@@ -127,7 +139,7 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
         const { plan, explain } = request;
         const wanted = { vector: prefix, k, restriction, plan, explain };
         const found = await searchBySimilarity({ db, searches }, model, wanted);
-        const context = { fallback: null, eventsInState: 0, stateAtMs: null };
+        const context = { cell: null, fallback: null, eventsInState: 0, stateAtMs: null };
         const items = rankCandidates(found.candidates, k);
         return toAnswer(model, { items }, found, dim, context, false);
       }),
@@ -138,16 +150,18 @@ export function createRecommender({ db, models, logger }: RecommenderOptions): R
 async function foldSession(
   db: Queryable,
   model: PublishedModel,
+  blocks: number,
   items: readonly string[],
 ): Promise<UserContext> {
+  const cell = model.cell.exit(blocks);
   const vectors = await readItemVectors(db, model, [...new Set(items)]);
-  const known = items.filter((itemId) => vectors.has(itemId)).slice(-model.manifest.replayEvents);
+  const known = items.filter((id) => vectors.has(id)).slice(-replayEventsOf(model, cell));
   const history = known.map((itemId) => ({
     ...{ itemId, eventId: null, timestampMs: null, vector: vectors.get(itemId)! },
   }));
-  const state = model.cell.fold(history.map(({ vector }) => vector));
+  const state = cell.fold(history.map(({ vector }) => vector));
   const fallback = known.length > 0 ? null : items.length > 0 ? 'no_known_items' : 'unknown_user';
-  return { state, fallback, eventsInState: known.length, stateAtMs: null, history };
+  return { cell, state, fallback, eventsInState: known.length, stateAtMs: null, history };
 }
 
 interface AnswerContext extends SearchSource {
@@ -176,8 +190,8 @@ async function answer(
     options: request,
     how: request,
   });
-  const { history } = context;
-  const page = await pageOf(found.candidates, { ...about, k, options: request, history });
+  const { history, cell } = context;
+  const page = await pageOf(found.candidates, { ...about, k, options: request, history, cell });
   return toAnswer(model, page, found, dim, context, context.fallback === null);
 }
 
@@ -186,7 +200,9 @@ function toAnswer(
   page: { readonly items: RankedItem[]; readonly next?: string | null },
   found: Found,
   dim: number,
-  context: Pick<UserContext, 'fallback' | 'eventsInState' | 'stateAtMs'>,
+  context: Pick<UserContext, 'fallback' | 'eventsInState' | 'stateAtMs'> & {
+    readonly cell: Pick<UserContext['cell'], 'blocks'> | null;
+  },
   personalised: boolean,
 ): RecommendationsAnswer {
   return {
@@ -194,6 +210,7 @@ function toAnswer(
     served_by: {
       model_version: model.version,
       dim,
+      blocks: context.cell?.blocks ?? null,
       plan: found.plan,
       personalised,
       fallback: context.fallback,

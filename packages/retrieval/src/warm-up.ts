@@ -73,11 +73,11 @@ async function runRound(
 ): Promise<number> {
   const startedAtMs = performance.now();
   for (const userId of users) {
-    for (const { dim, plan } of served) {
+    for (const at of served) {
       if (isOver()) break;
-      if (userId === '')
-        await recommender.recommendForSession({ items: [], k: K, dim, plan, maxDim: null });
-      else await recommender.recommendForUser({ userId, k: K, dim, plan, maxDim: null });
+      const request = { k: K, ...at, maxDim: null };
+      if (userId === '') await recommender.recommendForSession({ items: [], ...request });
+      else await recommender.recommendForUser({ userId, ...request });
     }
   }
   return performance.now() - startedAtMs;
@@ -85,15 +85,16 @@ async function runRound(
 
 interface ServedSize {
   readonly dim: number;
+  readonly exitBlocks: number | null;
   readonly plan: TierPlan;
 }
 
-/** The sizes that tiers are served at, and how; ascending, each once. */
+/** The sizes and exits that tiers are served at, and how; ascending, each once. */
 async function servedSizes(db: Queryable, { cell }: PublishedModel): Promise<ServedSize[]> {
   const served = new Map<string, ServedSize>();
-  for (const { max_dim, plan } of await listTiers(db)) {
+  for (const { max_dim, exit_blocks: exitBlocks, plan } of await listTiers(db)) {
     const dim = cell.sizes.findLast((size) => max_dim === null || size <= max_dim);
-    if (dim !== undefined) served.set(`${dim} ${plan}`, { dim, plan });
+    if (dim !== undefined) served.set(`${dim} ${exitBlocks} ${plan}`, { dim, exitBlocks, plan });
   }
   return [...served.values()].sort((a, b) => a.dim - b.dim);
 }

@@ -7,6 +7,7 @@ import { TierInUse } from '@nestrec/errors';
 export const TIER_COLUMNS = [
   'name',
   'max_dim',
+  'exit_blocks',
   'max_k',
   'requests_per_second',
   'burst',
@@ -34,7 +35,7 @@ export async function listTiers(db: Queryable): Promise<Tier[]> {
 /** Adds a tier, or replaces the one of that name; true where it was added. */
 export async function upsertTier(db: Queryable, tier: Tier): Promise<boolean> {
   const { rows } = await db.query<{ added: boolean }>(
-    `INSERT INTO tiers (${COLUMN_LIST}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    `INSERT INTO tiers (${COLUMN_LIST}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT (name) DO UPDATE SET ${CHANGED}
      RETURNING xmax = 0 AS added`,
     TIER_COLUMNS.map((column) => tier[column]),
@@ -47,7 +48,7 @@ export async function ensureDefaultTiers(db: Queryable): Promise<void> {
   await db.query(
     `INSERT INTO tiers (${COLUMN_LIST})
      SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[],
-                          $7::text[], $8::text[])
+                          $7::int[], $8::text[], $9::text[])
      WHERE NOT EXISTS (SELECT 1 FROM tiers)
      ON CONFLICT (name) DO NOTHING`,
     TIER_COLUMNS.map((column) => DEFAULT_TIERS.map((tier) => tier[column])),

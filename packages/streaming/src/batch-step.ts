@@ -31,13 +31,20 @@ export interface BatchStep {
   contributions(items: readonly Vector[]): Contribution[];
 }
 
-export function createBatchStep(sizes: Sizes, prepared: readonly PreparedBlock[]): BatchStep {
+/** Contributions by item vector, for as long as that lives. */
+export type Remembered = WeakMap<Vector, Contribution>;
+
+/** @param remembered may be shared by models with the same first block */
+export function createBatchStep(
+  sizes: Sizes,
+  prepared: readonly PreparedBlock[],
+  remembered: Remembered,
+): BatchStep {
   const dim = sizes[sizes.length - 1]!;
   const first = prepared[0]!;
   const buffer = () => new Float64Array(TILE * dim);
   const scratch = createScratch(dim, TILE);
   const [x, vRe, vIm] = [buffer(), buffer(), buffer()];
-  const remembered = new WeakMap<Vector, Contribution>();
 
   /** Contributions of at most TILE items. */
   const computeTile = (items: readonly Vector[]): Contribution[] => {

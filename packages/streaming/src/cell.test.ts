@@ -8,7 +8,7 @@ import {
   relativeError,
 } from '../../../tests/helpers/streaming-reference.js';
 import { createCell } from './cell.js';
-import { createState, truncateState } from './user-state.js';
+import { createState, exitState, truncateState } from './user-state.js';
 
 const shapes = fc.record({
   seed: fc.integer({ min: 1, max: 1e9 }),
@@ -73,6 +73,36 @@ describe('cell', () => {
         expect(small.fold(history.map((v) => v.slice(0, dim)))).toEqual(truncated);
       }
     }
+  });
+
+  it('serves an early exit from the first blocks alone, as the model of so many blocks, bit for bit', () => {
+    fc.assert(
+      fc.property(shapes, fc.integer({ min: 1, max: 3 }), ({ seed, sizes, length }, count) => {
+        const model = randomModel(seed, { sizes, blocks: 3 });
+        const cell = createCell(model.config, model.params);
+        const small = createCell({ ...model.config, blocks: count }, model.params);
+        const exit = cell.exit(count);
+        const history = randomVectors(createRandom(seed), length, cell.dim);
+        const state = exitState(cell.fold(history), count);
+        const own = small.fold(history);
+        expect(state).toEqual(own);
+        expect(exit.fold(history)).toEqual(own);
+        expect(exit.replayEvents).toBe(small.replayEvents);
+        for (const dim of sizes) expect(exit.query(state, dim)).toEqual(small.query(own, dim));
+        const [next] = randomVectors(createRandom(seed + 1), 1, cell.dim);
+        exit.step(state, next!);
+        small.step(own, next!);
+        expect(exit.query(state)).toEqual(small.query(own));
+        expect(cell.exit(count)).toBe(exit);
+      }),
+      { numRuns: 40 },
+    );
+    const two = randomModel(5, { sizes: [4], blocks: 2 });
+    const cell = createCell(two.config, two.params);
+    expect(cell.exit(2)).toBe(cell);
+    for (const blocks of [0, 3, 1.5]) expect(() => cell.exit(blocks)).toThrow(/wanted 1 to 2/);
+    expect(() => exitState(cell.emptyState(), 3)).toThrow(/no first 3/);
+    expect(() => cell.exit(1).query(cell.emptyState())).toThrow(/state of 2 x 4, wanted 1 x 4/);
   });
 
   it('reads no weight above the asked size', () => {

@@ -10,10 +10,16 @@
  *   step          4 nz K + 10 nz (K - 1)     whatever the length of the history
  *   stepAll       14 nz (K - 1) an event     and 4 nz once per item whose contribution is not at hand
  *   query at m    10 nz(m) K                 nothing above the nested size that holds m
+ * An early exit after b blocks costs what a model of K = b does.
  */
 import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import { InternalError, InvalidModelConfig } from '@nestrec/errors';
-import { createBatchStep, type BatchEvent, type Contribution } from './batch-step.js';
+import {
+  createBatchStep,
+  type BatchEvent,
+  type Contribution,
+  type Remembered,
+} from './batch-step.js';
 import {
   blockReadout,
   createScratch,
@@ -63,6 +69,11 @@ export interface Cell {
    * for as long as the vector object lives (twice its bytes): do not write to a vector after.
    */
   contributions(items: readonly Vector[]): Contribution[];
+  /**
+   * The cell of the first `blocks` blocks, an early exit: what it steps and asks is what the first blocks of this one
+   * do, at their cost. It takes the states of `exitState`. The same object at every call.
+   */
+  exit(blocks: number): Cell;
 }
 
 /**
@@ -77,6 +88,20 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
     prepareBlock(params, sizes, k, config.useBias),
   );
   const emptyInput = readEmptyInput(config, params, dim);
+  return cellOf({ sizes, prepared, emptyInput, remembered: new WeakMap() });
+}
+
+interface CellParts {
+  readonly sizes: readonly number[];
+  readonly prepared: readonly PreparedBlock[];
+  readonly emptyInput: Float32Array;
+  readonly remembered: Remembered;
+}
+
+function cellOf(parts: CellParts): Cell {
+  const { sizes, prepared, emptyInput } = parts;
+  const dim = sizes[sizes.length - 1]!;
+  const blocks = prepared.length;
   const lambdas = prepared.flatMap((block) => Array.from(block.nu, (nu) => Math.exp(-nu)));
   const lambdaMax = lambdas.reduce((a, b) => Math.max(a, b), 0);
   const lambdaMin = lambdas.reduce((a, b) => Math.min(a, b), 1);
@@ -84,7 +109,7 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
 
   const scratch = createScratch(dim);
   const x = new Float64Array(dim);
-  const { contributions, stepAll, stepOne } = createBatchStep(sizes, prepared);
+  const { contributions, stepAll, stepOne } = createBatchStep(sizes, prepared, parts.remembered);
   const checked = ({ state, item }: BatchEvent): void => {
     assertFits(state, dim, blocks);
     assertVector(item, dim);
@@ -115,7 +140,8 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
     stepAll(events);
     return state;
   };
-  return {
+  const exits = new Map<number, Cell>();
+  const cell: Cell = {
     ...{ sizes, dim, blocks, lambdaMax, lambdaMin, emptyInput, prepared },
     replayEvents: replayEventsOf(blocks, lambdaMax),
     ...{ emptyState, fold, query },
@@ -132,7 +158,17 @@ export function createCell(config: ModelConfig, params: NamedArrays): Cell {
       for (const item of items) assertVector(item, dim);
       return contributions(items);
     },
+    exit: (count) => {
+      if (count === blocks) return cell;
+      if (!Number.isInteger(count) || count < 1 || count > blocks) {
+        throw new InternalError({ detail: `exit after ${count} blocks, wanted 1 to ${blocks}` });
+      }
+      const found = exits.get(count) ?? cellOf({ ...parts, prepared: prepared.slice(0, count) });
+      exits.set(count, found);
+      return found;
+    },
   };
+  return cell;
 }
 
 /** K ceil(ln(1e-7 (1 - r)) / ln r), at least K, at most 100,000. */

@@ -23,6 +23,7 @@ export {
   assignState,
   copyState,
   createState,
+  exitState,
   truncateState,
   type UserState,
   type Vector,

@@ -82,3 +82,17 @@ export function truncateState(state: UserState, dim: number): UserState {
     im: cut(state.im),
   };
 }
+
+/**
+ * The state of the same user in the first `blocks` blocks of the model: later blocks never act on earlier ones. Shares
+ * memory with `state`.
+ */
+export function exitState(state: UserState, blocks: number): UserState {
+  if (!Number.isInteger(blocks) || blocks < 1 || blocks > state.blocks) {
+    throw new InternalError({
+      detail: `a state of ${state.blocks} blocks has no first ${blocks}`,
+    });
+  }
+  const part = (all: Float32Array) => all.subarray(0, blocks * state.dim);
+  return { ...state, blocks, re: part(state.re), im: part(state.im) };
+}

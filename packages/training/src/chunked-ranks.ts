@@ -35,13 +35,21 @@ interface CaseBlock {
   readonly own: readonly Int32Array[];
 }
 
+/** How queries are made of histories. */
+export interface QueryOptions {
+  /** Newest events of a history that the model is shown. */
+  readonly maxLength: number;
+  /** Blocks that a query goes through; default: all. */
+  readonly blocks?: number | undefined;
+}
+
 /** Ranks per size, among the whole catalogue and with seen items left out. */
 export function rankInChunks(
   model: SampledModel,
   parameters: Parameters,
   cases: EvaluationCases,
   seen: SeenItems,
-  maxLength: number,
+  options: QueryOptions,
   itemsAtOnce = ITEMS_AT_ONCE,
 ): SizeRanks {
   const { sizes, numItems } = model.config;
@@ -51,7 +59,7 @@ export function rankInChunks(
   const blocks: CaseBlock[] = [];
   for (let from = 0; from < count; from += CASES_AT_ONCE) {
     const to = Math.min(count, from + CASES_AT_ONCE);
-    blocks.push(caseBlock(model, parameters, cases, { from, to }, maxLength));
+    blocks.push(caseBlock(model, parameters, cases, { from, to }, options));
   }
   const width = sizes.at(-1)!;
   const most = Math.max(0, ...blocks.map(({ targets }) => targets.length));
@@ -73,7 +81,7 @@ function caseBlock(
   parameters: Parameters,
   cases: EvaluationCases,
   { from, to }: { from: number; to: number },
-  maxLength: number,
+  options: QueryOptions,
 ): CaseBlock {
   const { sizes } = model.config;
   const asked = cases.target.subarray(from, to);
@@ -82,7 +90,7 @@ function caseBlock(
   const targetAt = asked.map((item) => position.get(item)!);
   const targetVectors = model.itemVectors(parameters, targets);
   const histories = historiesOf(cases);
-  const queries = queriesInChunks(model, parameters, histories, maxLength, { from, to });
+  const queries = queriesInChunks(model, parameters, histories, options, { from, to });
   const none = { seenOffsets: new Int32Array(to - from + 1), seen: new Int32Array(0) };
   const own = ranksOf(targetVectors, sizes, { queries, targets: oneBased(targetAt), ...none });
   return { from, to, queries, targets, targetVectors, targetAt, own: own.all };
@@ -93,7 +101,7 @@ export function queriesInChunks(
   model: SampledModel,
   parameters: Parameters,
   histories: Ragged,
-  maxLength: number,
+  { maxLength, blocks }: QueryOptions,
   range: { readonly from: number; readonly to: number } = {
     from: 0,
     to: histories.offsets.length - 1,
@@ -104,7 +112,7 @@ export function queriesInChunks(
   for (let from = range.from; from < range.to; from += HISTORIES_AT_ONCE) {
     const to = Math.min(range.to, from + HISTORIES_AT_ONCE);
     const packed = packHistories(histories, { maxLength, from, to });
-    queries.set(model.lastStates(parameters, packed), (from - range.from) * width);
+    queries.set(model.lastStates(parameters, packed, blocks), (from - range.from) * width);
   }
   return queries;
 }

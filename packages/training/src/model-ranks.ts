@@ -13,12 +13,16 @@ export type ScoringModel = Pick<Model, 'config' | 'itemTable' | 'lastStates'>;
 /** Histories packed at once: bounds the activations of a forward pass. */
 const HISTORIES_AT_ONCE = 1_024;
 
-/** Query vectors, histories x D, and the item vectors that they were made with, N x D. */
+/**
+ * Query vectors, histories x D, and the item vectors that they were made with, N x D.
+ * @param blocks the first so many of the model's; default: all
+ */
 export function queriesOf(
   model: ScoringModel,
   parameters: Parameters,
   histories: Ragged,
   maxLength: number,
+  blocks?: number,
 ): { queries: Float32Array; items: Float32Array } {
   const width = model.config.sizes.at(-1)!;
   const count = histories.offsets.length - 1;
@@ -28,7 +32,7 @@ export function queriesOf(
     for (let from = 0; from < count; from += HISTORIES_AT_ONCE) {
       const to = Math.min(count, from + HISTORIES_AT_ONCE);
       const packed = packHistories(histories, { maxLength, from, to });
-      queries.set(model.lastStates(parameters, table, packed), from * width);
+      queries.set(model.lastStates(parameters, table, packed, blocks), from * width);
     }
     return { queries, items: rowsOf(table, width) };
   } finally {
@@ -50,15 +54,16 @@ export function itemVectorsOf(model: ScoringModel, parameters: Parameters): Floa
 const rowsOf = (table: ItemTable, width: number) =>
   (table.rows.dataSync() as Float32Array).slice(width);
 
-/** Ranks per size, among the whole catalogue and with seen items left out. */
+/** Ranks per size, among the whole catalogue and with seen items left out; `blocks` as above. */
 export function rankWithModel(
   model: ScoringModel,
   parameters: Parameters,
   cases: EvaluationCases,
   seen: SeenItems,
   maxLength: number,
+  blocks?: number,
 ): SizeRanks {
-  const { queries, items } = queriesOf(model, parameters, historiesOf(cases), maxLength);
+  const { queries, items } = queriesOf(model, parameters, historiesOf(cases), maxLength, blocks);
   const ranker = createRanker(items, model.config.sizes);
   try {
     return ranker.rank({

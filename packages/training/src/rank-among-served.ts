@@ -6,7 +6,7 @@
  * it cannot show: such items are no competitors, are skipped in histories as serving does, and as targets
  * they are missed.
  */
-import type { ModelConfig, NamedArray, NamedArrays } from '@nestrec/contracts';
+import type { ModelConfig, ModelExit, NamedArray, NamedArrays } from '@nestrec/contracts';
 import type { EvaluationCases } from '@nestrec/dataset';
 import { ITEM_RESIDUAL, PROJECTOR_BIAS, PROJECTOR_WEIGHT } from '@nestrec/parameters';
 import { seenItems } from './seen-items.js';
@@ -23,25 +23,54 @@ export interface ServedModel {
   readonly maxLength: number;
 }
 
-/** Ranks with seen items left out, by size of the model; `numItems + 1` for what it cannot show. */
+export interface ServedRanks {
+  /** By size of the model. */
+  readonly masked: readonly Int32Array[];
+  /** At the early exits of the model, by size of theirs. */
+  readonly exits: readonly { readonly blocks: number; readonly masked: readonly Int32Array[] }[];
+}
+
+/** Ranks with seen items left out; `numItems + 1` for what it cannot show. */
 export function rankAmongServed(
   served: ServedModel,
   cases: EvaluationCases,
   numItems: number,
-): Int32Array[] {
+): ServedRanks {
   const missed = numItems + 1;
   const place = new Int32Array(missed);
   served.ids.forEach((id, i) => (place[id] = i + 1));
   const asked = Int32Array.from(cases.target.keys()).filter((c) => place[cases.target[c]!] !== 0);
-  const ranks = served.config.sizes.map(() => new Int32Array(cases.target.length).fill(missed));
-  if (asked.length === 0) return ranks;
+  const { sizes, exits = [] } = served.config;
+  const none = () => sizes.map(() => new Int32Array(cases.target.length).fill(missed));
+  const trained = ({ dim }: ModelExit) => sizes.filter((size) => size <= dim).length;
+  if (asked.length === 0) {
+    const masked = none();
+    return {
+      masked,
+      exits: exits.map((exit) => ({
+        blocks: exit.blocks,
+        masked: masked.slice(0, trained(exit)),
+      })),
+    };
+  }
   const { config, parameters } = rewritten(served);
   const model = createTrainedModel(config, parameters, new Float32Array(0));
   try {
     const known = renumbered(cases, asked, place);
-    const { masked } = model.rank(known, seenItems(known, served.ids.length), served.maxLength);
-    masked.forEach((found, k) => asked.forEach((c, i) => (ranks[k]![c] = found[i]!)));
-    return ranks;
+    const seen = seenItems(known, served.ids.length);
+    const ranksAt = (blocks?: number): Int32Array[] => {
+      const ranks = none();
+      const { masked } = model.rank(known, seen, served.maxLength, blocks);
+      masked.forEach((found, k) => asked.forEach((c, i) => (ranks[k]![c] = found[i]!)));
+      return ranks;
+    };
+    return {
+      masked: ranksAt(),
+      exits: exits.map((exit) => ({
+        blocks: exit.blocks,
+        masked: ranksAt(exit.blocks).slice(0, trained(exit)),
+      })),
+    };
   } finally {
     model.dispose();
   }

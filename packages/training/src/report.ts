@@ -1,5 +1,5 @@
 /**
- * The quality table: the model at every size beside the baselines, on validation and test cases, with
+ * The quality table: the model at every size and early exit beside the baselines, on validation and test cases, with
  * the whole catalogue and with seen items masked.
  *
  * All scorers answer the same cases under the same tie rule. Nothing is chosen here: choosing is
@@ -16,6 +16,7 @@ import {
   normaliseRows,
   type Answers,
   type CaseScorer,
+  type AskedCases,
   type Scorer,
 } from '@nestrec/evaluation';
 import { askedOf } from './seen-items.js';
@@ -23,7 +24,10 @@ import type { TrainedModel } from './trained-model.js';
 import { modelScorer, newestItemScorer } from './vector-scorer.js';
 
 /** Ranks of the same cases under one scorer. */
-export type ScorerRanks = Omit<Answers, 'lists'>;
+export type ScorerRanks = Omit<Answers, 'lists'> & {
+  /** Of an early exit of the model; absent: at full depth, or no model. */
+  readonly blocks?: number;
+};
 
 export interface ReportInput {
   readonly split: Split;
@@ -55,14 +59,29 @@ export function rankPart(
   const { model, text, numItems } = input;
   const asked = askedOf(input.split.cases(part), numItems);
   const scorers = [
-    ...(model === null ? [] : [modelScorer(model, input.maxLength)]),
     ...baselines.map((baseline) => caseScorerOf(baseline, numItems)),
     ...(text === null
       ? []
       : [newestItemScorer('text-cosine', normaliseRows(text.vectors, text.width), text.width)]),
     ...trained,
   ];
-  return scorers.flatMap((scorer) => scorer.answer(asked, null));
+  return [
+    ...(model === null ? [] : modelRanks(model, asked, input.maxLength)),
+    ...scorers.flatMap((scorer) => scorer.answer(asked, null)),
+  ];
+}
+
+/** At every size, and then at every early exit. */
+function modelRanks(model: TrainedModel, asked: AskedCases, maxLength: number): ScorerRanks[] {
+  const { exits = [] } = model.config;
+  return [
+    ...modelScorer(model, maxLength).answer(asked, null),
+    ...exits.flatMap((exit) =>
+      modelScorer(model, maxLength, exit)
+        .answer(asked, null)
+        .map((answers) => ({ ...answers, blocks: exit.blocks })),
+    ),
+  ];
 }
 
 /** The rows of a table from ranks; `subset` keeps only some cases (a group of them). */
@@ -74,11 +93,12 @@ export function qualityRows(
 ): QualityRow[] {
   const choose = (values: Int32Array) => (subset ? subset.map((c) => values[c]!) : values);
   const { protocol } = split;
-  return ranks.flatMap(({ scorer, dim, all, masked }) =>
+  return ranks.flatMap(({ scorer, dim, blocks, all, masked }) =>
     [true, false].map((seenMasked) => {
       const chosen = choose(seenMasked ? masked : all);
       const metrics = metricsOfRanks(chosen);
-      return { scorer, dim, protocol, part, seenMasked, cases: chosen.length, metrics };
+      const depth = blocks === undefined ? {} : { blocks };
+      return { scorer, dim, ...depth, protocol, part, seenMasked, cases: chosen.length, metrics };
     }),
   );
 }

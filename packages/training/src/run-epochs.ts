@@ -183,6 +183,7 @@ async function endEpoch(run: Run, state: RunState): Promise<void> {
     loss: state.lossSum / Math.max(1, state.labelSum),
     primary: result?.primary ?? null,
     bySize: result?.bySize ?? {},
+    ...(result?.byExit === undefined ? {} : { byExit: result.byExit }),
     lambdaMax: run.lambdaMaxOf(exported),
   };
   if (result) state.stopping = afterEvaluation(state.stopping, state.epoch, result.primary);

@@ -48,6 +48,8 @@ export const trainingSettingsSchema = z.strictObject({
   residualDropout: z.array(share),
   /** Weight of each size in the loss; normalised to sum 1. */
   lossWeights: z.array(z.number().min(0)),
+  /** Weight of each early exit of the model in the loss, beside the full depth's, which is 1; normalised to sum 1. */
+  exitWeight: z.number().positive().max(100),
   /**
    * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too (kappa of model.md
    * section 6a): 1 = the loss's own gradient, 0 = every size builds on the smaller ones as they are.
@@ -144,6 +146,7 @@ const quality: Preset = (sizes) => ({
     [256, 0.35],
   ]),
   lossWeights: steepWeights(sizes, 0.4),
+  exitWeight: 1,
   prefixShare: 1,
   residualStart: 0.5,
   itemStart: 'spectral',

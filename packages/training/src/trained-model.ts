@@ -13,9 +13,10 @@ import type { SeenItems } from './seen-items.js';
 
 export interface TrainedModel {
   readonly config: ModelConfig;
-  rank(cases: EvaluationCases, seen: SeenItems, maxLength: number): SizeRanks;
-  /** Query vectors, histories x D, of the newest `maxLength` items of each. */
-  queries(histories: Ragged, maxLength: number): Float32Array;
+  /** @param blocks of an early exit; default: all */
+  rank(cases: EvaluationCases, seen: SeenItems, maxLength: number, blocks?: number): SizeRanks;
+  /** Query vectors, histories x D, of the newest `maxLength` items of each; `blocks` as above. */
+  queries(histories: Ragged, maxLength: number, blocks?: number): Float32Array;
   /** Hands over the item vectors (items x D) of `first`, `first + 1`, ... in ascending chunks. */
   overItems(use: (vectors: Float32Array, first: number) => void): void;
   dispose(): void;
@@ -36,8 +37,10 @@ export function createTrainedModel(
   const variables = model.createParameters(parameters);
   return {
     config,
-    rank: (cases, seen, maxLength) => rankWithModel(model, variables, cases, seen, maxLength),
-    queries: (histories, maxLength) => queriesOf(model, variables, histories, maxLength).queries,
+    rank: (cases, seen, maxLength, blocks) =>
+      rankWithModel(model, variables, cases, seen, maxLength, blocks),
+    queries: (histories, maxLength, blocks) =>
+      queriesOf(model, variables, histories, maxLength, blocks).queries,
     overItems: (use) => use(itemVectorsOf(model, variables), 1),
     dispose() {
       disposeTensors(variables);
@@ -57,9 +60,10 @@ function inChunks(
   const variables = model.createParameters(parameters);
   return {
     config,
-    rank: (cases, seen, maxLength) =>
-      rankInChunks(model, variables, cases, seen, maxLength, itemsAtOnce),
-    queries: (histories, maxLength) => queriesInChunks(model, variables, histories, maxLength),
+    rank: (cases, seen, maxLength, blocks) =>
+      rankInChunks(model, variables, cases, seen, { maxLength, blocks }, itemsAtOnce),
+    queries: (histories, maxLength, blocks) =>
+      queriesInChunks(model, variables, histories, { maxLength, blocks }),
     overItems: (use) => overItemChunks(model, variables, itemsAtOnce, use),
     dispose() {
       disposeTensors(variables);

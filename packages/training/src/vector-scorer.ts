@@ -2,6 +2,7 @@
  * Scorers whose score is the product of a query vector and an item vector, as case scorers: the nested model under
  * each of its sizes, and any single table of item vectors.
  */
+import type { ModelExit } from '@nestrec/contracts';
 import type { Answers, AskedCases, CaseScorer, Histories, WantedLists } from '@nestrec/evaluation';
 import { createRanker, createTopLists, type SizeRanks } from '@nestrec/tensor';
 import type { TrainedModel } from './trained-model.js';
@@ -17,11 +18,12 @@ interface VectorSide {
   overItems(use: (vectors: Float32Array, first: number) => void): void;
 }
 
-/** The model under the names `model@<size>`. */
-export function modelScorer(model: TrainedModel, maxLength: number): CaseScorer {
-  const { sizes } = model.config;
+/** The model under the names `model@<size>`, or one of its early exits under `exit<blocks>@<size>`. */
+export function modelScorer(model: TrainedModel, maxLength: number, exit?: ModelExit): CaseScorer {
+  const sizes = model.config.sizes.filter((size) => exit === undefined || size <= exit.dim);
+  const name = exit === undefined ? 'model' : `exit${exit.blocks}`;
   return vectorScorer({
-    names: sizes.map((dim) => ({ scorer: `model@${dim}`, dim })),
+    names: sizes.map((dim) => ({ scorer: `${name}@${dim}`, dim })),
     sizes,
     rank: ({ histories, targets, seen }) =>
       model.rank(
@@ -34,8 +36,9 @@ export function modelScorer(model: TrainedModel, maxLength: number): CaseScorer 
         },
         seen,
         maxLength,
+        exit?.blocks,
       ),
-    queries: (histories) => model.queries(histories, maxLength),
+    queries: (histories) => model.queries(histories, maxLength, exit?.blocks),
     overItems: (use) => model.overItems(use),
   });
 }

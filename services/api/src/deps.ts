@@ -136,6 +136,8 @@ export interface Ranking {
   readonly dim: number | undefined;
   /** The tier's limit; null: all of the model's sizes. */
   readonly maxDim: number | null;
+  /** The tier's depth; null: the full one. */
+  readonly exitBlocks: number | null;
   readonly plan: TierPlan;
   /** Say in the answer how the list was found. */
   readonly explain?: boolean | undefined;

@@ -12,7 +12,7 @@ function withInterval(estimate: Estimate | null, text: (value: number) => string
 
 function tierCells(tier: TierVerdict): string[] {
   return [
-    tier.max_dim === null ? 'no limit' : String(tier.max_dim),
+    `${tier.max_dim ?? 'no limit'}${tier.exit_blocks ? ` after ${tier.exit_blocks}` : ''}`,
     tier.dim === null ? '-' : String(tier.dim),
     withInterval(tier.ndcg_at_10, (value) => value.toFixed(4)),
     figure(tier.popularity),

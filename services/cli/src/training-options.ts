@@ -1,5 +1,6 @@
 /** Options of commands that train: how each is called, and what it takes. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { modelExitSchema, type ModelExit } from '@nestrec/contracts';
 import { PRESET_NAMES } from '@nestrec/training';
 
 export const PROTOCOLS = ['leave-one-out', 'temporal'] as const;
@@ -14,6 +15,20 @@ export function parseSizes(text: string): number[] {
   }
   return sizes;
 }
+
+/** `1:64,2:128`: after 1 block at sizes up to 64, after 2 at sizes up to 128. */
+export function parseExits(text: string): ModelExit[] {
+  if (text === 'none') return [];
+  return text.split(',').map((exit) => {
+    const [, blocks, dim] = /^\s*(\d{1,2}):(\d{1,4})\s*$/.exec(exit) ?? [];
+    const parsed = modelExitSchema.safeParse({ blocks: Number(blocks), dim: Number(dim) });
+    if (parsed.success) return parsed.data;
+    throw new InvalidArgumentError('wanted BLOCKS:SIZE, such as 1:64 or 1:32,2:64, or none.');
+  });
+}
+
+export const EXITS_HELP =
+  'early exits that are trained too, as BLOCKS:SIZE: after so many blocks, at sizes up to that; or none';
 
 export function count(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -37,6 +52,7 @@ export function addRetrainOptions(command: Command): Command {
     .option('--preset <name>', `settings: ${PRESET_NAMES.join(', ')}`, choice(PRESET_NAMES))
     .option('--sizes <list>', 'nested sizes, the last is the whole model', parseSizes)
     .option('--blocks <number>', 'LRU blocks', count(1, 16))
+    .option('--exits <list>', EXITS_HELP, parseExits)
     .option('--epochs <number>', 'epochs at most', count(1, 10_000))
     .option('--seed <number>', 'seed of everything random', count(0, 2 ** 31 - 1))
     .option('--protocol <name>', `what is held out: ${PROTOCOLS.join(', ')}`, choice(PROTOCOLS))

@@ -2,7 +2,12 @@
  * From what was asked for to what a run is given: configuration and settings, and for a run that begins
  * with another version's parameters, that version. Whoever starts runs (command, cron) asks here first.
  */
-import type { ModelConfigInput, TrainingMode } from '@nestrec/contracts';
+import {
+  modelConfigSchema,
+  type ModelConfigInput,
+  type ModelExit,
+  type TrainingMode,
+} from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { InvalidConfig, ModelNotFound, NoPublishedModel } from '@nestrec/errors';
 import { getPublished, getVersion } from '@nestrec/storage';
@@ -22,6 +27,8 @@ export interface TrainingRequest {
   /** Default: those of the version to begin with; for `full` `DEFAULT_SIZES` and one block. */
   readonly sizes?: readonly number[] | undefined;
   readonly blocks?: number | undefined;
+  /** Default: those of the version to begin with; for `full` none. */
+  readonly exits?: readonly ModelExit[] | undefined;
   /** Replaces single settings of the preset. */
   readonly overrides?: Partial<TrainingSettings> | undefined;
 }
@@ -45,7 +52,8 @@ export async function planTraining(db: Queryable, request: TrainingRequest): Pro
   const { mode, preset, overrides = {} } = request;
   if (mode === 'full') {
     const sizes = [...(request.sizes ?? DEFAULT_SIZES)];
-    const config = { ...modelSwitches(preset), sizes, blocks: request.blocks ?? DEFAULT_BLOCKS };
+    const blocks = request.blocks ?? DEFAULT_BLOCKS;
+    const config = withExits({ ...modelSwitches(preset), sizes, blocks }, request.exits);
     return { mode, startFrom: null, config, settings: createSettings(preset, sizes, overrides) };
   }
   const startFrom = request.startFrom ?? (await publishedVersion(db));
@@ -59,7 +67,28 @@ export async function planTraining(db: Queryable, request: TrainingRequest): Pro
   assertFits(request, config, startFrom);
   const settings = warmStartSettings(createSettings(preset, config.sizes), mode);
   const changed = createSettings(preset, config.sizes, { ...settings, ...overrides });
-  return { mode, startFrom, config, settings: changed };
+  return { mode, startFrom, config: withExits(config, request.exits), settings: changed };
+}
+
+/**
+ * The configuration with other exits; as it is where nothing is said. Parameters do not depend on them.
+ * @throws InvalidConfig for exits that such a model cannot have
+ */
+function withExits(
+  config: TrainingPlan['config'],
+  exits: readonly ModelExit[] | undefined,
+): TrainingPlan['config'] {
+  if (exits === undefined) return config;
+  const changed = { ...config };
+  delete changed.exits;
+  if (exits.length === 0) return changed;
+  changed.exits = [...exits];
+  const parsed = modelConfigSchema.safeParse({ ...changed, featureWidth: 1, numItems: 1 });
+  if (parsed.success) return changed;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new InvalidConfig({
+    detail: `${faults.join('; ')}; the model has ${changed.blocks} blocks and the sizes ${changed.sizes.join(', ')}`,
+  });
 }
 
 async function publishedVersion(db: Queryable): Promise<string> {

@@ -31,7 +31,7 @@ export async function rankPublished(
   if (known === null) throw new ModelNotFound({ detail: `version ${version} is not registered` });
   const { manifest, parameters } = await loadArtifact(known.path);
   const width = manifest.config.sizes.at(-1)!;
-  const masked = rankAmongServed(
+  const ranks = rankAmongServed(
     {
       config: manifest.config,
       parameters,
@@ -42,7 +42,7 @@ export async function rankPublished(
     itemIds.length,
   );
   const unseen = unseenCases(manifest, protocol, cases);
-  return { version, sizes: manifest.config.sizes, masked, unseen };
+  return { version, sizes: manifest.config.sizes, ...ranks, unseen };
 }
 
 /** Newest events that a model is shown when it is measured: as many as it was trained on. */

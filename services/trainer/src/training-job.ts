@@ -80,9 +80,11 @@ export function failureOf(error: unknown): JobResult {
 /** What is not asked for is as in the model that answers, so that a plain retraining makes its successor. */
 async function planOf(db: Queryable, { mode, options: asked }: JobRun): Promise<TrainingPlan> {
   const like = mode === 'full' ? (await publishedManifest(db))?.config : undefined;
+  const sameShape = asked.sizes === undefined && asked.blocks === undefined;
   return planTraining(db, {
     ...{ mode, startFrom: asked.start_from, preset: asked.preset ?? DEFAULTS.preset },
     ...{ sizes: asked.sizes ?? like?.sizes, blocks: asked.blocks ?? like?.blocks },
+    exits: asked.exits ?? (sameShape ? like?.exits : undefined),
     overrides: asked.epochs === undefined ? {} : { maxEpochs: asked.epochs },
   });
 }

@@ -1,5 +1,6 @@
 /** Command line of `npm run bench:quality`. */
 import { parseArgs } from 'node:util';
+import type { ModelExit } from '@nestrec/contracts';
 import { InvalidConfig, UsageError } from '@nestrec/errors';
 import {
   PRESET_NAMES,
@@ -13,6 +14,7 @@ export interface QualityArguments {
   readonly features: 'minilm' | 'builtin';
   readonly sizes: number[];
   readonly blocks: number;
+  readonly exits: ModelExit[] | undefined;
   readonly preset: PresetName;
   readonly overrides: Partial<TrainingSettings>;
   readonly seed: number;
@@ -42,6 +44,7 @@ FOLDER) and prints the quality table of every size beside the baselines.
   --features minilm|builtin   item text features (default minilm; builtin needs no vectors)
   --sizes 16,32,64,128        nested sizes
   --blocks 1                  recurrent blocks
+  --exits 1:64,2:128          early exits: after so many blocks, trained at sizes up to that (default none)
   --preset NAME               ${PRESET_NAMES.join(', ')} (default quality)
   --epochs N                  most epochs (default: the preset's)
   --sampled                   sampled softmax, however few items there are (fullSoftmaxItems = 0)
@@ -145,6 +148,7 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
       features: { type: 'string', default: 'minilm' },
       sizes: { type: 'string', default: '16,32,64,128' },
       blocks: { type: 'string', default: '1' },
+      exits: { type: 'string' },
       preset: { type: 'string', default: 'quality' },
       epochs: { type: 'string' },
       sampled: { type: 'boolean', default: false },
@@ -174,6 +178,10 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
     features: choice('features', values.features, ['minilm', 'builtin']),
     sizes: integers('sizes', values.sizes),
     blocks: integer('blocks', values.blocks),
+    exits: values.exits?.split(',').map((exit) => {
+      const [blocks = '', dim = ''] = exit.split(':');
+      return { blocks: integer('exits', blocks), dim: integer('exits', dim) };
+    }),
     preset: choice('preset', values.preset, PRESET_NAMES),
     overrides: {
       ...(values.sampled ? { fullSoftmaxItems: 0 } : {}),

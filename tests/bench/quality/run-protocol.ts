@@ -134,7 +134,7 @@ async function trainLadder(
   split: Split,
   onProgress: OnProgress,
 ) {
-  const config = configOf(args, data, args.sizes);
+  const config = { ...configOf(args, data, args.sizes), exits: args.exits };
   const settings = createSettings(args.preset, args.sizes, args.overrides);
   const checkpoint = args.checkpoint ? keptAt(args.checkpoint) : undefined;
   const { parameters, ...result } = await trainModel({

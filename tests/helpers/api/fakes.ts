@@ -5,6 +5,7 @@
 import {
   DEFAULT_TIERS,
   MANIFEST_FORMAT_VERSION,
+  servedBlocks,
   type Item,
   type Manifest,
   type PublishReport,
@@ -152,6 +153,7 @@ export function createFakeWorld(overrides: Partial<ApiDeps> = {}): FakeWorld {
       served_by: {
         model_version: version,
         dim,
+        blocks: servedBlocks(manifest.config, dim, query.exitBlocks),
         plan: 'exact' as const,
         personalised: true,
         fallback: null,

@@ -30,7 +30,7 @@ import {
   createTrainingRunStore,
   type PublisherOptions,
 } from '../../../services/api/src/index.js';
-import { catalogueItem, makeArtifact } from '../published-artifact.js';
+import { catalogueItem, makeArtifact, type ArtifactShape } from '../published-artifact.js';
 import { ALL_SCOPES } from './fakes.js';
 import { call, type Reply } from './harness.js';
 import { tiersOf } from '../tiers-of.js';
@@ -54,11 +54,18 @@ export function draftOf(manifest: Manifest): ManifestDraft {
   return Object.fromEntries(rest) as unknown as ManifestDraft;
 }
 
+/** The artifacts behind `serveApi`. */
+export const servedShape = (version: 'v1' | 'v2', like: Partial<ArtifactShape> = {}) => ({
+  ...{ version, seed: version === 'v1' ? 1 : 2, items: ITEMS, sizes: SIZES },
+  ...like,
+});
+
 /** Publishes `v1` (60 items, sizes 4, 8, 16), registers `v2` as a candidate, and serves. */
 export async function serveApi(
   db: Database,
   logger: Logger = silentLogger(),
   publishing: PublisherOptions = {},
+  like: { readonly v1?: Partial<ArtifactShape>; readonly v2?: Partial<ArtifactShape> } = {},
 ): Promise<ServedApi> {
   const folder = await mkdtemp(join(tmpdir(), 'nestrec-api-'));
   await ensureDefaultTiers(db);
@@ -66,11 +73,8 @@ export async function serveApi(
     db,
     Array.from({ length: ITEMS }, (_, i) => catalogueItem(i)),
   );
-  for (const [version, seed] of [
-    ['v1', 1],
-    ['v2', 2],
-  ] as const) {
-    const { manifest, ...content } = makeArtifact({ version, seed, items: ITEMS, sizes: SIZES });
+  for (const version of ['v1', 'v2'] as const) {
+    const { manifest, ...content } = makeArtifact(servedShape(version, like[version]));
     const saved = await saveArtifact(folder, { manifest: draftOf(manifest), ...content });
     await registerVersion(db, { version, manifest: saved, path: join(folder, version) });
   }

@@ -52,7 +52,10 @@ const BODIES: Readonly<Record<string, readonly object[]>> = {
   'post /v1/admin/clients/{id}/rotate': [{ overlap_seconds: 1 }],
   'put /v1/admin/clients/{id}': [{ tier: 'basic', scopes: ['recommend'] }],
   'put /v1/admin/tiers/{name}': [
-    { max_dim: 8, max_k: 5, requests_per_second: 1, burst: 2, max_concurrency: 1 },
+    {
+      ...{ max_dim: 8, exit_blocks: 1, max_k: 5, requests_per_second: 1, burst: 2 },
+      max_concurrency: 1,
+    },
   ],
 };
 

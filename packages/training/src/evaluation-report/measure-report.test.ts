@@ -7,6 +7,7 @@ import {
 } from '@nestrec/dataset';
 import { isError, InsufficientData } from '@nestrec/errors';
 import { byDay, gainOfRank } from '@nestrec/evaluation';
+import { sliceParameters } from '@nestrec/parameters';
 import { selectBackend } from '@nestrec/tensor';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { smallModel } from '../../../../tests/helpers/small-model.js';
@@ -48,8 +49,11 @@ const { config, parameters, features } = smallModel({ sizes: SIZES, numItems: IT
 /** A leave-one-out training: all but the newest two. */
 const trainedEnd = dataset.offsets.slice(1).map((end) => end - 2);
 
-async function measure(more: Partial<MeasureReportInput> = {}): Promise<MeasuredReport> {
-  const model = createTrainedModel(config, parameters, features);
+async function measure(
+  more: Partial<MeasureReportInput> = {},
+  of = { config, parameters },
+): Promise<MeasuredReport> {
+  const model = createTrainedModel(of.config, of.parameters, features);
   try {
     return await measureReport({
       ...{ dataset, split, model, version: 'v1', seed: 1, maxLength: 50, trainedEnd },
@@ -73,6 +77,24 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 describe('measureReport', () => {
   beforeAll(async () => {
     await selectBackend({ force: 'cpu' });
+  });
+
+  it('has the figures of early exits, which are those of the slice, beside the full depth', async () => {
+    const deep = smallModel(
+      { sizes: SIZES, numItems: ITEMS, blocks: 2, exits: [{ blocks: 1, dim: 3 }] },
+      [1],
+      7,
+    );
+    const report = await measure({}, deep);
+    const slice = sliceParameters(deep.config, deep.parameters, 3, 1);
+    const alone = await measure({}, slice);
+    expect(alone).not.toHaveProperty('exits');
+    const [exit, ...others] = report.exits!;
+    expect(others).toEqual([]);
+    expect(exit).toMatchObject({ blocks: 1, dim: 3 });
+    expect(exit!.ndcg10.mean).toBeCloseTo(alone.sizes[0]!.ndcg10.mean, 12);
+    expect(exit!.overFull.mean).toBeCloseTo(exit!.ndcg10.mean - report.sizes[0]!.ndcg10.mean, 12);
+    expect(exit!.overFull.mean).not.toBe(0);
   });
 
   it('has the means of the cases, their differences and their shares, and leaks no tensor', async () => {

@@ -13,6 +13,7 @@ import { askedOf, chooseCases } from '../seen-items.js';
 import type { TrainedModel } from '../trained-model.js';
 import { modelScorer } from '../vector-scorer.js';
 import { answerCases, sampleIndexes, usersOf } from './answered-cases.js';
+import { exitFigures } from './exit-figures.js';
 import { breakdowns, coldStart, MIN_USERS } from './group-figures.js';
 import { listFigures } from './list-figures.js';
 import { qualityFigures } from './quality-figures.js';
@@ -54,6 +55,7 @@ export type MeasuredReport = Pick<
   | 'quality'
   | 'comparisons'
   | 'sizes'
+  | 'exits'
   | 'latency'
   | 'breakdowns'
   | 'coldStart'
@@ -104,6 +106,7 @@ export async function measureReport(input: MeasureReportInput): Promise<Measured
   const counts = countItems(split.train, numItems);
   stage('Drawing intervals');
   const { quality, comparisons, sizes } = qualityFigures(answered, random);
+  const exits = exitFigures({ model, answered, maxLength, random: random.fork('exits') });
   stage('Breaking down by history, popularity and day');
   const groups = breakdowns(answered, dataset, counts, random);
   stage('Asking about people of whom little is known');
@@ -140,6 +143,7 @@ export async function measureReport(input: MeasureReportInput): Promise<Measured
       medianMs: times[k]!.medianMs,
       p95Ms: times[k]!.p95Ms,
     })),
+    ...(exits === undefined ? {} : { exits }),
     seeds: trainings.length < 2 ? null : seedFigures(answered, trainings, random),
   };
 }

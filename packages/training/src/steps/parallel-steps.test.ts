@@ -98,21 +98,29 @@ const close = (got: ArrayLike<number>, wanted: ArrayLike<number>, tolerance: num
 };
 
 describe('steps shared by replicas', () => {
-  it.each([2, 3])('of %i follow a single model over 30 steps within rounding', async (replicas) => {
-    const taken = batches(30);
-    const single = await outcome(createLocalSteps(input()), taken);
-    const shared = await outcome(await createParallelSteps(input(), replicas), taken);
-    taken.forEach((_, i) => {
-      expect(Math.abs(shared.losses[i]! / single.losses[i]! - 1)).toBeLessThan(1e-4);
-      expect(Math.abs(shared.norms[i]! / single.norms[i]! - 1)).toBeLessThan(1e-3);
-    });
-    expect([...shared.parameters.keys()]).toEqual([...single.parameters.keys()]);
-    expect([...shared.optimizer.keys()].sort()).toEqual([...single.optimizer.keys()].sort());
-    for (const [name, { shape, data }] of single.parameters) {
-      expect(shared.parameters.get(name)!.shape, name).toEqual(shape);
-      close(shared.parameters.get(name)!.data, data, 1e-3);
-    }
-  });
+  it.each([
+    [2, undefined],
+    [3, undefined],
+    [2, [{ blocks: 1, dim: 4 }]],
+  ])(
+    'of %i follow a single model over 30 steps within rounding, exits %j',
+    async (replicas, exits) => {
+      const taken = batches(30);
+      const one = input({ config: { ...CONFIG, exits } });
+      const single = await outcome(createLocalSteps(one), taken);
+      const shared = await outcome(await createParallelSteps(one, replicas), taken);
+      taken.forEach((_, i) => {
+        expect(Math.abs(shared.losses[i]! / single.losses[i]! - 1)).toBeLessThan(1e-4);
+        expect(Math.abs(shared.norms[i]! / single.norms[i]! - 1)).toBeLessThan(1e-3);
+      });
+      expect([...shared.parameters.keys()]).toEqual([...single.parameters.keys()]);
+      expect([...shared.optimizer.keys()].sort()).toEqual([...single.optimizer.keys()].sort());
+      for (const [name, { shape, data }] of single.parameters) {
+        expect(shared.parameters.get(name)!.shape, name).toEqual(shape);
+        close(shared.parameters.get(name)!.data, data, 1e-3);
+      }
+    },
+  );
 
   it('repeat to the last bit', async () => {
     const run = async () => outcome(await createParallelSteps(input(), 2), batches(6));

@@ -53,12 +53,12 @@ export async function createParallelSteps(
       const loss = parts.reduce((sum, { share }, rank) => sum + share * Number(losses[rank]), 0);
       return { loss, gradientNorm: Number(gradientNorm) };
     },
-    async rank(cases, seen) {
+    async rank(cases, seen, blocks) {
       await all(team, { do: 'table' });
       const { model, parameters } = team.first;
       const itemTable = () => model.parts.tableOf(team.shared.items);
       const whole = { ...model, config, itemTable };
-      return rankWithModel(whole, parameters, cases, seen, input.settings.maxLength);
+      return rankWithModel(whole, parameters, cases, seen, input.settings.maxLength, blocks);
     },
     async exportParameters() {
       await requireEqual(team);

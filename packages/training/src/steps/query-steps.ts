@@ -33,7 +33,8 @@ export function createQuerySteps(input: StepsInput): TrainingSteps {
       result.items.dispose();
       return { loss: result.loss, ...optimizer.step(trained, result.gradients) };
     },
-    rank: async (cases, seen) => rankWithModel(model, parameters, cases, seen, settings.maxLength),
+    rank: async (cases, seen, blocks) =>
+      rankWithModel(model, parameters, cases, seen, settings.maxLength, blocks),
     exportParameters: async () => model.exportParameters(parameters),
     exportOptimizer: async () => optimizer.state(),
     async dispose() {

@@ -93,7 +93,8 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
       }
       return { loss, gradientNorm };
     },
-    rank: async (cases, seen) => rankInChunks(model, parameters, cases, seen, settings.maxLength),
+    rank: async (cases, seen, blocks) =>
+      rankInChunks(model, parameters, cases, seen, { maxLength: settings.maxLength, blocks }),
     async exportParameters() {
       const own: [string, Float32Array][] = residual ? [[ITEM_RESIDUAL, residual.values]] : [];
       return withResidual(model.exportParameters(parameters), own);

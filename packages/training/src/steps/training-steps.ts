@@ -43,8 +43,8 @@ export interface TrainingSteps {
   readonly replicas: number;
   /** @param index steps done before this one */
   step(batch: PackedBatch, index: number): Promise<StepResult>;
-  /** Ranks of evaluation cases under the model as it stands. */
-  rank(cases: EvaluationCases, seen: SeenItems): Promise<SizeRanks>;
+  /** Ranks of evaluation cases under the model as it stands; after the first `blocks` blocks, by default all. */
+  rank(cases: EvaluationCases, seen: SeenItems, blocks?: number): Promise<SizeRanks>;
   /** May be the memory that the next step changes: copy what is to last longer. */
   exportParameters(): Promise<NamedArrays>;
   /** As `exportParameters`. */
@@ -60,6 +60,7 @@ export function lossSettings(
 ): LossSettings {
   return {
     lossWeights: settings.lossWeights,
+    exitWeight: settings.exitWeight,
     prefixShare: settings.prefixShare,
     dropout: settings.dropout,
     residualDrop: settings.residualDropout,
@@ -85,7 +86,8 @@ export function createLocalSteps(input: StepsInput): TrainingSteps {
       );
       return { loss, ...optimizer.step(parameters, gradients) };
     },
-    rank: async (cases, seen) => rankWithModel(model, parameters, cases, seen, settings.maxLength),
+    rank: async (cases, seen, blocks) =>
+      rankWithModel(model, parameters, cases, seen, settings.maxLength, blocks),
     exportParameters: async () => model.exportParameters(parameters),
     exportOptimizer: async () => optimizer.state(),
     async dispose() {

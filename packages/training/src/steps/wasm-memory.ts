@@ -17,6 +17,8 @@ export interface StepShape {
 
 /** [N + 1, D] matrices alive at the peak: the table in both orientations, cut, packed, its gradient. */
 const TABLES = 9;
+/** The same where early exits are trained: the gradient of one output beside that of the next. */
+const EXIT_TABLES = 2;
 /** The same for the items that a replica owns: residual, moments, mask, gradient, AdamW's own. */
 const OWN_TABLES = 6;
 /** Features once as they are, once packed for a product. */
@@ -36,13 +38,13 @@ const SMALLER_CHUNKS = [16_384, 4_096];
 
 /** Bytes of the heap at its fullest, within a factor of 1.5 either way. */
 export function estimateHeapBytes({ config, labels, replicas, itemChunk }: StepShape): number {
-  const { numItems, featureWidth, blocks, sizes, itemResidual } = config;
+  const { numItems, featureWidth, blocks, sizes, itemResidual, exits = [] } = config;
   const width = sizes.at(-1)!;
   const table = (numItems + 1) * width;
   const ownRows = Math.ceil(numItems / replicas) + 1;
   const rows = Math.ceil(labels / replicas);
   const numbers =
-    TABLES * table +
+    (TABLES + (exits.length > 0 ? EXIT_TABLES : 0)) * table +
     ownRows * ((itemResidual ? OWN_TABLES : 1) * width + FEATURE_TABLES * featureWidth) +
     scoresAtOnce(numItems + 1, sizes.length, itemChunk) +
     blocks * (WEIGHT_COPIES * BLOCK_MATRICES * width ** 2 + ACTIVATIONS * rows * width);

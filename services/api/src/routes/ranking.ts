@@ -30,6 +30,7 @@ export function rankingFor(
     k: asked.k ?? Math.min(DEFAULT_K, tier.max_k),
     dim: asked.dim,
     maxDim: tier.max_dim,
+    exitBlocks: tier.exit_blocks,
     plan: tier.plan,
     explain: asked.explain,
     stepsDown: stepsDown(context),

@@ -1,7 +1,7 @@
 /** `nestrec model verify|slice|list|prune`: model artifacts as files; `model show`: how a version came about and fared. */
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { modelsAnswerSchema, type PublishReport } from '@nestrec/contracts';
+import { modelsAnswerSchema, type ModelConfig, type PublishReport } from '@nestrec/contracts';
 import { saveEdgeModel } from '@nestrec/onnx';
 import { pruneVersions } from '@nestrec/publishing';
 import { listArtifacts, loadArtifact, sliceArtifact, verifyArtifact } from '@nestrec/registry';
@@ -19,6 +19,7 @@ import { renderReport } from '../gate-table.js';
 import { renderTable, type Output } from '../output.js';
 import { dataFolders, withPlatform, type Platform } from '../platform.js';
 import { directOrRemote, type AdminRequest } from '../running-server.js';
+import { count } from '../training-options.js';
 
 export function addModel(program: Command, invocation: Invocation): void {
   const group = program
@@ -102,7 +103,7 @@ async function showStored({ db }: Platform, output: Output, version: string): Pr
   output.result(
     { version, status, vectorsVersion, origin, data, erasedLater: later, publish },
     [
-      `${version}: ${status}, sizes ${model.sizes.join(' ')}, item vectors of ${vectorsVersion}`,
+      `${version}: ${status}, sizes ${model.sizes.join(' ')}, ${renderDepth(model)}, item vectors of ${vectorsVersion}`,
       `trained: ${origin?.mode ?? 'full'}${origin?.startedFrom ? `, going on with ${origin.startedFrom}` : ''}`,
       `events: ${data.interactions} of ${data.users} users, ${data.from ?? '?'} to ${data.to ?? '?'}`,
       renderErasures(data.erasures?.users, later),
@@ -122,6 +123,12 @@ async function showServed(ask: AdminRequest, output: Output, version: string): P
     `${version}: ${status}, sizes ${sizes.join(' ')}\n${renderAttempt(publish)}`,
   );
 }
+
+const renderDepth = ({ blocks, exits = [] }: ModelConfig) =>
+  [
+    `${blocks} block(s)`,
+    ...exits.map((exit) => `an exit after ${exit.blocks} up to ${exit.dim}`),
+  ].join(', ');
 
 const renderAttempt = (publish: PublishReport | null) =>
   publish === null
@@ -143,6 +150,7 @@ function renderErasures(users: number | undefined, later: LaterErasures | null):
 
 interface SliceOptions {
   readonly dim: number;
+  readonly blocks?: number;
   readonly format: 'artifact' | 'onnx';
   readonly out?: string;
   readonly json?: boolean;
@@ -156,6 +164,7 @@ function addSlice(group: Command, invocation: Invocation): void {
     )
     .argument('<path>', 'folder of the artifact')
     .requiredOption('--dim <size>', "one of the model's sizes", parseDim)
+    .option('--blocks <number>', 'blocks of one of its early exits; default: all', count(1, 16))
     .addOption(
       new Option(
         '--format <format>',
@@ -171,15 +180,18 @@ function addSlice(group: Command, invocation: Invocation): void {
     .addHelpText(
       'after',
       '\nExamples:\n  nestrec model slice .nestrec/models/v1 --dim 32 --out slices' +
-        '\n  nestrec model slice .nestrec/models/v1 --dim 64 --format onnx --out edge',
+        '\n  nestrec model slice .nestrec/models/v1 --dim 64 --format onnx --out edge' +
+        '\n  nestrec model slice .nestrec/models/v1 --dim 32 --blocks 1',
     );
   defineAction<SliceOptions>(command, invocation, async ({ output }, [path], options) => {
     const source = resolve(path!);
     if (options.format === 'onnx') return sliceToOnnx(command, output, source, options);
     const target = options.out === undefined ? dirname(source) : resolve(options.out);
-    const sliced = await sliceArtifact(await loadArtifact(source), options.dim, target);
-    const sizes = sliced.manifest.config.sizes.join(', ');
-    output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes}`);
+    const sliced = await sliceArtifact(
+      ...([await loadArtifact(source), options.dim, target, options.blocks] as const),
+    );
+    const { sizes, blocks } = sliced.manifest.config;
+    output.result(sliced, `Wrote ${sliced.path}: sizes ${sizes.join(', ')}, ${blocks} block(s)`);
   });
 }
 
@@ -187,13 +199,15 @@ async function sliceToOnnx(
   command: Command,
   output: Output,
   source: string,
-  { dim, out }: SliceOptions,
+  { dim, blocks, out }: SliceOptions,
 ): Promise<void> {
   if (out === undefined) {
     // Beside the old one it would stand among the artifacts, and be none.
     command.error('error: --format onnx needs --out, the folder that gets the new one');
   }
-  const { path, manifest } = await saveEdgeModel(await loadArtifact(source), dim, resolve(out));
+  const { path, manifest } = await saveEdgeModel(
+    ...([await loadArtifact(source), dim, resolve(out), blocks] as const),
+  );
   const rows = manifest.files.map(({ name, bytes, about }) => [name, String(bytes), about]);
   output.result({ path, manifest }, `Wrote ${path}\n${renderTable(['file', 'bytes', ''], rows)}`);
 }

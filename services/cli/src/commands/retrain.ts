@@ -87,9 +87,9 @@ export function addRetrain(program: Command, invocation: Invocation): void {
 }
 
 function requestOf(options: RetrainOptions): TrainingRunRequest {
-  const { preset, sizes, blocks, epochs, seed, protocol } = options;
+  const { preset, sizes, blocks, exits, epochs, seed, protocol } = options;
   const asked = {
-    ...{ preset, sizes, blocks, epochs, seed, protocol, text_width: options.textWidth },
+    ...{ preset, sizes, blocks, exits, epochs, seed, protocol, text_width: options.textWidth },
     ...{ start_from: options.startFrom, window_days: options.windowDays },
     max_events_per_user: options.maxEventsPerUser,
   };

@@ -33,10 +33,11 @@ const show = (value: number | null) => (value === null ? 'none' : String(value))
 
 function renderTiers(tiers: readonly Tier[]): string {
   return renderTable(
-    ['tier', 'max dim', 'max k', 'requests/s', 'burst', 'at once', 'plan', 'overload'],
+    ['tier', 'max dim', 'exit', 'max k', 'requests/s', 'burst', 'at once', 'plan', 'overload'],
     tiers.map((tier) => [
       tier.name,
       tier.max_dim === null ? 'all' : String(tier.max_dim),
+      tier.exit_blocks === null ? 'none' : `after ${tier.exit_blocks}`,
       String(tier.max_k),
       show(tier.requests_per_second),
       show(tier.burst ?? tier.requests_per_second),
@@ -72,6 +73,7 @@ function addList(group: Command, invocation: Invocation): void {
 /** Options that were given; each has the name of its field. */
 type SetOptions = Partial<{
   maxDim: number | null;
+  exitBlocks: number | null;
   maxK: number;
   requestsPerSecond: number | null;
   burst: number | null;
@@ -87,6 +89,11 @@ function addSet(group: Command, invocation: Invocation): void {
     .description('change a tier, or add one; what is not said stays, or has no limit in a new tier')
     .argument('<name>', 'name of the tier')
     .option('--max-dim <n|all>', 'greatest dimension', parseLimit)
+    .option(
+      '--exit-blocks <n|none>',
+      'serve after so many blocks, where the model has that exit; none: at full depth',
+      parseLimit,
+    )
     .option('--max-k <n>', 'most items of a list', parseCount)
     .option('--requests-per-second <n|none>', 'sustained rate of one client', parseLimit)
     .option(
@@ -129,6 +136,7 @@ function merge(name: string, known: Tier | undefined, options: SetOptions): Tier
   const before = known === undefined ? fresh : limitsOf(known);
   const given = Object.entries({
     max_dim: options.maxDim,
+    exit_blocks: options.exitBlocks,
     max_k: options.maxK,
     requests_per_second: options.requestsPerSecond,
     burst: options.burst,

@@ -1,5 +1,6 @@
 /** `nestrec train`: from the stored interactions to a candidate model version. */
 import { InvalidArgumentError, type Command } from 'commander';
+import type { ModelExit } from '@nestrec/contracts';
 import { Interrupted, isError } from '@nestrec/errors';
 import { PRESET_NAMES, type PresetName } from '@nestrec/training';
 import {
@@ -17,7 +18,14 @@ import { listenForInterruption } from '../interruption.js';
 import { withPlatform, type Platform } from '../platform.js';
 import { publishAndReport } from './publish.js';
 import { renderQuality } from '../quality-table.js';
-import { choice, count, parseSizes, PROTOCOLS } from '../training-options.js';
+import {
+  choice,
+  count,
+  EXITS_HELP,
+  parseExits,
+  parseSizes,
+  PROTOCOLS,
+} from '../training-options.js';
 import { showTraining } from '../training-progress.js';
 import { findKilledRun, forgetRun, recordRun } from '../unfinished-run.js';
 
@@ -25,6 +33,7 @@ interface TrainOptions {
   preset: PresetName;
   sizes?: number[];
   blocks?: number;
+  exits?: ModelExit[];
   epochs?: number;
   seed: number;
   protocol: (typeof PROTOCOLS)[number];
@@ -61,6 +70,7 @@ export function addTrain(program: Command, invocation: Invocation): void {
       'LRU blocks; 1 allows edits of a state in closed form (default: 1, or as the version to go on with)',
       count(1, 16),
     )
+    .option('--exits <list>', EXITS_HELP, parseExits)
     .option('--epochs <number>', 'epochs at most; default: the preset says', count(1, 10_000))
     .option('--seed <number>', 'seed of everything random', count(0, 2 ** 31 - 1), 1)
     .option(
@@ -91,7 +101,7 @@ export function addTrain(program: Command, invocation: Invocation): void {
     .option('--publish', 'publish the candidate when its checks pass')
     .addHelpText(
       'after',
-      '\nExamples:\n  nestrec train --publish\n  nestrec train --sizes 16,32,64,128,256 --protocol temporal --seed 3\n  nestrec train --warm-start --window 180d --publish\n  nestrec train --query-only --publish',
+      '\nExamples:\n  nestrec train --publish\n  nestrec train --sizes 16,32,64,128,256 --protocol temporal --seed 3\n  nestrec train --blocks 2 --exits 1:64\n  nestrec train --warm-start --window 180d --publish\n  nestrec train --query-only --publish',
     );
   defineAction<TrainOptions>(command, invocation, (context, _args, options) =>
     withPlatform(context.config, (platform) => train(context, platform, options)),
@@ -130,6 +140,7 @@ async function train(
       preset: options.preset,
       sizes: options.sizes,
       blocks: options.blocks,
+      exits: options.exits,
       overrides: options.epochs === undefined ? {} : { maxEpochs: options.epochs },
     });
     if (plan.startFrom !== null) output.note(`Going on with the parameters of ${plan.startFrom}.`);

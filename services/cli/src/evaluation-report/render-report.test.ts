@@ -1,7 +1,7 @@
 import { evaluationReportSchema, type EvaluationReport } from '@nestrec/contracts';
 import { SaxesParser } from 'saxes';
 import { describe, expect, it } from 'vitest';
-import { exampleReport } from '../../../../tests/helpers/example-report.js';
+import { around, exampleReport } from '../../../../tests/helpers/example-report.js';
 import { renderReport } from './render-report.js';
 
 interface Page {
@@ -34,6 +34,20 @@ const variants: [string, Partial<EvaluationReport>][] = [
   [
     'with epochs that were not evaluated',
     { epochs: exampleReport().epochs!.map((epoch) => ({ ...epoch, bySize: {}, primary: null })) },
+  ],
+  [
+    'of a model with early exits',
+    {
+      exits: [
+        {
+          blocks: 1,
+          dim: 16,
+          ndcg10: around(0.03),
+          recall10: around(0.05),
+          overFull: around(-0.01),
+        },
+      ],
+    },
   ],
   [
     'of one size',

@@ -7,6 +7,7 @@ import { STYLE } from './style.js';
 import {
   allMetricsTable,
   comparisonTable,
+  exitsTable,
   groupsTable,
   listsTable,
   qualityTable,
@@ -94,6 +95,7 @@ function cost(report: EvaluationReport): Markup {
   return markup`<h2>What a size costs</h2>
 <div class="charts">${qualityByBytes(report)}${qualityByLatency(report)}</div>
 ${sizesTable(report)}
+${report.exits === undefined ? '' : exitsTable(report.exits)}
 ${report.served.length === 0 ? '' : servedTable(report)}`;
 }
 

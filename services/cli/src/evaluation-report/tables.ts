@@ -104,6 +104,20 @@ export function sizesTable({ sizes, latency }: EvaluationReport): Markup {
   );
 }
 
+export function exitsTable(exits: NonNullable<EvaluationReport['exits']>): Markup {
+  return table(
+    'Early exits, seen items masked; differences are from the full depth at the same size, case by case',
+    ['after blocks', 'size', 'NDCG@10', 'Recall@10', 'NDCG@10 over the full depth'],
+    exits.map(({ blocks, dim, ndcg10, recall10, overFull }) => ({
+      model: true,
+      cells: [
+        ...[String(blocks), String(dim), estimated(ndcg10), estimated(recall10)],
+        difference(overFull),
+      ],
+    })),
+  );
+}
+
 export function servedTable({ served }: EvaluationReport): Markup {
   return table(
     'As it is searched in the database, measured when the version was published',

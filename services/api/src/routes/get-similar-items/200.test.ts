@@ -10,7 +10,10 @@ describe('GET /v1/items/{id}/similar', () => {
     await api.stop();
     expect(reply.status).toBe(200);
     expect(api.world.queries).toEqual([
-      { itemId: 'i1', k: 2, dim: undefined, maxDim: null, plan: 'auto', stepsDown: 0 },
+      {
+        ...{ itemId: 'i1', k: 2, dim: undefined, maxDim: null, exitBlocks: null },
+        ...{ plan: 'auto', stepsDown: 0 },
+      },
     ]);
     expect(problemOf(refused).code).toBe('invalid_parameter');
     expect(problemOf(absent)).toMatchObject({ status: 404, code: 'item_not_found' });

@@ -1,6 +1,7 @@
 import { DEFAULT_TIERS, type TierAnswer } from '@nestrec/contracts';
 import { describe, expect, it } from 'vitest';
 import { refusedReport } from '../../../../../tests/helpers/api/fakes.js';
+import type { StoredModel } from '../../deps.js';
 import { startApi } from '../../../../../tests/helpers/api/harness.js';
 
 const [basic, standard, full] = DEFAULT_TIERS;
@@ -22,6 +23,7 @@ describe('GET /v1/tiers 200', () => {
         {
           ...basic,
           dim: 16,
+          exit: null,
           bytes_per_item: 64,
           ...unmeasured,
           quality: [
@@ -34,14 +36,49 @@ describe('GET /v1/tiers 200', () => {
             },
           ],
         },
-        { ...standard, dim: 64, bytes_per_item: 256, ...unmeasured, quality: [] },
-        { ...full, dim: 64, bytes_per_item: 256, ...unmeasured, quality: [] },
+        { ...standard, dim: 64, exit: null, bytes_per_item: 256, ...unmeasured, quality: [] },
+        { ...full, dim: 64, exit: null, bytes_per_item: 256, ...unmeasured, quality: [] },
       ],
     });
     expect(unpublished.json).toMatchObject({
       model_version: null,
       tiers: [{ dim: null, bytes_per_item: null, quality: [] }, {}, {}],
     });
+  });
+
+  it('tells the exit that a tier is served at, with what was measured there, or none where it gets the full depth', async () => {
+    const api = await startApi();
+    const [{ manifest }] = api.world.models as [StoredModel];
+    const at = (mean: number) => ({ mean, low: mean - 0.1, high: mean + 0.1 });
+    const size = (dim: number, mean: number) => ({
+      ...{ limit: dim, dim, publishedDim: null, ndcg10: at(mean), recall10: at(mean) },
+      ...{ popularity: 0, overPopularity: at(mean), published: null, overPublished: null },
+    });
+    Object.assign(manifest.config, { blocks: 2, exits: [{ blocks: 1, dim: 16 }] });
+    manifest.quality.push({ ...manifest.quality[0]!, scorer: 'exit1@16', blocks: 1, cases: 4 });
+    manifest.evaluation = {
+      ...{ protocol: 'leave-one-out', validationFrom: null, testFrom: null, against: null },
+      ...{ cases: 5, users: 5, comparedCases: 0, comparedUsers: 0, sizes: [size(16, 0.5)] },
+      exits: [{ blocks: 1, sizes: [size(16, 0.4)] }],
+    };
+    for (const [name, max_dim, exit_blocks] of [
+      ['early', 16, 1],
+      ['wide', 64, 1],
+      ['other', 16, 3],
+    ] as const) {
+      await api.world.deps.tiers.put({ ...basic!, name, max_dim, exit_blocks });
+    }
+    const { tiers } = (await api.call('GET', '/v1/tiers')).json as { tiers: TierAnswer[] };
+    await api.stop();
+    const told = (name: string) => {
+      const { exit, ndcg_at_10, quality } = tiers.find((tier) => tier.name === name)!;
+      return [exit, ndcg_at_10?.mean, quality.map(({ cases }) => cases)];
+    };
+    expect(told('early')).toEqual([{ blocks: 1, dim: 16 }, 0.4, [4]]);
+    // No exit at its size, and no such exit: full depth.
+    expect(told('wide')).toEqual([null, undefined, []]);
+    expect(told('other')).toEqual([null, 0.5, [5]]);
+    expect(told('basic')).toEqual([null, 0.5, [5]]);
   });
 
   it('tells what was measured of each tier’s own plan when its indexes were built last', async () => {

@@ -25,7 +25,10 @@ describe('GET /v1/users/{id}/recommendations 200', () => {
     const key = api.world.key({ tier: 'basic' });
     await api.call('GET', `${PATH}?k=3&dim=8&exclude_seen=false`, { key });
     expect(api.world.queries).toEqual([
-      { userId: 'u1', k: 3, dim: 8, maxDim: 16, plan: 'auto', stepsDown: 0, excludeSeen: false },
+      {
+        ...{ userId: 'u1', k: 3, dim: 8, maxDim: 16, exitBlocks: null },
+        ...{ plan: 'auto', stepsDown: 0, excludeSeen: false },
+      },
     ]);
   });
 
@@ -37,6 +40,7 @@ describe('GET /v1/users/{id}/recommendations 200', () => {
         k: 10,
         dim: undefined,
         maxDim: null,
+        exitBlocks: null,
         plan: 'auto',
         stepsDown: 0,
         excludeSeen: true,

@@ -24,6 +24,7 @@ describe('POST /v1/sessions/recommendations 200', () => {
         k: 2,
         dim: 8,
         maxDim: null,
+        exitBlocks: null,
         plan: 'auto',
         stepsDown: 0,
         excludeSeen: true,
