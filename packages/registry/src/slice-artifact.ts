@@ -28,7 +28,7 @@ export async function sliceArtifact(
 
 /**
  * The slice of size `dim`, in memory. Quality rows of larger sizes are dropped, lambda max and replay length
- * taken anew; item features, ids and encoder stay as they are.
+ * taken anew; item features, ids, encoder and what is said of cold items stay as they are.
  * Throws `InvalidArtifact` when `dim` is not one of the model's sizes.
  */
 export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
@@ -55,9 +55,12 @@ export function cutArtifact(artifact: Artifact, dim: number): ArtifactDraft {
       training: { ...manifest.training, slicedFrom: { version: manifest.version, dim } },
       lambdaMax: largest,
       replayEvents: replayEvents(cut.config, largest),
+      ...(manifest.coldItems === undefined ? {} : { coldItems: manifest.coldItems }),
     },
     parameters: cut.parameters,
     features: artifact.features,
+    learned: artifact.learned,
+    likeness: artifact.likeness,
     itemIds: artifact.itemIds,
     encoder: artifact.encoder,
   };

@@ -16,6 +16,13 @@ export {
   type TrainingResult,
   type TrainModelInput,
 } from './train-model.js';
+export { fitLikeness } from './cold-items/fit-likeness.js';
+export {
+  learnColdItems,
+  type LearnColdItemsInput,
+  type LearnedColdItems,
+} from './cold-items/learn-cold-items.js';
+export type { FillChoice } from './cold-items/choose-fill.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
   fitBaselines,
