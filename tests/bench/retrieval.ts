@@ -28,7 +28,7 @@ import {
   dropIndex,
   type BuildSettings,
 } from '../../packages/publishing/src/prefix-indexes.js';
-import { likenessOrder } from '../../packages/publishing/src/likeness-order.js';
+import { likenessOrder } from '../../packages/features/src/likeness-order.js';
 import {
   createVectorTable,
   insertTrainedVectors,

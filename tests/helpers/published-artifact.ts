@@ -11,7 +11,13 @@ import {
   type NamedArray,
   type QualityRow,
 } from '@nestrec/contracts';
-import { createFeaturizer, encodeItems, fitTextEncoder, itemText } from '@nestrec/features';
+import {
+  createFeaturizer,
+  encodeItems,
+  featureBlocks,
+  fitTextEncoder,
+  itemText,
+} from '@nestrec/features';
 import { initParameters, ITEM_RESIDUAL } from '@nestrec/parameters';
 import { createRandom } from '@nestrec/random';
 import { hashItemIds, type Artifact } from '@nestrec/registry';
@@ -111,4 +117,26 @@ function row(dim: number, ndcg: number): QualityRow {
     ...{ scorer: `model@${dim}`, dim, protocol: 'leave-one-out', part: 'validation' },
     ...{ seenMasked: true, cases: 100, metrics: { 'ndcg@10': ndcg } },
   };
+}
+
+/** The same model, filling items that it has not learned from those most like them. */
+export function fillingCold(artifact: Artifact): Artifact {
+  const coldItems = { strength: 1.5, neighbours: 5, temperature: 0.1, threshold: 0.5 };
+  const { features: spec, config } = artifact.manifest;
+  const width = config.featureWidth;
+  const metric = Float32Array.from({ length: width * width }, (_, at) =>
+    at % (width + 1) === 0 ? 1 : 0,
+  );
+  const scales = Float32Array.from(
+    { length: config.numItems * spec.modalities.length },
+    (_, at) => {
+      const row = Math.floor(at / spec.modalities.length) * width;
+      const block = featureBlocks(spec)[at % spec.modalities.length]!;
+      // Blocks have length 1, or are missing.
+      const from = row + block.from;
+      return artifact.features.subarray(from, from + block.width).some((v) => v !== 0) ? 1 : 0;
+    },
+  );
+  const likeness = { metric, scales };
+  return { ...artifact, manifest: { ...artifact.manifest, coldItems }, likeness };
 }

@@ -52,8 +52,8 @@ describe.skipIf(missing !== null)(`an item written beside others${missing ?? ''}
     );
     return [...parseVector(rows[0]!.embedding)];
   };
-  const vectorOf = (artifact: Artifact, item: Item) => [
-    ...createItemEmbedder(artifact).embedCatalogue(item)!.vector,
+  const vectorOf = async (artifact: Artifact, item: Item) => [
+    ...(await createItemEmbedder(artifact)).embedCatalogue(item)!.vector,
   ];
   /** Writes the item in a transaction that stays open until the function that comes back is called. */
   async function beginToWrite(item: Item): Promise<() => Promise<void>> {
@@ -74,7 +74,7 @@ describe.skipIf(missing !== null)(`an item written beside others${missing ?? ''}
     const commit = await beginToWrite(second);
     // By now the older form is embedded, and the version does not answer yet: the writer does not know of it.
     await publish(v2, { guard: () => commit() });
-    expect(await vectorIn(v2)).toEqual(vectorOf(v2, second));
+    expect(await vectorIn(v2)).toEqual(await vectorOf(v2, second));
   });
 
   it('has its new form after the next rollback, where one caught up just before the commit and its writer died', async () => {
@@ -84,11 +84,11 @@ describe.skipIf(missing !== null)(`an item written beside others${missing ?? ''}
     const commit = await beginToWrite(second);
     const goBack = async () => (await rollback(db, { loadArtifact: load, logger })).caughtUp;
     expect(await goBack()).toMatchObject({ embedded: 1 });
-    expect(await vectorIn(v1)).toEqual(vectorOf(v1, first));
+    expect(await vectorIn(v1)).toEqual(await vectorOf(v1, first));
     await commit();
     await goBack();
     expect(await goBack()).toMatchObject({ embedded: 1 });
-    expect(await vectorIn(v1)).toEqual(vectorOf(v1, second));
+    expect(await vectorIn(v1)).toEqual(await vectorOf(v1, second));
   });
 
   it.each(['alone', 'in bulk'])(
@@ -100,10 +100,10 @@ describe.skipIf(missing !== null)(`an item written beside others${missing ?? ''}
       const commit = await beginToWrite(third);
       if (way === 'in bulk') await bulk.embed();
       else await embedItemInLiveVersions(db, second.item_id, embedders, logger);
-      expect(await vectorIn(v1)).toEqual(vectorOf(v1, second));
+      expect(await vectorIn(v1)).toEqual(await vectorOf(v1, second));
       await commit();
       await publish(v1);
-      expect(await vectorIn(v1)).toEqual(vectorOf(v1, third));
+      expect(await vectorIn(v1)).toEqual(await vectorOf(v1, third));
     },
   );
 });

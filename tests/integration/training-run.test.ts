@@ -174,7 +174,7 @@ describeDatabases('training run', (database) => {
     });
     expect(await Promise.all(writes)).toEqual([new Set()]);
     const artifact = await loadArtifact(join(modelsDir, version));
-    const embedder = createItemEmbedder(artifact);
+    const embedder = await createItemEmbedder(artifact);
     const trained = embedder.embedTrained(artifact.itemIds.keys());
     await publishingOn(database).publish(artifact, { force: true });
     const { rows } = await db.query<{ item_id: string; embedding: string }>(

@@ -62,6 +62,19 @@ export const epochRecordSchema = z.strictObject({
 });
 export type EpochRecord = z.infer<typeof epochRecordSchema>;
 
+/** How an item that the model has not learned gets its residual (docs/model.md, section 6b). */
+export const coldItemsSchema = z.strictObject({
+  /** Factor on the mean residual of the items that are most like it; 0 = it gets none. */
+  strength: z.number().min(0).max(10),
+  /** So many learned items are taken, the likest by features. */
+  neighbours: z.number().int().min(1).max(1_000),
+  /** Of the softmax over their likeness: the smaller, the more the likest counts. */
+  temperature: z.number().positive().max(100),
+  /** Likeness of a neighbour without residual that takes part in the softmax; -1 = every item is filled in full. */
+  threshold: z.number().min(-1).max(1),
+});
+export type ColdItems = z.infer<typeof coldItemsSchema>;
+
 export const manifestFileSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
   bytes: z.number().int().min(0),
@@ -132,6 +145,8 @@ export const manifestSchema = z.strictObject({
     .optional(),
   /** The training settings as given, for the record and for `--resume`. */
   training: z.record(z.string(), z.unknown()),
+  /** How items that the model has not learned are embedded; absent in older models: by their features alone. */
+  coldItems: coldItemsSchema.optional(),
   /** What became of each epoch, for curves; absent in older models and in slices. */
   epochs: z.array(epochRecordSchema).optional(),
   quality: z.array(qualityRowSchema),

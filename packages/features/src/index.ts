@@ -21,3 +21,12 @@ export {
   type ItemVectors,
   type ReadVectorsOptions,
 } from './vector-files.js';
+export { likenessOrder } from './likeness-order.js';
+export { createColdFill, residualFrom, type ColdFill, type LearnedItems } from './cold-items.js';
+export {
+  indexLikeItems,
+  type LikeItems,
+  type LikeItemsIndex,
+  type LikeItemsInput,
+} from './like-items.js';
+export { featureBlocks, type FeatureBlock, type Likeness } from './likeness.js';

@@ -73,7 +73,7 @@ export async function catchUp(
       });
     }
     hopeless.clear();
-    const embedder = createItemEmbedder(artifact);
+    const embedder = await createItemEmbedder(artifact);
     const changes = await embedCatalogueChanges(db, vectorsVersion, embedder, logger, {
       onSkipped: (item) => {
         if (hopeless.size < MAX_HOPELESS) hopeless.set(item.itemId, item);

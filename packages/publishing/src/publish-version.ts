@@ -139,7 +139,7 @@ async function publishClaimed(options: PublishOptions, claim: Hold): Promise<Pub
   const alsoKeep = [version, shared ?? version];
   const leftOver = await tidyUp(options, claim, alsoKeep);
   await registerVersion(db, { version, manifest, path: options.path });
-  const embedder = createItemEmbedder(artifact);
+  const embedder = await createItemEmbedder(artifact);
   const table = await openTable(options, claim, known);
   try {
     const {

@@ -4,6 +4,7 @@
  *
  * Where the other's table or artifact is gone, the version gets a table of its own, as any other does.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Database } from '@nestrec/database';
 import { NestrecError, PublishRefused } from '@nestrec/errors';
 import { hashItemSide, type Artifact } from '@nestrec/registry';
@@ -88,15 +89,15 @@ async function readOther(
   }
 }
 
-/** Whether two manifests list the same bytes. */
+/** Whether two manifests list the same bytes, and say the same of items that are not in them. */
 export function sameFiles(
-  a: Pick<Artifact['manifest'], 'files'>,
-  b: Pick<Artifact['manifest'], 'files'>,
+  a: Pick<Artifact['manifest'], 'files' | 'coldItems'>,
+  b: Pick<Artifact['manifest'], 'files' | 'coldItems'>,
 ): boolean {
   const hashes = (files: Artifact['manifest']['files']) =>
     files
       .map((file) => `${file.name} ${file.sha256}`)
       .sort()
       .join('\n');
-  return hashes(a.files) === hashes(b.files);
+  return hashes(a.files) === hashes(b.files) && isDeepStrictEqual(a.coldItems, b.coldItems);
 }

@@ -14,7 +14,14 @@ import {
   PROJECTOR_WEIGHT,
   replayEvents,
 } from '@nestrec/parameters';
-import { FEATURES_TENSOR, type ArtifactContent, type ManifestDraft } from './artifact.js';
+import {
+  FEATURES_TENSOR,
+  LEARNED_TENSOR,
+  LIKENESS_METRIC_TENSOR,
+  LIKENESS_SCALES_TENSOR,
+  type ArtifactContent,
+  type ManifestDraft,
+} from './artifact.js';
 import { hashItemIds } from './artifact-files.js';
 import { refuse, refusing } from './refuse.js';
 
@@ -29,6 +36,7 @@ export const CONTENT_CHECKS: readonly ContentCheck[] = [
   { name: 'item ids are valid, distinct and as many as the model has', run: checkItemIds },
   { name: 'tensors have the names and shapes of the configuration', run: checkShapes },
   { name: 'every number is finite', run: checkFinite },
+  { name: 'items were learned, or can be filled from others', run: checkLearned },
   { name: 'lambda max and replay length belong to the weights', run: checkLambda },
   { name: 'every item has a vector of positive length', run: checkItemVectors },
 ];
@@ -72,23 +80,44 @@ function checkItemIds({ config }: ManifestDraft, { itemIds }: ArtifactContent): 
   });
 }
 
-/** Parameters and features as one set of tensors, as they stand in the weights file. */
+/** Parameters and what else is known of items as one set of tensors, as they stand in the weights file. */
 export function allTensors(
-  config: Manifest['config'],
-  { parameters, features }: Pick<ArtifactContent, 'parameters' | 'features'>,
+  { config, features: spec }: Pick<ManifestDraft, 'config' | 'features'>,
+  { parameters, features, learned, likeness }: Omit<ArtifactContent, 'itemIds' | 'encoder'>,
 ): NamedArrays {
+  const { featureWidth: width, numItems } = config;
   const tensors = new Map<string, NamedArray>(parameters);
-  if (config.featureWidth > 0) {
-    const shape = [config.numItems, config.featureWidth];
-    tensors.set(FEATURES_TENSOR, { shape, data: features });
+  if (width > 0) tensors.set(FEATURES_TENSOR, { shape: [numItems, width], data: features });
+  if (learned !== undefined) tensors.set(LEARNED_TENSOR, { shape: [numItems], data: learned });
+  if (likeness !== undefined) {
+    const { metric, scales } = likeness;
+    tensors.set(LIKENESS_METRIC_TENSOR, { shape: [width, width], data: metric });
+    const shape = [numItems, spec.modalities.length];
+    tensors.set(LIKENESS_SCALES_TENSOR, { shape, data: scales });
   }
   return tensors;
 }
 
-/** Throws unless `tensors` are exactly those that `config` asks for, item features included. */
-export function checkTensorSet(config: Manifest['config'], tensors: NamedArrays): void {
+function wantedShapes(
+  { config, features: spec, coldItems }: Pick<ManifestDraft, 'config' | 'features' | 'coldItems'>,
+  tensors: NamedArrays,
+): Map<string, readonly number[]> {
+  const { featureWidth: width, numItems } = config;
   const wanted = new Map<string, readonly number[]>(parameterShapes(config));
-  if (config.featureWidth > 0) wanted.set(FEATURES_TENSOR, [config.numItems, config.featureWidth]);
+  if (width > 0) wanted.set(FEATURES_TENSOR, [numItems, width]);
+  if (coldItems === undefined) return wanted;
+  wanted.set(LIKENESS_METRIC_TENSOR, [width, width]);
+  wanted.set(LIKENESS_SCALES_TENSOR, [numItems, spec.modalities.length]);
+  if (tensors.has(LEARNED_TENSOR)) wanted.set(LEARNED_TENSOR, [numItems]);
+  return wanted;
+}
+
+/** Throws unless `tensors` are exactly those that the manifest asks for, item features included. */
+export function checkTensorSet(
+  manifest: Pick<ManifestDraft, 'config' | 'features' | 'coldItems'>,
+  tensors: NamedArrays,
+): void {
+  const wanted = wantedShapes(manifest, tensors);
   for (const [name, shape] of wanted) {
     const tensor = tensors.get(name);
     if (tensor === undefined) {
@@ -108,21 +137,37 @@ export function checkTensorSet(config: Manifest['config'], tensors: NamedArrays)
   }
 }
 
-function checkShapes({ config }: ManifestDraft, content: ArtifactContent): void {
-  if (content.parameters.has(FEATURES_TENSOR)) {
-    refuse(`a parameter cannot be named ${FEATURES_TENSOR}`);
+const OWN_TENSORS = [
+  FEATURES_TENSOR,
+  LEARNED_TENSOR,
+  LIKENESS_METRIC_TENSOR,
+  LIKENESS_SCALES_TENSOR,
+];
+
+function checkShapes(manifest: ManifestDraft, content: ArtifactContent): void {
+  for (const name of OWN_TENSORS) {
+    if (content.parameters.has(name)) refuse(`a parameter cannot be named ${name}`);
   }
-  checkTensorSet(config, allTensors(config, content));
+  checkTensorSet(manifest, allTensors(manifest, content));
 }
 
-function checkFinite({ config }: ManifestDraft, content: ArtifactContent): void {
-  for (const [name, { data }] of allTensors(config, content)) {
+function checkFinite(manifest: ManifestDraft, content: ArtifactContent): void {
+  for (const [name, { data }] of allTensors(manifest, content)) {
     let poison = 0;
     for (let i = 0; i < data.length; i++) poison += data[i]! * 0;
     if (poison === 0) continue;
     const at = data.findIndex((value) => !Number.isFinite(value));
     refuse(`tensor ${excerpt(name)} has ${data[at]} at element ${at}`);
   }
+}
+
+/** Items that were not learned are filled from those that were. */
+function checkLearned(_manifest: ManifestDraft, { learned }: ArtifactContent): void {
+  if (learned === undefined) return;
+  const at = learned.findIndex((value) => value !== 0 && value !== 1);
+  if (at >= 0)
+    refuse(`tensor ${LEARNED_TENSOR} has ${learned[at]} at element ${at}; wanted 0 or 1`);
+  if (!learned.includes(1)) refuse(`tensor ${LEARNED_TENSOR} says that no item is learned`);
 }
 
 const LAMBDA_TOLERANCE = 1e-4;

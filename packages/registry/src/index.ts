@@ -10,6 +10,7 @@ export {
   type ArtifactDraft,
   type ManifestDraft,
 } from './artifact.js';
+export { coldFillOf } from './cold-fill.js';
 export { hashItemIds, sha256 } from './artifact-files.js';
 export { hashItemSide } from './item-side.js';
 export { listArtifacts, type ArtifactListing } from './list-artifacts.js';

@@ -8,14 +8,16 @@ import { ITEM_PARAMETERS } from '@nestrec/parameters';
 import type { Artifact } from './artifact.js';
 import { hashItemIds } from './artifact-files.js';
 
-/** SHA-256 over sizes, item ids, feature specification, encoder, item features, and P, p and R. */
+/** SHA-256 over sizes, item ids, feature specification, encoder, item features, P, p and R, and how cold items are filled. */
 export function hashItemSide({
   manifest,
   parameters,
   features,
+  learned,
+  likeness,
   itemIds,
   encoder,
-}: Pick<Artifact, 'manifest' | 'parameters' | 'features' | 'itemIds' | 'encoder'>): string {
+}: Artifact): string {
   const { config, features: spec } = manifest;
   const hash = createHash('sha256');
   hash.update(JSON.stringify([config.sizes, config.featureWidth, spec, hashItemIds(itemIds)]));
@@ -26,7 +28,12 @@ export function hashItemSide({
       hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
     }
   };
+  if (manifest.coldItems !== undefined) hash.update(JSON.stringify(manifest.coldItems));
   add('features', { shape: [features.length], data: features });
+  for (const [name, data] of Object.entries(likeness ?? {}).sort()) {
+    add(`likeness ${name}`, { shape: [data.length], data });
+  }
+  if (learned !== undefined) add('learned', { shape: [learned.length], data: learned });
   addAll(add, encoder?.toArrays() ?? new Map());
   addAll(add, new Map([...parameters].filter(([name]) => ITEM_PARAMETERS.includes(name))));
   return hash.digest('hex');

@@ -8,6 +8,9 @@ import {
   ENCODER_FILE,
   FEATURES_TENSOR,
   ITEMS_FILE,
+  LEARNED_TENSOR,
+  LIKENESS_METRIC_TENSOR,
+  LIKENESS_SCALES_TENSOR,
   WEIGHTS_FILE,
   type Artifact,
 } from './artifact.js';
@@ -63,12 +66,19 @@ async function readArtifact(path: string, progress: Progress): Promise<Artifact>
   const itemIds = readItemIds(await readListedFile(path, manifest, ITEMS_FILE));
   checkItemIdsHash(manifest, itemIds);
   const tensors = readTensors(await readListedFile(path, manifest, WEIGHTS_FILE));
-  checkTensorSet(manifest.config, tensors);
+  checkTensorSet(manifest, tensors);
   const encoder = await readEncoder(path, manifest);
   pass('files have the sizes and SHA-256 of the manifest');
-  const features = tensors.get(FEATURES_TENSOR)?.data ?? new Float32Array(0);
-  tensors.delete(FEATURES_TENSOR);
-  const content = { parameters: tensors, features, itemIds, encoder };
+  const take = (name: string) => {
+    const data = tensors.get(name)?.data;
+    tensors.delete(name);
+    return data;
+  };
+  const features = take(FEATURES_TENSOR) ?? new Float32Array(0);
+  const learned = take(LEARNED_TENSOR);
+  const [metric, scales] = [take(LIKENESS_METRIC_TENSOR), take(LIKENESS_SCALES_TENSOR)];
+  const likeness = metric && scales && { metric, scales };
+  const content = { parameters: tensors, features, learned, likeness, itemIds, encoder };
   for (const check of CONTENT_CHECKS) {
     check.run(manifest, content);
     pass(check.name);

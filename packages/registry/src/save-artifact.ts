@@ -41,7 +41,7 @@ export async function saveArtifact(modelsDir: string, draft: ArtifactDraft): Pro
 
 function encodeFiles(draft: ArtifactDraft): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
-  files.set(WEIGHTS_FILE, encodeSafetensors(allTensors(draft.manifest.config, draft)));
+  files.set(WEIGHTS_FILE, encodeSafetensors(allTensors(draft.manifest, draft)));
   files.set(ITEMS_FILE, new TextEncoder().encode(`${JSON.stringify(draft.itemIds)}\n`));
   if (draft.encoder !== null) files.set(ENCODER_FILE, encodeSafetensors(draft.encoder.toArrays()));
   return files;

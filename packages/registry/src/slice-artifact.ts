@@ -32,7 +32,7 @@ export async function sliceArtifact(
 
 /**
  * The slice of size `dim` with the first `blocks` blocks, in memory. Quality rows of what is not in it are dropped,
- * lambda max and replay length taken anew; item features, ids and encoder stay as they are.
+ * lambda max and replay length taken anew; item features, ids, encoder and what is said of cold items stay as they are.
  * @param blocks of an early exit that has the size; default: all.
  * Throws `InvalidArtifact` when the model was not trained to answer there.
  */
@@ -71,9 +71,12 @@ export function cutArtifact(
       },
       lambdaMax: largest,
       replayEvents: replayEvents(cut.config, largest),
+      ...(manifest.coldItems === undefined ? {} : { coldItems: manifest.coldItems }),
     },
     parameters: cut.parameters,
     features: artifact.features,
+    learned: artifact.learned,
+    likeness: artifact.likeness,
     itemIds: artifact.itemIds,
     encoder: artifact.encoder,
   };

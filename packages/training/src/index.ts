@@ -15,6 +15,13 @@ export type { CheckpointOptions } from './run-epochs.js';
 export { trainSasrec, type TrainedSasrec, type TrainSasrecInput } from './sasrec/train-sasrec.js';
 export { sasrecScorer } from './sasrec/sasrec-scorer.js';
 export { createSasrecSettings, type SasrecSettings } from './sasrec/settings.js';
+export { fitLikeness } from './cold-items/fit-likeness.js';
+export {
+  learnColdItems,
+  type LearnColdItemsInput,
+  type LearnedColdItems,
+} from './cold-items/learn-cold-items.js';
+export type { FillChoice } from './cold-items/choose-fill.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
   fitBaselines,

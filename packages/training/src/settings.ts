@@ -64,6 +64,18 @@ export const trainingSettingsSchema = z.strictObject({
   itemStart: z.enum(['drawn', 'spectral']),
   /** Weight of features beside histories in a spectral start. */
   spectralFeatureWeight: z.number().min(0).max(100),
+  /** How items that were not learned are to get a residual: from the learned items most like them by features. */
+  coldItems: z.strictObject({
+    /** Learned items that one is filled from; 0 = cold items have their features alone. */
+    neighbours: z.number().int().min(0).max(1_000),
+    /** Of the softmax over their likeness (a cosine): the smaller, the more the likest counts. */
+    temperature: z.number().positive().max(100),
+    /**
+     * Share of the learned items that are treated as cold, once trained, to choose how strong the fill is: by NDCG@10 of
+     * their validation events.
+     */
+    heldOutShare: z.number().min(0).max(0.5),
+  }),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
   /** Wider features are cut to so many leading directions once they are whitened; 0 = never cut. */
@@ -151,6 +163,7 @@ const quality: Preset = (sizes) => ({
   residualStart: 0.5,
   itemStart: 'spectral',
   spectralFeatureWeight: 0.5,
+  coldItems: { neighbours: 5, temperature: 0.05, heldOutShare: 0.05 },
   whitenFeatures: true,
   featureComponents: 128,
   itemChunk: 0,

@@ -18,12 +18,14 @@ export interface WarmStart {
 
 /**
  * The parameters of a model with the items `itemIds`, from those of one with `fromItemIds`. Residual rows go
- * with their items; new items begin as cold ones do, with none; rows of items that are gone go.
+ * with their items; rows of items that are gone go.
+ * @param residualOfNew what the item of a row begins with that is new; null: nothing
  */
 export function transferParameters(
   parameters: NamedArrays,
   fromItemIds: readonly string[],
   itemIds: readonly string[],
+  residualOfNew: (row: number) => Float32Array | null = () => null,
 ): Map<string, NamedArray> {
   const result = new Map(parameters);
   const residual = parameters.get(ITEM_RESIDUAL);
@@ -33,8 +35,11 @@ export function transferParameters(
   const data = new Float32Array(itemIds.length * width);
   itemIds.forEach((id, row) => {
     const from = rowOf.get(id);
-    if (from === undefined) return;
-    data.set(residual.data.subarray(from * width, (from + 1) * width), row * width);
+    const values =
+      from === undefined
+        ? residualOfNew(row)
+        : residual.data.subarray(from * width, (from + 1) * width);
+    if (values !== null) data.set(values, row * width);
   });
   return result.set(ITEM_RESIDUAL, { shape: [itemIds.length, width], data });
 }

@@ -47,8 +47,9 @@ export async function rankPublished(
 
 /** Newest events that a model is shown when it is measured: as many as it was trained on. */
 export function maxLengthOf({ training }: Manifest): number {
-  const settings = trainingSettingsSchema.partial().safeParse(training);
-  return settings.data?.maxLength ?? DEFAULT_MAX_LENGTH;
+  // By itself: beside the settings a manifest says how the training went.
+  const { maxLength } = trainingSettingsSchema.shape;
+  return maxLength.safeParse(training['maxLength']).data ?? DEFAULT_MAX_LENGTH;
 }
 
 /** Vectors of those items that the version holds, removed ones included: the candidate has them as well. */

@@ -1,10 +1,12 @@
 /** The version that a run goes on with: its artifact, and whether the run's configuration fits it. */
 import { join } from 'node:path';
-import type { ModelConfig } from '@nestrec/contracts';
+import type { ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { Queryable } from '@nestrec/database';
 import { InvalidConfig, NoPublishedModel } from '@nestrec/errors';
-import { loadArtifact, type Artifact } from '@nestrec/registry';
+import { coldFillOf, loadArtifact, type Artifact } from '@nestrec/registry';
 import { getPublished, getVersion } from '@nestrec/storage';
+import { transferParameters } from '@nestrec/training';
+import type { TrainingData } from './training-data.js';
 
 export interface StartingPointRequest {
   readonly db: Queryable;
@@ -28,6 +30,29 @@ export async function loadStartingPoint({
   }
   const known = await getVersion(db, version);
   return loadArtifact(known?.path ?? join(modelsDir, version));
+}
+
+/** Which of these items, by row, `base` has learned. */
+export function learnedBy(base: Artifact, itemIds: readonly string[]): (row: number) => boolean {
+  const rowOf = new Map(base.itemIds.map((id, row) => [id, row]));
+  return (row) => {
+    const known = rowOf.get(itemIds[row]!);
+    return known !== undefined && base.learned?.[known] !== 0;
+  };
+}
+
+/** The parameters that a run with the items and features of `data` goes on with; items begin as `base` serves them. */
+export async function parametersToGoOnWith(
+  base: Artifact,
+  data: Pick<TrainingData, 'dataset' | 'features' | 'featureWidth'>,
+): Promise<NamedArrays> {
+  const { features, featureWidth: width } = data;
+  const { itemIds } = data.dataset;
+  const known = new Set(base.itemIds);
+  const fill = itemIds.every((id) => known.has(id)) ? null : await coldFillOf(base);
+  return transferParameters(base.parameters, base.itemIds, itemIds, (row) =>
+    fill === null ? null : fill.residualOf(features.subarray(row * width, (row + 1) * width)),
+  );
 }
 
 /** What decides the shapes and the meaning of parameters; items and features are matched by themselves. */

@@ -7,29 +7,38 @@ import { join } from 'node:path';
 import {
   modelConfigSchema,
   type Manifest,
+  type ModelConfig,
   type ModelConfigInput,
+  type NamedArrays,
   type QualityRow,
   type TrainingMode,
 } from '@nestrec/contracts';
 import type { Database } from '@nestrec/database';
-import { Spill } from '@nestrec/dataset';
+import { Spill, type Split } from '@nestrec/dataset';
 import { InvalidArtifact } from '@nestrec/errors';
 import { replayEvents } from '@nestrec/parameters';
-import { loadArtifact, saveArtifact, type ManifestDraft } from '@nestrec/registry';
+import { loadArtifact, saveArtifact, type Artifact, type ManifestDraft } from '@nestrec/registry';
 import { removeTemporariesOf } from '@nestrec/runtime';
 import { refreshPopularity, registerVersion, weightsErasures } from '@nestrec/storage';
 import {
   createTrainedModel,
+  learnColdItems,
   removeCheckpoint,
   reportWithRanks,
   trainModel,
-  transferParameters,
+  type FillChoice,
+  type LearnedColdItems,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
 import { evaluateCandidate } from './candidate-evaluation.js';
 import { splitByProtocol } from './split-by-protocol.js';
-import { assertSameShape, loadStartingPoint } from './starting-point.js';
+import {
+  assertSameShape,
+  learnedBy,
+  loadStartingPoint,
+  parametersToGoOnWith,
+} from './starting-point.js';
 import { readTrainingData, type TrainingData } from './training-data.js';
 import type { TrainingWindow } from './training-window.js';
 
@@ -138,7 +147,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     features: data.features,
     seed,
     start: base && {
-      parameters: transferParameters(base.parameters, base.itemIds, data.dataset.itemIds),
+      parameters: await parametersToGoOnWith(base, data),
       trains: frozenItems ? 'query' : 'all',
     },
     checkpoint: {
@@ -150,8 +159,11 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
     signal: options.signal,
     workers: options.workers,
   });
+  stage('Choosing how items that are new to the model are embedded');
+  const about = { config, split, data, base, parameters: trained.parameters };
+  const { parameters, coldItems, learned, likeness } = await withColdItems(options, about);
   stage('Measuring quality beside the baselines');
-  const model = createTrainedModel(config, trained.parameters, data.features);
+  const model = createTrainedModel(config, parameters, data.features);
   const { quality, testRanks } = reportWithRanks({
     split,
     numItems: config.numItems,
@@ -178,6 +190,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
         }
       : { mode, startedFrom: null },
     training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
+    ...(coldItems === undefined ? {} : { coldItems }),
     epochs: [...trained.epochs],
     quality,
     ...(evaluation === undefined ? {} : { evaluation }),
@@ -187,8 +200,9 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
   stage('Saving the model');
   const manifest = await saveArtifact(options.modelsDir, {
     manifest: draft,
-    parameters: trained.parameters,
+    parameters,
     features: data.features,
+    ...{ learned, likeness },
     itemIds: data.dataset.itemIds,
     encoder: data.encoder,
   });
@@ -236,4 +250,43 @@ function describeData(data: TrainingData): Manifest['data'] {
     ...(data.unknownItemEvents === null ? {} : { unknownItemEvents: data.unknownItemEvents }),
     erasures: data.erasures,
   };
+}
+
+interface Trained {
+  readonly config: ModelConfig;
+  readonly split: Split;
+  readonly data: TrainingData;
+  readonly base: Artifact | undefined;
+  readonly parameters: NamedArrays;
+}
+
+/** What the model says of items that it has not learned; one whose item side is frozen says what `base` does. */
+async function withColdItems(
+  { mode, settings, seed, onProgress }: TrainingRunOptions,
+  { config, split, data, base, parameters }: Trained,
+): Promise<LearnedColdItems> {
+  if (base !== undefined && mode === 'query_only') {
+    const { learned, likeness, manifest } = base;
+    return { parameters, learned, likeness, coldItems: manifest.coldItems };
+  }
+  const { features, spec, dataset } = data;
+  const result = await learnColdItems({
+    ...{ config, settings, split, seed, parameters, features, spec },
+    learnedBefore: base && learnedBy(base, dataset.itemIds),
+  });
+  if (result.choice !== undefined) onProgress?.({ kind: 'note', text: noteOf(result.choice) });
+  return result;
+}
+
+/** How items that the model has not learned are filled, in a line. */
+function noteOf({ strength, threshold, cases, measured }: FillChoice): string {
+  const how = `items that are new to the model: strength ${strength}, threshold ${threshold}`;
+  if (measured === null) return `${how}, untried: ${cases} events of held-out items are too few`;
+  const mean = (values: readonly number[]) =>
+    (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4);
+  const { without, chosen } = measured;
+  return (
+    `${how}; mean NDCG@10 of ${cases} events of learned items treated as new ${mean(chosen.heldOut)} ` +
+    `(without fill ${mean(without.heldOut)}), of others ${mean(chosen.others)} (${mean(without.others)})`
+  );
 }

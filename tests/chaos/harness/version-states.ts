@@ -26,7 +26,7 @@ export async function prepareStates(
   const artifact = await loadArtifact(join(folder, version));
   const { manifest, parameters } = artifact;
   const cell = createCell(manifest.config, parameters);
-  const embedder = createItemEmbedder(artifact);
+  const embedder = await createItemEmbedder(artifact);
   const rows = embedder.embedTrained(Array(embedder.trainedItems).keys());
   const vectors = new Map(rows.map(({ itemId, vector }) => [itemId, vector]));
   const states = histories

@@ -6,36 +6,50 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Items that stay in the order in which they came: about as many as fit into a page of an index. */
 const LEAF_ITEMS = 16;
 /** Items by which a direction is found. */
 const SAMPLE_ITEMS = 128;
 /** Of the power method; a direction that is merely good splits as well. */
 const ITERATIONS = 4;
-/** Items looked at before others get their turn, some 5 ms. */
-const TURN_ITEMS = 50_000;
+/** Numbers read before others get their turn, some 5 ms. */
+const TURN_NUMBERS = 2_000_000;
+
+export interface LikenessOrderOptions {
+  /** The rows to order. Default: all N. */
+  readonly rows?: ArrayLike<number>;
+  /** Items that stay in the order in which they came. Default: about as many as fit into a page of an index. */
+  readonly leafItems?: number;
+}
 
 /**
  * @param vectors N x dim, row after row
- * @returns the N rows, each once
+ * @returns the rows, each once; cut in halves (the first the smaller), and these again, while a part has more than
+ * `leafItems`, a part's rows are alike
  */
-export async function likenessOrder(vectors: Float32Array, dim: number): Promise<Uint32Array> {
-  const count = vectors.length / dim;
-  const order = Uint32Array.from({ length: count }, (_, row) => row);
-  const along = new Float32Array(count);
-  const ranges: [number, number][] = [[0, count]];
-  let lookedAt = 0;
+export async function likenessOrder(
+  vectors: Float32Array,
+  dim: number,
+  { rows: chosen, leafItems = LEAF_ITEMS }: LikenessOrderOptions = {},
+): Promise<Uint32Array> {
+  const order =
+    chosen === undefined
+      ? Uint32Array.from({ length: vectors.length / dim }, (_, row) => row)
+      : Uint32Array.from(chosen);
+  // By row, as `moveSmallest` looks it up.
+  const along = new Float32Array(vectors.length / dim);
+  const ranges: [number, number][] = [[0, order.length]];
+  let read = 0;
   for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
     const [from, to] = range;
-    if (to - from <= LEAF_ITEMS) continue;
+    if (to - from <= leafItems) continue;
     const rows = order.subarray(from, to);
     project(vectors, rows, mainDirection(vectors, dim, rows), along);
     const middle = rows.length >> 1;
     moveSmallest(rows, along, middle);
     ranges.push([from + middle, to], [from, from + middle]);
-    lookedAt += rows.length;
-    if (lookedAt < TURN_ITEMS) continue;
-    lookedAt = 0;
+    read += dim * (rows.length + 2 * ITERATIONS * Math.min(SAMPLE_ITEMS, rows.length));
+    if (read < TURN_NUMBERS) continue;
+    read = 0;
     await nextTurn();
   }
   return order;
