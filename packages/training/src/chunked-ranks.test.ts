@@ -48,7 +48,16 @@ describe.each(suiteBackends)('ranks in chunks on %s', (backend) => {
     };
     const whole = ranks(50);
     expect(Math.max(...whole.all[1]!)).toBeGreaterThan(20);
-    for (const itemsAtOnce of [49, 17, 1]) expect(ranks(itemsAtOnce)).toEqual(whole);
+    // TensorFlow rounds a score by where its item stands in a product (seen on AMD EPYC): a target's tie with itself and
+    // with its twin may be broken. Elsewhere the same item has the same score.
+    const ties = backend.startsWith('tensorflow') ? 2 : 0;
+    const flat = ({ all, masked }: typeof whole) => [...all.flat(), ...masked.flat()];
+    for (const itemsAtOnce of [49, 17, 1]) {
+      const found = flat(ranks(itemsAtOnce));
+      const off = flat(whole).map((rank, i) => Math.abs(rank - found[i]!));
+      expect(Math.max(...off)).toBeLessThanOrEqual(ties);
+      expect(off.filter((by) => by > 0).length).toBeLessThan(off.length / 4);
+    }
     expect(tf.memory().numTensors).toBe(before);
   });
 });
