@@ -31,7 +31,7 @@ export interface ColdFill {
   residualOf(feature: Float32Array): Float32Array | null;
 }
 
-/** Keeps the arrays of `learned`, and makes an index of them (a second or two of processor time for 100,000 items). */
+/** Keeps the arrays of `learned`, and makes an index of them, in which others are answered (`npm run bench:embed` measures it). */
 export async function createColdFill(
   learned: LearnedItems,
   { neighbours, ...how }: ColdItems,

@@ -57,7 +57,7 @@ interface Index extends LikeItemsInput {
   readonly centroids: Float32Array;
 }
 
-/** Takes a second or two of processor time for 100,000 items; others are answered meanwhile. */
+/** Others are answered meanwhile; how long it takes, `npm run bench:embed` says. */
 export async function indexLikeItems(input: LikeItemsInput): Promise<LikeItemsIndex> {
   const { features, spec, likeness, rows } = input;
   const blocks = featureBlocks(spec);

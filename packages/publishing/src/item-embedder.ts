@@ -31,7 +31,7 @@ export interface ItemEmbedder {
 /** Coordinates by which items are ordered, at most: what makes items alike stands in the first ones. */
 const ORDERED_DIM = 32;
 
-/** Takes a second of processor time for 50,000 items, in which others are answered. */
+/** Indexes the learned items where the model fills cold ones; others are answered meanwhile. */
 export async function createItemEmbedder(artifact: Artifact): Promise<ItemEmbedder> {
   const { manifest, parameters, features, itemIds, encoder } = artifact;
   const { config } = manifest;

@@ -8,7 +8,7 @@ type ItemKnowledge = Pick<
   'manifest' | 'parameters' | 'features' | 'learned' | 'likeness'
 >;
 
-/** Null where the model fills nothing. Otherwise takes a second of processor time for 50,000 items, in turns. */
+/** Null where the model fills nothing. Otherwise indexes the learned items, in turns. */
 export async function coldFillOf({
   manifest,
   parameters,
