@@ -29,4 +29,5 @@ export {
   type LikeItemsIndex,
   type LikeItemsInput,
 } from './like-items.js';
+export { insertLikest } from './insert-likest.js';
 export { featureBlocks, type FeatureBlock, type Likeness } from './likeness.js';

@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FeatureSpec } from '@nestrec/contracts';
 import { featureWidth } from './feature-spec.js';
 import { featureBlocks, likenessQuery, type FeatureBlock, type Likeness } from './likeness.js';
+import { insertLikest } from './insert-likest.js';
 import { likenessOrder } from './likeness-order.js';
 
 export interface LikeItems {
@@ -142,28 +143,10 @@ function find(index: Index, feature: Float32Array, wanted: number): LikeItems {
         const cosine = dot(direction, from, features, row * rowWidth + from, width);
         sum += cosine * likeness.scales[row * blocks.length + m]!;
       }
-      insert(rows, found, row, sum / shared.length, wanted);
+      insertLikest(rows, found, row, sum / shared.length, wanted);
     }
   }
   return { rows, likeness: found };
-}
-
-/** Keeps the likest `wanted`, in order; of equals the one that came first. */
-function insert(
-  rows: number[],
-  likeness: number[],
-  row: number,
-  value: number,
-  wanted: number,
-): void {
-  let place = rows.length;
-  while (place > 0 && likeness[place - 1]! < value) place--;
-  if (place >= wanted) return;
-  rows.splice(place, 0, row);
-  likeness.splice(place, 0, value);
-  if (rows.length <= wanted) return;
-  rows.pop();
-  likeness.pop();
 }
 
 /** Four sums beside each other, none of which waits for the one before. */

@@ -22,6 +22,12 @@ export {
   type LearnedColdItems,
 } from './cold-items/learn-cold-items.js';
 export type { FillChoice } from './cold-items/choose-fill.js';
+export {
+  leanRareItems,
+  type LeanChoice,
+  type LeanedItems,
+  type LeanRareItemsInput,
+} from './cold-items/lean-rare-items.js';
 export { createTrainedModel, type TrainedModel } from './trained-model.js';
 export {
   fitBaselines,

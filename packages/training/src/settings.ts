@@ -75,6 +75,11 @@ export const trainingSettingsSchema = z.strictObject({
      * their validation events.
      */
     heldOutShare: z.number().min(0).max(0.5),
+    /**
+     * Items with fewer training events than this lean on those with as many or more that are most like them, by as much as
+     * serves validation events best; 0 = every item keeps what it has learned.
+     */
+    rareBelow: z.number().int().min(0).max(1_000_000),
   }),
   /** Train on linearly whitened features; the transform is folded into the projector at the end. */
   whitenFeatures: z.boolean(),
@@ -163,7 +168,7 @@ const quality: Preset = (sizes) => ({
   residualStart: 0.5,
   itemStart: 'spectral',
   spectralFeatureWeight: 0.5,
-  coldItems: { neighbours: 5, temperature: 0.05, heldOutShare: 0.05 },
+  coldItems: { neighbours: 5, temperature: 0.05, heldOutShare: 0.05, rareBelow: 7 },
   whitenFeatures: true,
   featureComponents: 128,
   itemChunk: 0,

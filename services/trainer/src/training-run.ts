@@ -27,6 +27,7 @@ import {
   reportWithRanks,
   trainModel,
   type FillChoice,
+  type LeanChoice,
   type LearnedColdItems,
   type TrainingProgress,
   type TrainingSettings,
@@ -161,7 +162,7 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
   });
   stage('Choosing how items that are new to the model are embedded');
   const about = { config, split, data, base, parameters: trained.parameters };
-  const { parameters, coldItems, learned, likeness } = await withColdItems(options, about);
+  const { parameters, coldItems, learned, likeness, lean } = await withColdItems(options, about);
   stage('Measuring quality beside the baselines');
   const model = createTrainedModel(config, parameters, data.features);
   const { quality, testRanks } = reportWithRanks({
@@ -189,7 +190,10 @@ async function trainCandidate(options: TrainingRunOptions, spill: Spill): Promis
           startErasures: weightsErasures(base.manifest),
         }
       : { mode, startedFrom: null },
-    training: { ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
+    training: {
+      ...{ ...settings, bestEpoch: trained.bestEpoch, steps: trained.steps },
+      ...(lean === undefined ? {} : { rareItemsLean: lean.worth }),
+    },
     ...(coldItems === undefined ? {} : { coldItems }),
     epochs: [...trained.epochs],
     quality,
@@ -274,19 +278,30 @@ async function withColdItems(
     ...{ config, settings, split, seed, parameters, features, spec },
     learnedBefore: base && learnedBy(base, dataset.itemIds),
   });
-  if (result.choice !== undefined) onProgress?.({ kind: 'note', text: noteOf(result.choice) });
+  if (result.lean !== undefined) onProgress?.({ kind: 'note', text: leanNote(result.lean) });
+  if (result.choice !== undefined) onProgress?.({ kind: 'note', text: fillNote(result.choice) });
   return result;
 }
 
+const meanOf = (values: readonly number[]) =>
+  (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4);
+
+/** How much items with few events lean on items like them, in a line. */
+function leanNote({ worth, items, cases, measured }: LeanChoice): string {
+  const who = `${items} items with few events`;
+  if (measured === null) return `${who} stay as learned: ${cases} validation events are too few`;
+  const how = worth === 0 ? 'stay as learned' : `lean on items like them as by ${worth} events`;
+  const { trained, chosen } = measured;
+  return `${who} ${how}; mean NDCG@10 of ${cases} validation events ${meanOf(chosen)} (as trained ${meanOf(trained)})`;
+}
+
 /** How items that the model has not learned are filled, in a line. */
-function noteOf({ strength, threshold, cases, measured }: FillChoice): string {
+function fillNote({ strength, threshold, cases, measured }: FillChoice): string {
   const how = `items that are new to the model: strength ${strength}, threshold ${threshold}`;
   if (measured === null) return `${how}, untried: ${cases} events of held-out items are too few`;
-  const mean = (values: readonly number[]) =>
-    (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4);
   const { without, chosen } = measured;
   return (
-    `${how}; mean NDCG@10 of ${cases} events of learned items treated as new ${mean(chosen.heldOut)} ` +
-    `(without fill ${mean(without.heldOut)}), of others ${mean(chosen.others)} (${mean(without.others)})`
+    `${how}; mean NDCG@10 of ${cases} events of learned items treated as new ${meanOf(chosen.heldOut)} ` +
+    `(without fill ${meanOf(without.heldOut)}), of others ${meanOf(chosen.others)} (${meanOf(without.others)})`
   );
 }

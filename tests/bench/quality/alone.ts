@@ -12,7 +12,6 @@ import {
   createSettings,
   createTrainedModel,
   rankPart,
-  trainModel,
   type TrainingProgress,
   type TrainingSettings,
 } from '@nestrec/training';
@@ -20,7 +19,7 @@ import type { Split } from '@nestrec/dataset';
 import { UsageError } from '@nestrec/errors';
 import type { QualityArguments } from './arguments.js';
 import type { QualityData } from './beauty.js';
-import { configOf, keptAt, splitOf } from './run-protocol.js';
+import { configOf, keptAt, splitOf, trainAsSaved } from './run-protocol.js';
 import { figure } from './table.js';
 
 export type AloneArguments = Pick<
@@ -125,10 +124,13 @@ async function trainedGains(training: Training): Promise<GainsBySize> {
   const name = `ladder-${sizes.join('-')}-seed-${seed}-${split.protocol}.safetensors`;
   onProgress({ kind: 'note', text: `sizes ${sizes.join(', ')}, seed ${seed}: ${name}` });
   const config = configOf(args, data, sizes);
-  const { parameters } = await trainModel({
-    ...{ config, settings, split, features: data.features, seed, onProgress },
-    checkpoint: keptAt(join(args.out, name)),
-  });
+  const { parameters } = await trainAsSaved(
+    {
+      ...{ config, settings, split, features: data.features, seed, onProgress },
+      checkpoint: keptAt(join(args.out, name)),
+    },
+    data.spec,
+  );
   const model = createTrainedModel(config, parameters, data.features);
   const { maxLength } = settings;
   const input = { split, numItems: config.numItems, model, text: null, maxLength };

@@ -1,6 +1,6 @@
 /** One protocol of the benchmark: split, train, rank, rows (whole and by day of purchase). */
 import { join } from 'node:path';
-import type { ModelConfig, QualityRow } from '@nestrec/contracts';
+import type { FeatureSpec, ModelConfig, QualityRow } from '@nestrec/contracts';
 import { splitLeaveOneOut, splitTemporal, type Split } from '@nestrec/dataset';
 import { byDay } from '@nestrec/evaluation';
 import {
@@ -9,6 +9,7 @@ import {
   createTrainedModel,
   fitBaselines,
   hashArrays,
+  leanRareItems,
   modelSwitches,
   previousTimes,
   qualityRows,
@@ -16,8 +17,10 @@ import {
   sasrecScorer,
   trainModel,
   trainSasrec,
+  type LeanChoice,
   type SasrecSettings,
   type TrainedSasrec,
+  type TrainModelInput,
   type TrainingProgress,
   type TrainingResult,
   type TrainingSettings,
@@ -54,6 +57,8 @@ export interface ModelTraining extends Omit<TrainingResult, 'parameters'> {
   readonly settings: TrainingSettings;
   readonly config: ModelConfig;
   readonly weightsSha256: string;
+  /** How rare items lean; undefined where none may. */
+  readonly lean: LeanChoice | undefined;
 }
 
 export interface SasrecTraining extends Omit<TrainedSasrec, 'parameters' | 'config'> {
@@ -137,13 +142,26 @@ async function trainLadder(
   const config = { ...configOf(args, data, args.sizes), exits: args.exits };
   const settings = createSettings(args.preset, args.sizes, args.overrides);
   const checkpoint = args.checkpoint ? keptAt(args.checkpoint) : undefined;
-  const { parameters, ...result } = await trainModel({
-    ...{ config, settings, split, features: data.features, seed: args.seed },
-    ...{ checkpoint, onProgress },
-  });
+  const { parameters, ...result } = await trainAsSaved(
+    {
+      ...{ config, settings, split, features: data.features, seed: args.seed },
+      ...{ checkpoint, onProgress },
+    },
+    data.spec,
+  );
   const weightsSha256 = hashArrays(parameters);
   const training: ModelTraining = { ...result, settings, config, weightsSha256 };
   return { parameters, training };
+}
+
+/** A training up to the parameters that an artifact would hold. */
+export async function trainAsSaved(
+  input: TrainModelInput,
+  spec: FeatureSpec,
+): Promise<TrainingResult & { readonly lean: LeanChoice | undefined }> {
+  const trained = await trainModel(input);
+  const { parameters, choice: lean } = leanRareItems({ ...input, ...trained, spec });
+  return { ...trained, parameters, lean };
 }
 
 async function trainSasrecs(

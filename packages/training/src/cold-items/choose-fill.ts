@@ -5,14 +5,12 @@
  */
 import type { ColdItems, ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { EvaluationCases, Split } from '@nestrec/dataset';
-import { metricsOfRanks } from '@nestrec/evaluation';
 import { indexLikeItems, residualFrom, type LearnedItems, type LikeItems } from '@nestrec/features';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import type { Random } from '@nestrec/random';
 import { limitCases } from '../evaluation-report/answered-cases.js';
-import { seenItems } from '../seen-items.js';
 import type { TrainingSettings } from '../settings.js';
-import { createTrainedModel } from '../trained-model.js';
+import { mean, ndcgWith } from './ndcg-with.js';
 
 /** What is tried, ascending: beyond, others lose more than is gained (docs/experiments.md). */
 const STRENGTHS = Array.from({ length: 13 }, (_, n) => 0.5 + n / 8);
@@ -148,19 +146,3 @@ function filled(
   }
   return new Map(parameters).set(ITEM_RESIDUAL, { shape, data: residual });
 }
-
-function ndcgWith(
-  parameters: NamedArrays,
-  { config, settings, features }: ChooseFillInput,
-  cases: EvaluationCases,
-): number[] {
-  const model = createTrainedModel(config, parameters, features);
-  try {
-    const { masked } = model.rank(cases, seenItems(cases, config.numItems), settings.maxLength);
-    return masked.map((ranks) => metricsOfRanks(ranks, [10])['ndcg@10']!);
-  } finally {
-    model.dispose();
-  }
-}
-
-const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;

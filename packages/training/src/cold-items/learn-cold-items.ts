@@ -1,6 +1,7 @@
 /**
- * What a finished training says of items that it did not learn: how strongly they are filled from the learned items
- * most like them, and the residuals of those among its own (decision 0039).
+ * What a finished training says of items that it learned little or nothing of. Those with few events lean on items like
+ * them (decision 0042). For those that it did not learn: how strongly they are filled from the learned items most like
+ * them, and the residuals of those among its own (decision 0039).
  */
 import type { ColdItems, FeatureSpec, ModelConfig, NamedArrays } from '@nestrec/contracts';
 import type { Histories, Split } from '@nestrec/dataset';
@@ -10,6 +11,7 @@ import { createRandom } from '@nestrec/random';
 import type { TrainingSettings } from '../settings.js';
 import { fitLikeness } from './fit-likeness.js';
 import { chooseFill, type FillChoice } from './choose-fill.js';
+import { leanRareItems, type LeanChoice } from './lean-rare-items.js';
 
 export interface LearnColdItemsInput {
   readonly config: ModelConfig;
@@ -36,30 +38,34 @@ export interface LearnedColdItems {
   readonly likeness?: Likeness | undefined;
   /** What the fill was chosen by; undefined where nothing is filled. */
   readonly choice?: FillChoice | undefined;
+  /** How rare items lean; undefined where none may. */
+  readonly lean?: LeanChoice | undefined;
 }
 
 /** Needs a TensorFlow.js backend. */
 export async function learnColdItems(input: LearnColdItemsInput): Promise<LearnedColdItems> {
-  const { config, settings, parameters, features, spec } = input;
+  const { config, settings, features, spec } = input;
   const { neighbours, temperature } = settings.coldItems;
-  const residual = parameters.get(ITEM_RESIDUAL);
-  const fills = residual !== undefined && config.featureWidth > 0 && neighbours > 0;
-  if (!fills) return { parameters };
+  const fills = input.parameters.has(ITEM_RESIDUAL) && config.featureWidth > 0 && neighbours > 0;
+  if (!fills) return { parameters: input.parameters };
+  const likeness = fitLikeness(features, config.featureWidth, spec);
+  const { parameters, choice: lean } = leanRareItems({ ...input, likeness });
+  const residual = parameters.get(ITEM_RESIDUAL)!;
   const learned = learnedItems(input);
   const rows = rowsWhere(learned, 1);
-  const likeness = fitLikeness(features, config.featureWidth, spec);
   const items = {
     ...{ features, spec, likeness, rows },
     ...{ residual: residual.data, width: config.sizes.at(-1)! },
   };
   const random = createRandom(input.seed).fork('cold-items');
-  const choice = await chooseFill({ ...input, random }, items);
+  const choice = await chooseFill({ ...input, parameters, random }, items);
   const { strength, threshold } = choice;
   const coldItems = { strength, neighbours, temperature, threshold };
-  if (rows.length === config.numItems) return { parameters, coldItems, likeness, choice };
+  const told = { coldItems, likeness, choice, lean };
+  if (rows.length === config.numItems) return { parameters, ...told };
   const data = await filledResidual(items, coldItems, rowsWhere(learned, 0));
   const filled = new Map(parameters).set(ITEM_RESIDUAL, { shape: residual.shape, data });
-  return { parameters: filled, coldItems, learned, likeness, choice };
+  return { parameters: filled, learned, ...told };
 }
 
 /** 1 for items that a training event has, or whose residual was learned before; never all 0. */
