@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FeatureSpec } from '@nestrec/contracts';
 import { createSettings, type TrainingProgress } from '@nestrec/training';
 import { selectBackend } from '@nestrec/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,10 +27,14 @@ describe('runAlone', () => {
   it('trains ladder and sizes alone by every seed, keeps them, and compares case by case', async () => {
     const { dataset, features } = smallSet(80, 200, 1);
     const text = { vectors: features, width: FEATURE_WIDTH };
-    const data = { dataset, features, featureWidth: FEATURE_WIDTH, text } as unknown as QualityData;
+    const spec: FeatureSpec = {
+      modalities: [{ name: 'text', width: FEATURE_WIDTH, kind: 'vector', normalisation: 'l2' }],
+      missingIndicators: false,
+    };
+    const data: QualityData = { dataset, features, featureWidth: FEATURE_WIDTH, text, spec };
     const args: AloneArguments = {
       ...{ sizes: [4, 8], blocks: 1, preset: 'fast', alone: [4, 8], seeds: [1, 2], out: folder },
-      overrides: { maxEpochs: 2, learningRate: 0.01, dropout: [0, 0.1] },
+      ...{ overrides: { maxEpochs: 2, learningRate: 0.01, dropout: [0, 0.1] }, modelOverrides: {} },
     };
     const steps: TrainingProgress[] = [];
     const run = () =>

@@ -24,7 +24,7 @@ import { figure } from './table.js';
 
 export type AloneArguments = Pick<
   QualityArguments,
-  'sizes' | 'blocks' | 'preset' | 'overrides' | 'alone' | 'seeds'
+  'sizes' | 'blocks' | 'preset' | 'overrides' | 'modelOverrides' | 'alone' | 'seeds'
 > & { readonly out: string };
 
 export interface AloneRow {

@@ -4,6 +4,7 @@ import type { ModelExit } from '@nestrec/contracts';
 import { InvalidConfig, UsageError } from '@nestrec/errors';
 import {
   PRESET_NAMES,
+  type ModelSwitches,
   type PresetName,
   type SasrecSettings,
   type TrainingSettings,
@@ -17,6 +18,7 @@ export interface QualityArguments {
   readonly exits: ModelExit[] | undefined;
   readonly preset: PresetName;
   readonly overrides: Partial<TrainingSettings>;
+  readonly modelOverrides: Partial<ModelSwitches>;
   readonly seed: number;
   /** Widths of SASRec baselines. */
   readonly sasrec: number[];
@@ -49,6 +51,7 @@ FOLDER) and prints the quality table of every size beside the baselines.
   --epochs N                  most epochs (default: the preset's)
   --sampled                   sampled softmax, however few items there are (fullSoftmaxItems = 0)
   --set NAME=JSON             replaces one training setting; may be repeated
+  --set-model NAME=JSON       replaces one part of the model (itemResidual, scoreScale, rMin, rMax); may be repeated
   --seed N                    default 1
   --backend NAME              tensorflow-gpu, tensorflow, wasm or cpu (default: the first that loads)
   --protocol NAME             leave-one-out (default), temporal, or both; each one trains its own model,
@@ -97,6 +100,14 @@ function overridesOf<T>(option: string, texts: readonly string[]): Partial<T> {
     }
   });
   return Object.fromEntries(entries) as Partial<T>;
+}
+
+const MODEL_PARTS = ['itemResidual', 'scoreScale', 'rMin', 'rMax'];
+
+function modelOverridesOf(texts: readonly string[]): Partial<ModelSwitches> {
+  const overrides = overridesOf<ModelSwitches>('set-model', texts);
+  for (const name of Object.keys(overrides)) choice('set-model', name, MODEL_PARTS);
+  return overrides;
 }
 
 /** Widths of `sasrec:16,sasrec:64`. */
@@ -153,6 +164,7 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
       epochs: { type: 'string' },
       sampled: { type: 'boolean', default: false },
       set: { type: 'string', multiple: true, default: [] },
+      'set-model': { type: 'string', multiple: true, default: [] },
       seed: { type: 'string', default: '1' },
       backend: { type: 'string' },
       protocol: { type: 'string', default: 'leave-one-out' },
@@ -188,6 +200,7 @@ export function parseArguments(argv: readonly string[]): QualityArguments | null
       ...overridesOf<TrainingSettings>('set', values.set),
       ...(values.epochs === undefined ? {} : { maxEpochs: integer('epochs', values.epochs) }),
     },
+    modelOverrides: modelOverridesOf(values['set-model']),
     seed,
     sasrec: values.baselines === undefined ? [] : sasrecWidths(values.baselines),
     sasrecOverrides: overridesOf<SasrecSettings>('set-sasrec', values['set-sasrec']),

@@ -73,14 +73,18 @@ export function splitOf({ dataset }: Pick<QualityData, 'dataset'>, protocol: Pro
 
 /** A model of `sizes` for the data, as the preset wants it. */
 export function configOf(
-  { blocks, preset }: Pick<QualityArguments, 'blocks' | 'preset'>,
+  {
+    blocks,
+    preset,
+    modelOverrides,
+  }: Pick<QualityArguments, 'blocks' | 'preset' | 'modelOverrides'>,
   data: Pick<QualityData, 'dataset' | 'featureWidth'>,
   sizes: readonly number[],
 ): ModelConfig {
   return {
     ...{ sizes: [...sizes], blocks, featureWidth: data.featureWidth, useBias: true },
     numItems: data.dataset.itemIds.length,
-    ...modelSwitches(preset),
+    ...{ ...modelSwitches(preset), ...modelOverrides },
   };
 }
 
