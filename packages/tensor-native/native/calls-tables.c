@@ -139,8 +139,8 @@ BEGIN(countRanks, 8)
 END
 
 /* adamw(parameter, m, v, gradient, width, indices | null, options [scale, shrink, beta1, beta2,
- * eps, rate, deviation]) */
-BEGIN(adamw, 7)
+ * eps, rate, deviation], factors | null, byRow 0 | 1) */
+BEGIN(adamw, 9)
   adamw_call c = {0};
   long length = 0, gradient = 0, count = 0;
   c.parameter = any_floats(a, 0, "parameter", &length);
@@ -159,6 +159,9 @@ BEGIN(adamw, 7)
   } else if (!a->failed && gradient != length)
     fail(a, "gradient has %ld numbers; wanted %ld.", gradient, length);
   const float *o = floats(a, 6, "options", 7);
+  c.by_row = (int)whole(a, 8, "byRow", 0, 1);
+  c.factors = floats_or_null(a, 7, "factors",
+                             c.by_row ? rows_of(a, "parameter", length, c.width) : c.width);
   if (!a->failed) {
     c.scale = o[0], c.shrink = o[1], c.beta1 = o[2], c.beta2 = o[3], c.eps = o[4], c.rate = o[5],
     c.deviation = o[6];

@@ -129,6 +129,8 @@ typedef struct {
   float scale, shrink;   /* scale of the gradient, for clipping; 1 - lr * decay */
   float beta1, beta2, eps;
   float rate, deviation; /* lr / (1 - beta1^step); 1 / sqrt(1 - beta2^step) */
+  const float *factors;  /* on the rate, one for each column, or each row of the parameter; NULL: 1 */
+  int by_row;
 } adamw_call;
 
 /* `room` is scratch memory of at least as many floats as the operation's `_room` says. */

@@ -5,19 +5,23 @@
 
 static void adamw_work(void *arg, int thread, int threads) {
   const adamw_call *c = arg;
-  long from, to, piece = c->indices ? c->width : 4096;
+  long from, to, piece = c->indices || c->factors ? c->width : 4096;
   long count = c->rows * c->width;
   pool_share((count + piece - 1) / piece, thread, threads, &from, &to);
   vf gain1 = splat((1 - c->beta1) * c->scale), gain2 = splat((1 - c->beta2) * c->scale * c->scale);
   for (long p = from; p < to; p++) {
     long begin = p * piece, end = begin + piece < count ? begin + piece : count;
-    long shift = c->indices ? c->indices[p] * c->width - begin : 0;
+    long row = c->indices ? c->indices[p] : p;
+    long shift = c->indices ? row * c->width - begin : 0;
+    vf rate = splat(c->factors && c->by_row ? c->rate * c->factors[row] : c->rate);
+    const float *columns = c->by_row ? NULL : c->factors;
     EACH_VECTOR(i, many, begin, end) {
       int n = (int)many;
       vf g = load_part(c->gradient + i, n);
       vf m = load_part(c->m + shift + i, n) * c->beta1 + g * gain1;
       vf v = load_part(c->v + shift + i, n) * c->beta2 + g * g * gain2;
-      vf change = m * c->rate / (vsqrt(v) * c->deviation + c->eps);
+      vf step = columns ? load_part(columns + (i - begin), n) * rate : rate;
+      vf change = m * step / (vsqrt(v) * c->deviation + c->eps);
       store_part(c->m + shift + i, m, n);
       store_part(c->v + shift + i, v, n);
       store_part(c->parameter + shift + i,

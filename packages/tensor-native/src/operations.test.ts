@@ -70,7 +70,10 @@ const CALLS: Record<keyof NativeOperations, readonly unknown[]> = {
     ...[sizes, floats(15), floats(20), Int32Array.of(0, 3, 1)],
     ...[Int32Array.of(0, 1, 1, 2), Int32Array.of(2, 3), new Int32Array(6), new Int32Array(6)],
   ],
-  adamw: [floats(20), floats(20), floats(20), floats(10), 5, Int32Array.of(1, 3), floats(7, 1)],
+  adamw: [
+    ...[floats(20), floats(20), floats(20), floats(10), 5, Int32Array.of(1, 3), floats(7, 1)],
+    ...[floats(4), 1],
+  ],
   sumSquares: [floats(9000)],
   setThreads: [2],
   setTarget: [null],

@@ -179,6 +179,7 @@ export interface NativeOperations {
    *
    * @param options scale of the gradient, 1 - lr * decay, beta1, beta2, eps, lr / (1 - beta1^step),
    *   1 / sqrt(1 - beta2^step).
+   * @param factors of the rate: one for each column, or each row of the parameter where `byRow` is 1; null = 1.
    */
   adamw(
     parameter: Float32Array,
@@ -188,6 +189,8 @@ export interface NativeOperations {
     width: number,
     indices: Int32Array | null,
     options: Float32Array,
+    factors: Float32Array | null,
+    byRow: 0 | 1,
   ): void;
   sumSquares(x: Float32Array): number;
   /** 0 = as many as the machine has processors. Returns how many there are. */

@@ -9,6 +9,7 @@ import {
   globalNorm,
   selectBackend,
   type AdamWOptions,
+  type RateFactors,
 } from './index.js';
 
 const OPTIONS: AdamWOptions = {
@@ -43,8 +44,17 @@ function gradientsOf(step: number): Record<string, Float64Array> {
   );
 }
 
-/** PyTorch's AdamW after clip_grad_norm_, in double precision. */
-function reference(steps: number): Record<string, Float64Array> {
+/** Rates by row of the matrix, and by number of the bias. */
+const FACTORS: Record<string, RateFactors> = {
+  matrix: { along: 'rows', values: Float32Array.of(2, 1, 0.5) },
+  bias: { along: 'columns', values: Float32Array.of(1, 0, 3, 1, 0.25) },
+};
+
+/** PyTorch's AdamW after clip_grad_norm_, in double precision; decay goes by the rate without factor. */
+function reference(
+  steps: number,
+  factorOf: (name: string, i: number) => number = () => 1,
+): Record<string, Float64Array> {
   const values = start();
   const m = Object.fromEntries(Object.entries(values).map(([n, v]) => [n, v.map(() => 0)]));
   const v = Object.fromEntries(Object.entries(values).map(([n, w]) => [n, w.map(() => 0)]));
@@ -63,7 +73,8 @@ function reference(steps: number): Record<string, Float64Array> {
         v[name]![i] = 0.99 * v[name]![i]! + 0.01 * g * g;
         const mHat = m[name]![i]! / (1 - 0.9 ** step);
         const vHat = v[name]![i]! / (1 - 0.99 ** step);
-        value[i] = value[i]! * (1 - lr * decay) - (lr * mHat) / (Math.sqrt(vHat) + OPTIONS.eps);
+        const rate = lr * factorOf(name, i);
+        value[i] = value[i]! * (1 - lr * decay) - (rate * mHat) / (Math.sqrt(vHat) + OPTIONS.eps);
       });
     }
   }
@@ -105,6 +116,24 @@ describe.each(suiteBackends)('AdamW on %s', (backend) => {
     optimizer.dispose();
     disposeTensors(parameters);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('moves rows or columns of a parameter at rates of their own', () => {
+    const parameters = upload(start());
+    const optimizer = createAdamW({ ...OPTIONS, factors: (name) => FACTORS[name]! });
+    for (let step = 1; step <= 6; step++) {
+      optimizer.step(parameters, uploadGradients(gradientsOf(step)));
+    }
+    const columns = SHAPES['matrix']![1]!;
+    const want = reference(6, (name, i) => {
+      const { along, values } = FACTORS[name]!;
+      return values[along === 'rows' ? Math.floor(i / columns) : i]!;
+    });
+    for (const [name, tensor] of parameters) {
+      tensor.dataSync().forEach((value, i) => expect(value).toBeCloseTo(want[name]![i]!, 5));
+    }
+    optimizer.dispose();
+    disposeTensors(parameters);
   });
 
   it('continues from its state exactly as if it had not stopped', () => {

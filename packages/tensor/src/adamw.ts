@@ -9,7 +9,14 @@ import type { NamedArray, NamedArrays } from '@nestrec/contracts';
 import { InternalError } from '@nestrec/errors';
 import { hostNumbers, type TensorMap } from './arrays.js';
 import { activeNative } from './native/native-backend.js';
-import { nativeAdamW, nativeSumSquares, type AdamWUpdate } from './native/native-tables.js';
+import {
+  nativeAdamW,
+  nativeSumSquares,
+  type AdamWUpdate,
+  type RateFactors,
+} from './native/native-tables.js';
+
+export type { RateFactors };
 
 export interface AdamWOptions {
   /** Learning rate of step 1, 2, ... */
@@ -21,6 +28,8 @@ export interface AdamWOptions {
   readonly decays: (name: string) => boolean;
   /** Gradients are scaled down to this global norm; Infinity never clips. */
   readonly clipNorm: number;
+  /** Factors of the learning rate within a parameter; absent or null: 1. Decay goes by the rate alone. */
+  readonly factors?: ((name: string, shape: readonly number[]) => RateFactors | null) | undefined;
 }
 
 export interface AdamW {
@@ -94,7 +103,8 @@ export function createAdamW(options: AdamWOptions): AdamW {
         if (parameter === undefined) {
           throw new InternalError({ detail: `a gradient has no parameter: ${name}` });
         }
-        const change = adamWUpdate(options, name, steps, gradientNorm);
+        const at = { name, shape: parameter.shape };
+        const change = adamWUpdate(options, at, steps, gradientNorm);
         update(parameter, gradient, momentsOf(name, parameter), change);
         gradient.dispose();
       }
@@ -136,10 +146,10 @@ export function createAdamW(options: AdamWOptions): AdamW {
   };
 }
 
-/** What step number `step`, counted from 1, does to the parameter `name`. */
+/** What step number `step`, counted from 1, does to a parameter. */
 export function adamWUpdate(
   options: AdamWOptions,
-  name: string,
+  { name, shape }: { readonly name: string; readonly shape: readonly number[] },
   step: number,
   gradientNorm: number,
 ): AdamWUpdate {
@@ -152,7 +162,15 @@ export function adamWUpdate(
     eps: options.eps,
     rate: lr / (1 - beta1 ** step),
     deviation: 1 / Math.sqrt(1 - beta2 ** step),
+    factors: options.factors?.(name, shape) ?? null,
   };
+}
+
+/** The rate of every number, in a shape that spreads over the parameter's. */
+function ratesOf({ rate, factors }: AdamWUpdate): tf.Tensor | number {
+  if (factors === null) return rate;
+  const rates = tf.tensor(factors.values.map((factor) => rate * factor));
+  return factors.along === 'rows' ? tf.reshape(rates, [-1, 1]) : rates;
 }
 
 function update(
@@ -177,7 +195,7 @@ function update(
     );
     const change = tf.tidy(() => {
       const deviation = tf.tidy(() => tf.add(tf.mul(tf.sqrt(v), u.deviation), u.eps));
-      return tf.mul(tf.div(m, deviation), u.rate);
+      return tf.mul(tf.div(m, deviation), ratesOf(u));
     });
     const shrunk = u.shrink === 1 ? parameter : tf.mul(parameter, u.shrink);
     parameter.assign(tf.sub(shrunk, change));

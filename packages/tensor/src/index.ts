@@ -1,5 +1,12 @@
 /** Chooses the TensorFlow.js backend and holds the fused operations with their gradients. */
-export { adamWUpdate, createAdamW, globalNorm, type AdamW, type AdamWOptions } from './adamw.js';
+export {
+  adamWUpdate,
+  createAdamW,
+  globalNorm,
+  type AdamW,
+  type AdamWOptions,
+  type RateFactors,
+} from './adamw.js';
 export {
   disposeTensors,
   fromNamedArrays,

@@ -18,6 +18,7 @@ const OPTIONS: AdamWOptions = {
   decays: () => true,
 };
 const [ROWS, WIDTH] = [7, 19];
+const AT = { name: 'x', shape: [ROWS, WIDTH] };
 
 function table(seed: number): RowTable {
   const random = createRandom(seed);
@@ -32,16 +33,26 @@ describe.each(suiteBackends)('table of rows on %s', (backend) => {
     await selectBackend({ force: backend });
   });
 
-  it('moves rows as AdamW moves a parameter', () => {
+  it.each([
+    ['one rate', undefined],
+    ['rates by column', 'columns'],
+    ['rates by row', 'rows'],
+  ] as const)('moves rows as AdamW moves a parameter, with %s', (_, along) => {
+    const count = along === 'rows' ? ROWS : WIDTH;
+    const values = Float32Array.from({ length: count }, (_each, i) => 0.5 + i / count);
+    const options = {
+      ...OPTIONS,
+      factors: along === undefined ? undefined : () => ({ along, values }),
+    };
     const rows = Int32Array.from({ length: ROWS }, (_, r) => r);
     const own = table(1);
     const parameter = tf.variable(tf.tensor2d(own.values.slice(), [ROWS, WIDTH]));
-    const optimizer = createAdamW(OPTIONS);
+    const optimizer = createAdamW(options);
     const random = createRandom(2);
     for (let step = 1; step <= 3; step++) {
       const numbers = Float32Array.from({ length: ROWS * WIDTH }, () => random.normal());
       const gradient = tf.tensor2d(numbers, [ROWS, WIDTH]);
-      stepTableRows(own, rows, gradient, adamWUpdate(OPTIONS, 'x', step, 20));
+      stepTableRows(own, rows, gradient, adamWUpdate(options, AT, step, 20));
       optimizer.step(new Map([['x', parameter]]), new Map([['x', gradient]]), 20);
     }
     const wanted = parameter.dataSync();
@@ -53,9 +64,9 @@ describe.each(suiteBackends)('table of rows on %s', (backend) => {
   it('leaves rows and moments that a step does not name as they are, to the last bit', () => {
     const own = table(3);
     const gradient = tf.ones([2, WIDTH]) as tf.Tensor2D;
-    stepTableRows(own, Int32Array.of(0, 2), gradient, adamWUpdate(OPTIONS, 'x', 1, 5));
+    stepTableRows(own, Int32Array.of(0, 2), gradient, adamWUpdate(OPTIONS, AT, 1, 5));
     const before = { v: own.v.slice(), m: own.m.slice(), values: own.values.slice() };
-    stepTableRows(own, Int32Array.of(2, 5), gradient, adamWUpdate(OPTIONS, 'x', 2, 5));
+    stepTableRows(own, Int32Array.of(2, 5), gradient, adamWUpdate(OPTIONS, AT, 2, 5));
     gradient.dispose();
     for (const name of ['values', 'm', 'v'] as const) {
       for (const r of [0, 1, 3, 4, 6]) expect(row(own[name], r)).toEqual(row(before[name], r));
@@ -73,7 +84,7 @@ describe.each(suiteBackends)('table of rows on %s', (backend) => {
     for (const wrong of [ROWS, -1]) {
       expect(() => gatherTableRows(values, WIDTH, Int32Array.of(wrong))).toThrow();
       const gradient = tf.ones([1, WIDTH]) as tf.Tensor2D;
-      const update = adamWUpdate(OPTIONS, 'x', 1, 1);
+      const update = adamWUpdate(OPTIONS, AT, 1, 1);
       expect(() => stepTableRows(table(4), Int32Array.of(wrong), gradient, update)).toThrow();
       gradient.dispose();
     }

@@ -46,7 +46,7 @@ export function stepTableRows(
   if (native !== null) return nativeAdamWRows(native, table, rows, gradient, update);
   const { width, values, m, v } = table;
   requireRows(rows, values.length / width);
-  const { scale, shrink, eps, rate, deviation } = update;
+  const { scale, shrink, eps, rate, deviation, factors } = update;
   const [beta1, beta2] = update.betas;
   const numbers = gradient.dataSync() as Float32Array;
   rows.forEach((row, i) => {
@@ -55,7 +55,8 @@ export function stepTableRows(
       const g = numbers[i * width + d]! * scale;
       m[at] = beta1 * m[at]! + (1 - beta1) * g;
       v[at] = beta2 * v[at]! + (1 - beta2) * g * g;
-      const change = (rate * m[at]!) / (Math.sqrt(v[at]!) * deviation + eps);
+      const factor = factors === null ? 1 : factors.values[factors.along === 'rows' ? row : d]!;
+      const change = (rate * factor * m[at]!) / (Math.sqrt(v[at]!) * deviation + eps);
       values[at] = values[at]! * shrink - change;
     }
   });

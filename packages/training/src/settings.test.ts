@@ -12,6 +12,7 @@ describe('training settings', () => {
         expect(settings.preset).toBe(preset);
         expect(settings.dropout).toHaveLength(sizes.length);
         expect(settings.residualDropout).toHaveLength(sizes.length);
+        expect(settings.segmentRates).toHaveLength(sizes.length);
         const total = settings.lossWeights.reduce((sum, w) => sum + w, 0);
         expect(total).toBeCloseTo(1, 4);
       }
@@ -42,6 +43,8 @@ describe('training settings', () => {
     [{ learningRate: 0 }, 'learningRate'],
     [{ dropout: [0.1] }, 'dropout has 1 values, the model has 4 sizes'],
     [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
+    [{ segmentRates: [1, 1] }, 'segmentRates has 2 values, the model has 4 sizes'],
+    [{ segmentRates: [1, 1, 1, -1] }, 'segmentRates.3'],
     [{ lossWeights: [0, 0, 0, 0] }, 'at least one must be > 0'],
     [{ usersPerBatch: 1.5 }, 'usersPerBatch'],
     [{ fullSoftmaxItems: -1 }, 'fullSoftmaxItems'],

@@ -36,6 +36,8 @@ export const trainingSettingsSchema = z.strictObject({
   beta1: z.number().min(0).max(0.9999),
   beta2: z.number().min(0).max(0.99999),
   epsilon: z.number().positive().max(1),
+  /** Factor on the learning rate of the coordinates of each segment, and of what makes them. */
+  segmentRates: z.array(z.number().min(0).max(100)),
   /** Decoupled weight decay. */
   weightDecay: z.number().min(0).max(1),
   /** What decays: only matrices (biases, gains and the recurrence are left alone), or everything. */
@@ -136,16 +138,22 @@ const OPTIMISER = {
 /** Default: what was measured best on validation (docs/experiments.md). */
 const quality: Preset = (sizes) => ({
   preset: 'quality',
-  usersPerBatch: 128,
+  usersPerBatch: 256,
   maxLength: 50,
   windows: 'all',
   maxEpochs: 8,
   patience: 3,
   evaluateEveryEpochs: 1,
   evaluationCases: 5_000,
-  learningRate: 0.0028,
+  learningRate: 0.002,
   finalLearningRateShare: 0.1,
   warmupSteps: 100,
+  segmentRates: ladder(sizes, [
+    [16, 2],
+    [32, 1.5],
+    [64, 1.2],
+    [128, 1],
+  ]),
   ...OPTIMISER,
   decays: 'matrices',
   dropout: ladder(sizes, [
@@ -162,7 +170,7 @@ const quality: Preset = (sizes) => ({
     [128, 0.25],
     [256, 0.35],
   ]),
-  lossWeights: steepWeights(sizes, 0.4),
+  lossWeights: steepWeights(sizes, 0.7),
   exitWeight: 1,
   prefixShare: 1,
   residualStart: 0.5,
@@ -170,7 +178,7 @@ const quality: Preset = (sizes) => ({
   spectralFeatureWeight: 0.5,
   coldItems: { neighbours: 5, temperature: 0.05, heldOutShare: 0.05, rareBelow: 7 },
   whitenFeatures: true,
-  featureComponents: 128,
+  featureComponents: 512,
   itemChunk: 0,
   fullSoftmaxItems: 200_000,
   uniformNegatives: 4_096,
@@ -188,6 +196,7 @@ const paper: Preset = (sizes) => ({
   evaluationCases: 0,
   learningRate: 0.001,
   finalLearningRateShare: 0,
+  segmentRates: sizes.map(() => 1),
   decays: 'all',
   itemStart: 'drawn',
   dropout: sizes.map(() => 0.5),
@@ -206,6 +215,8 @@ const fast: Preset = (sizes) => ({
   evaluationCases: 1_000,
   learningRate: 0.006,
   warmupSteps: 50,
+  segmentRates: sizes.map(() => 1),
+  featureComponents: 128,
   lossWeights: steepWeights(sizes, 0.6),
 });
 
@@ -276,7 +287,7 @@ export function checkSettings(value: unknown, sizes: readonly number[]): Trainin
     throw new InvalidConfig({ detail: `training settings: ${faults.join('; ')}` });
   }
   const settings = parsed.data;
-  for (const name of ['dropout', 'residualDropout', 'lossWeights'] as const) {
+  for (const name of ['dropout', 'residualDropout', 'segmentRates', 'lossWeights'] as const) {
     if (settings[name].length !== sizes.length) {
       throw new InvalidConfig({
         detail:

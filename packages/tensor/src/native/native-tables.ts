@@ -117,10 +117,22 @@ export interface AdamWUpdate {
   readonly rate: number;
   /** 1 / sqrt(1 - beta2^step) */
   readonly deviation: number;
+  /** null: 1 */
+  readonly factors: RateFactors | null;
 }
 
-const optionsOf = ({ scale, shrink, betas, eps, rate, deviation }: AdamWUpdate) =>
-  Float32Array.of(scale, shrink, ...betas, eps, rate, deviation);
+/** Factors of the learning rate within a parameter, seen as a matrix: one for each row, or each column. */
+export interface RateFactors {
+  readonly along: 'rows' | 'columns';
+  readonly values: Float32Array;
+}
+
+const lastOf = ({ scale, shrink, betas, eps, rate, deviation, factors }: AdamWUpdate) =>
+  [
+    Float32Array.of(scale, shrink, ...betas, eps, rate, deviation),
+    factors && factors.values,
+    factors?.along === 'rows' ? 1 : 0,
+  ] as const;
 
 export function nativeAdamW(
   native: NativeBackend,
@@ -129,6 +141,7 @@ export function nativeAdamW(
   gradient: tf.Tensor,
   update: AdamWUpdate,
 ): void {
+  const width = update.factors === null ? 1 : (parameter.shape.at(-1) ?? 1);
   traced('adamw', () =>
     native.operations.adamw(
       ...([parameter, moments.m, moments.v].map((x) => native.numbersToChange(x)) as [
@@ -136,7 +149,7 @@ export function nativeAdamW(
         Float32Array,
         Float32Array,
       ]),
-      ...([native.numbersOf(gradient), 1, null, optionsOf(update)] as const),
+      ...([native.numbersOf(gradient), width, null, ...lastOf(update)] as const),
     ),
   );
 }
@@ -151,7 +164,7 @@ export function nativeAdamWRows(
 ): void {
   traced('adamw', () =>
     native.operations.adamw(
-      ...([values, m, v, native.numbersOf(gradient), width, rows, optionsOf(update)] as const),
+      ...([values, m, v, native.numbersOf(gradient), width, rows, ...lastOf(update)] as const),
     ),
   );
 }

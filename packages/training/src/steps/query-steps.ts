@@ -21,7 +21,7 @@ export function createQuerySteps(input: StepsInput): TrainingSteps {
   const parameters = model.createParameters(input.parameters);
   const trained = querySide(parameters);
   const table = model.itemTable(parameters);
-  const optimizer = createOptimizer(settings, input.totalSteps, trained);
+  const optimizer = createOptimizer(settings, config.sizes, input.totalSteps, trained);
   if (input.stepsDone > 0) optimizer.restore(input.optimizer, input.stepsDone);
   return {
     replicas: 1,

@@ -103,7 +103,7 @@ export function createReplica(input: ReplicaInput, shared: SharedMemory): Replic
   const width = config.sizes.at(-1)!;
   const model = createModel(config, input.features);
   const parameters = model.createParameters(input.parameters);
-  const optimizer = createOptimizer(settings, input.totalSteps, parameters);
+  const optimizer = createOptimizer(settings, config.sizes, input.totalSteps, parameters);
   if (input.stepsDone > 0) optimizer.restore(input.optimizer, input.stepsDone);
   const { places } = placesOf(
     [...parameters].map(([name, { shape }]) => ({ name, shape: [...shape] })),

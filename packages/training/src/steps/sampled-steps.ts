@@ -52,8 +52,8 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
     residual: residual?.values ?? null,
   });
   const parameters = model.createParameters(input.parameters);
-  const optimizer = createOptimizer(settings, totalSteps, parameters);
-  const rowOptions = optimizerOptions(settings, totalSteps, () => true);
+  const optimizer = createOptimizer(settings, config.sizes, totalSteps, parameters);
+  const rowOptions = optimizerOptions(settings, config.sizes, totalSteps, () => true);
   if (input.stepsDone > 0) {
     const others = [...input.optimizer].filter(([name]) => !name.startsWith(`${ITEM_RESIDUAL}/`));
     optimizer.restore(new Map(others), input.stepsDone);
@@ -86,7 +86,11 @@ export function createSampledSteps(input: SampledStepsInput): TrainingSteps {
       );
       optimizer.step(parameters, gradients, gradientNorm);
       if (rows !== null && residual !== null) {
-        const update = adamWUpdate(rowOptions, ITEM_RESIDUAL, optimizer.steps(), gradientNorm);
+        const shape = [config.numItems, residual.width];
+        const update = adamWUpdate(
+          ...([rowOptions, { name: ITEM_RESIDUAL, shape }] as const),
+          ...([optimizer.steps(), gradientNorm] as const),
+        );
         const touched = sample.items.map((item) => item - 1);
         stepTableRows(residual, touched, rows, update);
         rows.dispose();

@@ -74,7 +74,7 @@ export function createLocalSteps(input: StepsInput): TrainingSteps {
   const { config, settings, features } = input;
   const model = createModel(config, features);
   const parameters = model.createParameters(input.parameters);
-  const optimizer = createOptimizer(settings, input.totalSteps, parameters);
+  const optimizer = createOptimizer(settings, config.sizes, input.totalSteps, parameters);
   if (input.stepsDone > 0) optimizer.restore(input.optimizer, input.stepsDone);
   return {
     replicas: 1,
