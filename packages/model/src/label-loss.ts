@@ -86,7 +86,7 @@ export function labelLoss(
     weights,
     logScales: scale === undefined ? null : scale.dataSync().slice(0, sizes.length),
     itemBias: settings.itemBias ?? null,
-    prefixShare: settings.prefixShare ?? 1,
+    prefixShares: settings.prefixShares?.slice(0, sizes.length) ?? sizes.map(() => 1),
     itemChunk: settings.itemChunk ?? 0,
   });
   const { states, items } = result.gradients;

@@ -53,8 +53,8 @@ export interface LossSettings extends MaskSettings {
   readonly lossWeights?: readonly number[];
   /** Weight of each early exit of the model beside the full depth, which has 1 (normalised to sum 1). Default: 1. */
   readonly exitWeight?: number;
-  /** How much of a size's gradient by scores reaches coordinates that smaller sizes have too; default 1. */
-  readonly prefixShare?: number;
+  /** By segment: how much of the larger sizes' gradient by scores reaches its coordinates; default 1. */
+  readonly prefixShares?: readonly number[];
   /** Items per chunk of the cross-entropy; 0 = by memory. */
   readonly itemChunk?: number;
   /** Added to the scores of every row of the item table, padding row first: the correction of a sample. */

@@ -59,8 +59,8 @@ BEGIN(itemTableBackward, 8)
   if (!a->failed) target->item_table_backward(c, space);
 END
 
-/* crossEntropy(sizes, states, table, targets, weights, scales, itemBias | null, prefixShare, dStates,
- * dTable, loss, dScales) */
+/* crossEntropy(sizes, states, table, targets, weights, scales, itemBias | null, prefixShares,
+ * dStates, dTable, loss, dScales) */
 BEGIN(crossEntropy, 12)
   entropy_call c = {0};
   long length = 0;
@@ -71,12 +71,13 @@ BEGIN(crossEntropy, 12)
   c.states = floats(a, 1, "states", c.labels * c.width);
   c.weights = floats(a, 4, "weights", c.sizes), c.scales = floats(a, 5, "scales", c.sizes);
   c.bias = floats_or_null(a, 6, "itemBias", c.items);
-  c.share = (float)number(a, 7, "prefixShare");
+  c.shares = floats(a, 7, "prefixShares", c.sizes);
   c.d_states = floats(a, 8, "dStates", c.labels * c.width),
   c.d_table = floats(a, 9, "dTable", length);
   c.loss = doubles(a, 10, "loss", c.sizes), c.d_scales = doubles(a, 11, "dScales", c.sizes);
-  if (!a->failed && !(c.share >= 0 && c.share <= 1))
-    fail(a, "prefixShare is %g; wanted 0 to 1.", c.share);
+  for (int k = 0; k < c.sizes && !a->failed; k++)
+    if (!(c.shares[k] >= 0 && c.shares[k] <= 1))
+      fail(a, "prefixShares[%d] is %g; wanted 0 to 1.", k, c.shares[k]);
   if (!a->failed && (c.labels == 0 || c.items == 0))
     fail(a, "got %ld labels and %ld items; wanted at least one.", c.labels, c.items);
   for (int k = 0; k < c.sizes && !a->failed; k++)

@@ -126,16 +126,15 @@ INLINE vf differentiate_tile(vf acc[MR][NV], float factor, const float *shift, c
   return product;
 }
 
-/* Adds the share of the larger sizes' gradients of a tile to the smaller ones' (suffix sums). */
-INLINE void add_suffixes(float *gradients, int top, float share) {
-  vf part = splat(share);
+/* Adds the shares of the larger sizes' gradients of a tile to the smaller ones' (suffix sums). */
+INLINE void add_suffixes(float *gradients, int top, const float *shares) {
   for (int i = 0; i < MR; i++) {
     float *row = gradients + i * LINE;
     vf sum0 = load(row + (top - 1) * (long)BLOCK * LINE),
        sum1 = load(row + (top - 1) * (long)BLOCK * LINE + VW);
     for (int k = top - 2; k >= 0; k--) {
       float *to = row + k * (long)BLOCK * LINE;
-      vf own0 = load(to), own1 = load(to + VW);
+      vf part = splat(shares[k]), own0 = load(to), own1 = load(to + VW);
       store(to, own0 + part * sum0);
       store(to + VW, own1 + part * sum1);
       sum0 += own0, sum1 += own1;
@@ -188,7 +187,7 @@ static void differentiate_scores(const entropy_run *r, const entropy_room *room,
           load_tile(acc, kept);
           differentiate_size(r, k, acc, shift, limits, gradients, products);
         }
-        add_suffixes(gradients, r->top, c->share);
+        add_suffixes(gradients, r->top, c->shares);
       }
     }
   }
@@ -243,7 +242,7 @@ static void differentiate_block(const entropy_run *r, const entropy_room *room, 
 static float segment_factor(const entropy_run *r, int k) {
   float later = 0;
   for (int i = r->c.sizes - 1; i > k; i--) later += r->factors[i];
-  return r->factors[k] + r->c.share * later;
+  return r->factors[k] + r->c.shares[k] * later;
 }
 
 /* The gradient by this thread's share of states: the threads' parts in order, less the targets'

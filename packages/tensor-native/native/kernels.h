@@ -114,7 +114,7 @@ typedef struct {
   const int32_t *targets;        /* [labels] */
   const float *weights, *scales; /* [sizes] */
   const float *bias;             /* [items] or NULL: added to every score of an item */
-  float share; /* of a size's gradient that reaches coordinates which smaller sizes have too */
+  const float *shares;           /* [sizes]: of larger sizes' gradients that reaches segment k */
   float *d_states, *d_table;     /* outputs, like states and table */
   double *loss,
       *d_scales; /* outputs, [sizes]: sum over labels; by log scale, weighted and averaged */

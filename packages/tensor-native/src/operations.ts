@@ -157,8 +157,8 @@ export interface NativeOperations {
   ): void;
   /**
    * `loss[k]`: sum over labels at size k. Gradients are of the mean over labels, weighted by size; `dScales[k]` is by
-   * the logarithm of scale k. `itemBias` [items] is added to every score of an item. `prefixShare` (0 to 1): how much
-   * of a size's gradient reaches the coordinates that smaller sizes have too.
+   * the logarithm of scale k. `itemBias` [items] is added to every score of an item. `prefixShares` (0 to 1): how much
+   * of the larger sizes' gradient reaches segment k.
    */
   crossEntropy(
     sizes: Int32Array,
@@ -168,7 +168,7 @@ export interface NativeOperations {
     weights: Float32Array,
     scales: Float32Array,
     itemBias: Float32Array | null,
-    prefixShare: number,
+    prefixShares: Float32Array,
     dStates: Float32Array,
     dTable: Float32Array,
     loss: Float64Array,

@@ -30,8 +30,8 @@ export interface Call {
   /** d loss / d score of a size = factor * (probability - target). */
   readonly factors: readonly number[];
   readonly withScaleGradient: boolean;
-  /** How much of a size's gradient reaches coordinates that smaller sizes have too. */
-  readonly prefixShare: number;
+  /** By segment: how much of the larger sizes' gradient reaches its coordinates. */
+  readonly prefixShares: readonly number[];
 }
 
 export interface Totals {
@@ -138,7 +138,8 @@ export function backwardChunk(
     let suffix: Suffix | null = null;
     for (let k = call.segments.length - 1; k >= 0; k--) {
       const own = { p: probabilities[k]!, factor: call.factors[k]! };
-      const mixed = call.prefixShare === 1 ? null : withShare(suffix, own, call.prefixShare);
+      const mixed =
+        call.prefixShares[k] === 1 ? null : withShare(suffix, own, call.prefixShares[k]!);
       suffix = addToSuffix(suffix, own.p, own.factor);
       const upstream = mixed ?? suffix;
       if (upstream === null) gradients[k] = tf.zerosLike(block.states[k]!);

@@ -14,8 +14,8 @@ interface Case {
   readonly weights: readonly number[];
   readonly logScales: readonly number[] | null;
   readonly biased: boolean;
-  /** Absent: 1. */
-  readonly prefixShare?: number;
+  /** By segment; absent: 1. */
+  readonly prefixShares?: readonly number[];
   readonly magnitude: number;
   readonly seed: number;
 }
@@ -30,15 +30,16 @@ const cases: fc.Arbitrary<Case> = fc
     seed: fc.integer(),
     scaled: fc.boolean(),
     biased: fc.boolean(),
-    prefixShare: fc.constantFrom(0, 0.3, 1),
+    shared: fc.constantFrom(0, 0.3, 1, null),
     magnitude: fc.constantFrom(0.1, 1),
   })
-  .map(({ sizes, scaled, seed, ...rest }) => {
+  .map(({ sizes, scaled, shared, seed, ...rest }) => {
     const random = createRandom(seed);
     // Weights may be 0 and scales differ, so that every branch of the suffix sum is met.
     const weights = sizes.map(() => (random.uniform() < 0.25 ? 0 : random.uniform()));
     const logScales = scaled ? sizes.map(() => 0.5 * random.normal()) : null;
-    return { sizes, seed, weights, logScales, ...rest };
+    const prefixShares = sizes.map(() => shared ?? random.uniform());
+    return { sizes, seed, weights, logScales, prefixShares, ...rest };
   });
 
 function draw(c: Case) {
@@ -79,7 +80,8 @@ function reference(c: Case, { width, states, items, bias, targets }: ReturnType<
         const g = (c.weights[k]! * p) / c.labels;
         dScales[k]! += g * products[i]!;
         for (let d = 0; d < m; d++) {
-          const share = d < (c.sizes[k - 1] ?? 0) ? (c.prefixShare ?? 1) : 1;
+          const segment = c.sizes.findIndex((size) => d < size);
+          const share = segment < k ? (c.prefixShares?.[segment] ?? 1) : 1;
           dStates[row * width + d]! += share * g * scale * items[i * width + d]!;
           dItems[i * width + d]! += share * g * scale * states[row * width + d]!;
         }
@@ -109,7 +111,7 @@ function run(c: Case, itemChunk: number) {
     weights: c.weights,
     logScales: c.logScales,
     itemBias: data.bias,
-    ...(c.prefixShare === undefined ? {} : { prefixShare: c.prefixShare }),
+    ...(c.prefixShares === undefined ? {} : { prefixShares: c.prefixShares }),
     itemChunk,
   };
   const before = tf.memory().numTensors;
@@ -175,7 +177,8 @@ describe.each(suiteBackends)('nested cross-entropy on %s', (backend) => {
     };
     check(c, 0);
     check({ ...c, weights: [0, 0.7, 0] }, 0);
-    check({ ...c, prefixShare: 0.25 }, 0);
+    check({ ...c, prefixShares: [0.25, 0.25, 1] }, 0);
+    check({ ...c, prefixShares: [0, 0.75, 0] }, 0);
   });
 
   it('gives loss 0 and zero gradients without labels', () => {

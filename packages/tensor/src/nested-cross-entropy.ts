@@ -43,10 +43,10 @@ export interface NestedCrossEntropyInput {
   /** Added to every score of an item, [I]: the correction of a sampled catalogue. Absent: nothing. */
   readonly itemBias?: Float32Array | null;
   /**
-   * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too, 0 to 1. Absent: 1,
-   * the gradient of the loss; below, smaller sizes are served first and larger ones build on them.
+   * By segment: how much of the gradient by scores of the sizes that are larger reaches its coordinates, 0 to 1. Absent:
+   * 1, the gradient of the loss; below, the segment serves its own size first and larger ones build on it.
    */
-  readonly prefixShare?: number;
+  readonly prefixShares?: readonly number[];
   /** Items a chunk; 0 or absent = by memory. */
   readonly itemChunk?: number;
 }
@@ -107,15 +107,13 @@ function cutStates(states: tf.Tensor2D, segments: readonly Segment[]): Float32Ar
 }
 
 /** The targets' own part of the loss gradient: -tau * E_y for the states, -tau * z for the items. */
-function targetParts(input: NestedCrossEntropyInput, factors: readonly number[], share: number) {
+function targetParts(input: NestedCrossEntropyInput, { factors, prefixShares }: Call) {
   const { states, items, targets, sizes } = input;
-  let larger = 0;
-  const bySegment = [...factors].reverse().map((factor) => {
-    const own = factor + share * larger;
-    larger += factor;
-    return own;
+  const bySegment = factors.map((factor, k) => {
+    const larger = factors.slice(k + 1).reduce((sum, one) => sum + one, 0);
+    return factor + prefixShares[k]! * larger;
   });
-  const tau = tf.tensor1d(spreadValues(sizes, bySegment.reverse()));
+  const tau = tf.tensor1d(spreadValues(sizes, bySegment));
   const right = gatherRows(items, targets);
   return {
     right,
@@ -166,14 +164,14 @@ function composedCrossEntropy(input: NestedCrossEntropyInput): NestedCrossEntrop
     scales,
     factors: weights.map((weight, k) => (labels === 0 ? 0 : (weight * scales[k]!) / labels)),
     withScaleGradient: input.logScales !== null,
-    prefixShare: input.prefixShare ?? 1,
+    prefixShares: input.prefixShares ?? sizes.map(() => 1),
   };
   const totals: Totals = {
     loss: new Float64Array(sizes.length),
     scaleGradient: new Float64Array(sizes.length),
   };
   const gradients = tf.tidy(() => {
-    const parts = targetParts(input, call.factors, call.prefixShare);
+    const parts = targetParts(input, call);
     const states = cutStates(input.states, segments);
     const own = targetScores(
       states,

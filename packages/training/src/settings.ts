@@ -53,10 +53,10 @@ export const trainingSettingsSchema = z.strictObject({
   /** Weight of each early exit of the model in the loss, beside the full depth's, which is 1; normalised to sum 1. */
   exitWeight: z.number().positive().max(100),
   /**
-   * How much of a size's gradient by scores reaches the coordinates that smaller sizes have too (kappa of model.md
-   * section 6a): 1 = the loss's own gradient, 0 = every size builds on the smaller ones as they are.
+   * By segment: how much of the gradient by scores of all larger sizes reaches its coordinates (kappa of model.md section
+   * 6a): 1 = the loss's own gradient, 0 = the segment serves its own size and larger ones build on it as it is.
    */
-  prefixShare: z.number().min(0).max(1),
+  prefixShares: z.array(z.number().min(0).max(1)),
   /** Standard deviation of the ID residual at the start, as a share of 1 / sqrt(D). */
   residualStart: z.number().min(0).max(10),
   /**
@@ -172,7 +172,7 @@ const quality: Preset = (sizes) => ({
   ]),
   lossWeights: steepWeights(sizes, 0.7),
   exitWeight: 1,
-  prefixShare: 1,
+  prefixShares: sizes.map(() => 1),
   residualStart: 0.5,
   itemStart: 'spectral',
   spectralFeatureWeight: 0.5,
@@ -287,7 +287,13 @@ export function checkSettings(value: unknown, sizes: readonly number[]): Trainin
     throw new InvalidConfig({ detail: `training settings: ${faults.join('; ')}` });
   }
   const settings = parsed.data;
-  for (const name of ['dropout', 'residualDropout', 'segmentRates', 'lossWeights'] as const) {
+  for (const name of [
+    'dropout',
+    'residualDropout',
+    'segmentRates',
+    'prefixShares',
+    'lossWeights',
+  ] as const) {
     if (settings[name].length !== sizes.length) {
       throw new InvalidConfig({
         detail:

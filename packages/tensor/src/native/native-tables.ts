@@ -64,11 +64,12 @@ export function nativeCrossEntropy(
   const scales = Float32Array.from(sizes, (_, k) =>
     logScales === null ? 1 : Math.exp(logScales[k]!),
   );
+  const shares = Float32Array.from(sizes, (_, k) => input.prefixShares?.[k] ?? 1);
   traced('crossEntropy', () =>
     native.operations.crossEntropy(
       ...([Int32Array.from(sizes), native.numbersOf(states), native.numbersOf(items)] as const),
       ...([targets, Float32Array.from(weights), scales, input.itemBias ?? null] as const),
-      ...([input.prefixShare ?? 1, dStates.numbers, dItems.numbers, losses, dScales] as const),
+      ...([shares, dStates.numbers, dItems.numbers, losses, dScales] as const),
     ),
   );
   const lossBySize = Array.from(losses, (sum) => sum / targets.length);

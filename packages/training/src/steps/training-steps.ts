@@ -61,7 +61,7 @@ export function lossSettings(
   return {
     lossWeights: settings.lossWeights,
     exitWeight: settings.exitWeight,
-    prefixShare: settings.prefixShare,
+    prefixShares: settings.prefixShares,
     dropout: settings.dropout,
     residualDrop: settings.residualDropout,
     itemChunk: settings.itemChunk,
