@@ -13,6 +13,7 @@ describe('training settings', () => {
         expect(settings.dropout).toHaveLength(sizes.length);
         expect(settings.residualDropout).toHaveLength(sizes.length);
         expect(settings.segmentRates).toHaveLength(sizes.length);
+        expect(settings.prefixShares).toHaveLength(sizes.length);
         const total = settings.lossWeights.reduce((sum, w) => sum + w, 0);
         expect(total).toBeCloseTo(1, 4);
       }
@@ -45,6 +46,8 @@ describe('training settings', () => {
     [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
     [{ segmentRates: [1, 1] }, 'segmentRates has 2 values, the model has 4 sizes'],
     [{ segmentRates: [1, 1, 1, -1] }, 'segmentRates.3'],
+    [{ prefixShares: [1, 1] }, 'prefixShares has 2 values, the model has 4 sizes'],
+    [{ prefixShares: [1, 1, 1, 2] }, 'prefixShares.3'],
     [{ lossWeights: [0, 0, 0, 0] }, 'at least one must be > 0'],
     [{ usersPerBatch: 1.5 }, 'usersPerBatch'],
     [{ fullSoftmaxItems: -1 }, 'fullSoftmaxItems'],
