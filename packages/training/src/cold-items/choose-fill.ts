@@ -4,7 +4,7 @@
  * events of these items best while it costs those of others little.
  */
 import type { ColdItems, ModelConfig, NamedArrays } from '@nestrec/contracts';
-import type { EvaluationCases, Split } from '@nestrec/dataset';
+import type { Split } from '@nestrec/dataset';
 import { indexLikeItems, residualFrom, type LearnedItems, type LikeItems } from '@nestrec/features';
 import { ITEM_RESIDUAL } from '@nestrec/parameters';
 import type { Random } from '@nestrec/random';
@@ -64,35 +64,41 @@ export async function chooseFill(input: ChooseFillInput, items: Items): Promise<
   const cases = asked.target.length;
   if (cases < MIN_CASES) return { ...UNMEASURED, cases, measured: null };
   const neighbours = await neighboursOf(heldOut, input, items);
-  const measure = (fill: Fill, about: EvaluationCases) =>
-    ndcgWith(filled(input, items, neighbours, fill), input, about);
+  const measure = (fill: Fill): FillFigures => {
+    const parameters = filled(input, items, neighbours, fill);
+    const [ofHeldOut, ofOthers] = ndcgWith(parameters, input, [asked, others]);
+    return { heldOut: ofHeldOut!, others: ofOthers! };
+  };
   const none = { strength: 0, threshold: NO_THRESHOLD };
-  const without = { heldOut: measure(none, asked), others: measure(none, others) };
-  const isCheap = (fill: Fill) =>
-    mean(measure(fill, others)) >= (1 - MOST_LOST) * mean(without.others) &&
+  const without = measure(none);
+  const isCheap = (figures: FillFigures) =>
+    mean(figures.others) >= (1 - MOST_LOST) * mean(without.others) &&
     // Items that nobody knows are not to stand better than those that are known.
-    mean(measure(fill, asked)) <= mean(without.others);
+    mean(figures.heldOut) <= mean(without.others);
   let best: FillFigures & { readonly fill: Fill } = { ...without, fill: none };
   for (const threshold of thresholdsOf(neighbours)) {
-    const strength = strongest((tried) => isCheap({ strength: tried, threshold }));
-    if (strength === null) continue;
-    const fill = { strength, threshold };
-    const figures = { heldOut: measure(fill, asked), others: measure(fill, others) };
-    if (mean(figures.heldOut) > mean(best.heldOut)) best = { ...figures, fill };
+    const found = strongest((strength) => {
+      const fill = { strength, threshold };
+      const figures = measure(fill);
+      return isCheap(figures) ? { ...figures, fill } : null;
+    });
+    if (found !== null && mean(found.heldOut) > mean(best.heldOut)) best = found;
   }
   const { fill, ...chosen } = best;
   return { ...fill, cases, measured: { without, chosen } };
 }
 
-/** The greatest strength that is cheap, by halving: what costs too much does so when it is stronger, too. */
-function strongest(isCheap: (strength: number) => boolean): number | null {
+/** What is found at the greatest strength that is cheap, by halving: what costs too much does so when it is stronger, too. */
+function strongest<T>(cheapAt: (strength: number) => T | null): T | null {
   let [cheap, dear] = [-1, STRENGTHS.length];
+  let best: T | null = null;
   while (dear - cheap > 1) {
     const middle = (cheap + dear) >> 1;
-    if (isCheap(STRENGTHS[middle]!)) cheap = middle;
-    else dear = middle;
+    const found = cheapAt(STRENGTHS[middle]!);
+    if (found === null) dear = middle;
+    else [cheap, best] = [middle, found];
   }
-  return STRENGTHS[cheap] ?? null;
+  return best;
 }
 
 /** Validation events of held-out items, and of others; of either as many as an epoch is judged by. */

@@ -77,11 +77,12 @@ export function leanRareItems(input: LeanRareItemsInput): LeanedItems {
   const likeness = input.likeness ?? fitLikeness(features, config.featureWidth, spec);
   const compared = { features, rowWidth: config.featureWidth, spec, likeness };
   const found = likestRows(compared, rare, often, neighbours);
-  const trained = ndcgWith(parameters, input, cases);
+  const measure = (tried: NamedArrays) => ndcgWith(tried, input, [cases])[0]!;
+  const trained = measure(parameters);
   let best = { worth: 0, parameters, measured: trained };
   for (const worth of WORTHS) {
     const leaned = leaning(input, { rare, found, counts, worth });
-    const measured = ndcgWith(leaned, input, cases);
+    const measured = measure(leaned);
     if (mean(measured) > mean(best.measured)) best = { worth, parameters: leaned, measured };
   }
   const measured = { trained, chosen: best.measured };

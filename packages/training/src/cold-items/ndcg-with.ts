@@ -13,16 +13,18 @@ export interface RankedBy {
   readonly features: Float32Array;
 }
 
-/** NDCG@10 by size, seen items masked. */
+/** NDCG@10 by size, seen items masked, of each of the groups of cases. */
 export function ndcgWith(
   parameters: NamedArrays,
   { config, settings, features }: RankedBy,
-  cases: EvaluationCases,
-): number[] {
+  groups: readonly EvaluationCases[],
+): number[][] {
   const model = createTrainedModel(config, parameters, features);
   try {
-    const { masked } = model.rank(cases, seenItems(cases, config.numItems), settings.maxLength);
-    return masked.map((ranks) => metricsOfRanks(ranks, [10])['ndcg@10']!);
+    return groups.map((cases) => {
+      const { masked } = model.rank(cases, seenItems(cases, config.numItems), settings.maxLength);
+      return masked.map((ranks) => metricsOfRanks(ranks, [10])['ndcg@10']!);
+    });
   } finally {
     model.dispose();
   }
