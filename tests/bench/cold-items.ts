@@ -118,7 +118,9 @@ async function train(name: string, itemResidual: boolean) {
   });
   const seconds = (performance.now() - startedMs) / 1_000;
   const { coldItems, likeness, choice } = learned;
-  const model = { ...{ config, parameters, spec, features }, coldItems, likeness };
+  // As an artifact would hold them: rare items lean, items without an event are filled.
+  const asSaved = learned.parameters;
+  const model = { ...{ config, parameters: asSaved, spec, features }, coldItems, likeness };
   return { model, choice, seconds };
 }
 
