@@ -83,6 +83,8 @@ describe('runAlone', () => {
           ...whole,
           dropout: [whole.dropout[k]],
           residualDropout: [whole.residualDropout[k]],
+          segmentRates: [whole.segmentRates[k]],
+          prefixShares: [whole.prefixShares[k]],
           lossWeights: [1],
         });
       });

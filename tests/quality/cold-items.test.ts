@@ -71,9 +71,9 @@ describe('items taken out of training', () => {
     // A twentieth of so few items would be nine: too few to tell what others lose.
     const settings = { ...preset, coldItems: { ...preset.coldItems, heldOutShare: 0.3 } };
     const train = { config, settings, split: cold.split, features: own, seed: SEED };
-    const { parameters } = await trainModel(train);
-    const { coldItems, likeness, choice, learned } = await learnColdItems({
-      ...{ ...train, parameters, spec: SPEC },
+    const trained = await trainModel(train);
+    const { parameters, coldItems, likeness, choice, learned } = await learnColdItems({
+      ...{ ...train, parameters: trained.parameters, spec: SPEC },
     });
     expect(learned).toBeUndefined();
     expect(choice!.measured).not.toBeNull();

@@ -14,14 +14,15 @@ import { mean, ndcgWith } from './ndcg-with.js';
 
 /** What is tried, ascending: beyond, others lose more than is gained (docs/experiments.md). */
 const STRENGTHS = Array.from({ length: 25 }, (_, n) => 0.5 + n / 16);
-/**
- * Thresholds tried: what so large a share of the held-out items has no likelier item than. Lower ones look better on items
- * that are held out than they are on items that no training has seen (docs/experiments.md).
- */
+/** Thresholds tried besides none: what so large a share of the held-out items has no likelier item than. */
 const THRESHOLD_QUANTILES = [0.6, 0.75, 0.9];
 const NO_THRESHOLD = -1;
-/** Share of NDCG@10, mean over sizes, that events of other items may lose. */
+/**
+ * Share of NDCG@10, mean over sizes, that events of other items may lose. Without a threshold half of it: then items that
+ * no training has seen cost others twice what items held out afterwards do (docs/experiments.md).
+ */
 const MOST_LOST = 0.01;
+const MOST_LOST_WITHOUT_THRESHOLD = MOST_LOST / 2;
 /** With fewer events of held-out items chance would choose. */
 const MIN_CASES = 50;
 /** Then items are filled as much as items that are alike are on average, which hardly shows them. */
@@ -74,16 +75,17 @@ export async function chooseFill(input: ChooseFillInput, items: Items): Promise<
   };
   const none = { strength: 0, threshold: NO_THRESHOLD };
   const without = measure(none);
-  const isCheap = (figures: FillFigures) =>
-    mean(figures.others) >= (1 - MOST_LOST) * mean(without.others) &&
+  const isCheap = (figures: FillFigures, mostLost: number) =>
+    mean(figures.others) >= (1 - mostLost) * mean(without.others) &&
     // Items that nobody knows are not to stand better than those that are known.
     mean(figures.heldOut) <= mean(without.others);
   let best: FillFigures & { readonly fill: Fill } = { ...without, fill: none };
   for (const threshold of thresholdsOf(neighbours)) {
+    const mostLost = threshold === NO_THRESHOLD ? MOST_LOST_WITHOUT_THRESHOLD : MOST_LOST;
     const found = strongest((strength) => {
       const fill = { strength, threshold };
       const figures = measure(fill);
-      return isCheap(figures) ? { ...figures, fill } : null;
+      return isCheap(figures, mostLost) ? { ...figures, fill } : null;
     });
     if (found !== null && mean(found.heldOut) > mean(best.heldOut)) best = found;
   }
@@ -136,7 +138,7 @@ function thresholdsOf(neighbours: Neighbours): number[] {
     .flatMap(({ likeness }) => likeness.slice(0, 1))
     .sort((a, b) => a - b);
   const at = (share: number) => nearest[Math.floor(share * nearest.length)] ?? NO_THRESHOLD;
-  return THRESHOLD_QUANTILES.map((share) => Number(at(share).toFixed(3)));
+  return [NO_THRESHOLD, ...THRESHOLD_QUANTILES.map((share) => Number(at(share).toFixed(3)))];
 }
 
 /** The parameters with the residuals of held-out items filled. */
