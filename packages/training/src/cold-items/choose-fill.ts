@@ -87,11 +87,15 @@ export async function chooseFill(input: ChooseFillInput, items: Items): Promise<
       const figures = measure(fill);
       return isCheap(figures, mostLost) ? { ...figures, fill } : null;
     });
-    if (found !== null && mean(found.heldOut) > mean(best.heldOut)) best = found;
+    if (found !== null && meanOfLogs(found.heldOut) > meanOfLogs(best.heldOut)) best = found;
   }
   const { fill, ...chosen } = best;
   return { ...fill, cases, measured: { without, chosen } };
 }
+
+/** A tenth more at a size counts the same at every size, small ones too. */
+const meanOfLogs = (values: readonly number[]) =>
+  mean(values.map((value) => Math.log(value + Number.EPSILON)));
 
 /** What is found at the greatest strength that is cheap, by halving: what costs too much does so when it is stronger, too. */
 function strongest<T>(cheapAt: (strength: number) => T | null): T | null {
