@@ -43,8 +43,8 @@ export async function killTrainers(
     'next failed': 0,
   };
   for (const place of places) {
-    const before = await trainers.served();
-    const { victim, next, version } = await killAt(trainers, place, random.int(PLACES[place] + 1));
+    const afterMs = random.int(PLACES[place] + 1);
+    const { before, victim, next, version } = await killAt(trainers, place, afterMs);
     counts.killed += 1;
     const after = await trainers.served();
     const fault = await trainers.servedFault();
@@ -90,6 +90,8 @@ const finish = (trainer: LaunchedTrainer): Promise<number | null> =>
 /** Kills a trainer in its place; one that was past it before anybody saw is let go on, and another taken. */
 async function killAt(trainers: Trainers, place: Place, afterMs: number) {
   for (;;) {
+    // Asked at every try: the two that are let go on publish.
+    const before = await trainers.served();
     const [victim, next] = await Promise.all([trainers.load(), trainers.load({ wait: true })]);
     victim.begin();
     await eventually('the claim', () => phaseOf(trainers.db, victim.pid), ENDS_WITHIN_MS);
@@ -103,7 +105,7 @@ async function killAt(trainers: Trainers, place: Place, afterMs: number) {
     await sleep(afterMs);
     victim.kill('SIGKILL');
     await victim.ended;
-    return { victim: victim.pid, next, version: seen.version };
+    return { before, victim: victim.pid, next, version: seen.version };
   }
 }
 
