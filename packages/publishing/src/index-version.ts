@@ -15,7 +15,8 @@ import type { SharedTable } from './shared-vectors.js';
 import { hasNorms } from './vector-table.js';
 
 export const DEFAULT_MIN_RECALL = 0.95;
-const DEFAULT_RECALL_QUERIES = 100;
+/** Of 20 rows each: the mean recall has a standard error of .005 or so (docs/experiments.md). */
+const DEFAULT_RECALL_QUERIES = 200;
 
 export interface IndexVersionOptions {
   readonly db: Database;

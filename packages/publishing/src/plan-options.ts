@@ -55,12 +55,14 @@ const SHORTLIST_BUILDS: readonly BuildSettings[] = [
 
 /** Where it is not known how far an index has to be walked. */
 export const WIDEST_WALK = 400;
-export const PREFIX_WALKS: readonly Walk[] = [32, 40, 50, 75, 100, 200, WIDEST_WALK].map(
-  (efSearch) => ({ shortlist: null, efSearch }),
-);
-const STAGED_WALKS = [60, 100, 150, 200, 300, 400, 600].map((rows) => ({
-  ...{ shortlist: rows, efSearch: rows },
-}));
+/** A walk's time goes by its width, so a step is a quarter or so: trying one costs a fraction of a second. */
+export const PREFIX_WALKS: readonly Walk[] = [
+  ...[32, 40, 50, 60, 80, 100, 125, 160, 200, 280, WIDEST_WALK],
+].map((efSearch) => ({ shortlist: null, efSearch }));
+const shortlistOf = (rows: number): Walk => ({ shortlist: rows, efSearch: rows });
+const STAGED_WALKS = [60, 80, 100, 125, 160, 200, 250, 300, 400, 600].map(shortlistOf);
+/** Its bound proves the list whatever the shortlist, which has to be good and no more. */
+const BOUND_WALK = shortlistOf(100);
 
 const EXACT: PlanOption = { plan: 'exact', form: null, builds: [], walks: [] };
 
@@ -82,9 +84,7 @@ export function planOptions(
     case 'staged':
       return [staged ?? prefix];
     case 'bound':
-      return [
-        staged === null ? EXACT : { ...staged, plan: 'bound', walks: STAGED_WALKS.slice(1, 2) },
-      ];
+      return [staged === null ? EXACT : { ...staged, plan: 'bound', walks: [BOUND_WALK] }];
     case 'auto':
       return dim <= OWN_INDEX_MAX_DIM || staged === null ? [prefix] : [staged, prefix];
   }

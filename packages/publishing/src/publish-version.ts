@@ -64,7 +64,7 @@ export interface PublishOptions {
    * version is served by are measured only.
    */
   readonly minRecall?: number;
-  /** Queries that recall is measured with. Default 100. */
+  /** Queries that recall is measured with. Default 200. */
   readonly recallQueries?: number;
   /** Publish although the version is older than the published one, or the quality gate refuses it. */
   readonly force?: boolean;

@@ -30,7 +30,7 @@ export interface SpectralStartInput {
 }
 
 const ITERATIONS = 8;
-/** Root mean square of the coordinates. */
+/** Root mean square of an item's coordinates. */
 const RMS = 0.1;
 /** Directions with less of the largest eigenvalue than this say nothing. */
 const SMALLEST = 1e-5;
@@ -59,22 +59,28 @@ function spectralVectors(input: SpectralStartInput): Float32Array {
   const used = values.findIndex((value) => value <= SMALLEST * values[0]!);
   const items = new Float32Array(numItems * width);
   const directions = used === -1 ? count : used;
-  let squares = 0;
-  for (let i = 0; i < numItems; i++)
-    for (let k = 0; k < directions; k++) {
-      const value = vectors[i * count + k]! * Math.sqrt(values[k]!);
-      items[i * width + k] = value;
-      squares += value * value;
-    }
-  const scale = squares > 0 ? RMS / Math.sqrt(squares / (numItems * directions)) : 1;
+  const roots = values.map(Math.sqrt);
   const noise = random.fork('noise');
-  for (let i = 0; i < numItems; i++)
-    for (let k = 0; k < width; k++) {
-      if (k < directions) items[i * width + k]! *= scale;
-      // Coordinates of zeros would never learn anything.
-      else items[i * width + k] = input.deviation * noise.normal();
-    }
+  for (let i = 0; i < numItems; i++) {
+    const item = items.subarray(i * width, (i + 1) * width);
+    for (let k = 0; k < directions; k++) item[k] = vectors[i * count + k]! * roots[k]!;
+    lengthen(item, RMS * Math.sqrt(directions));
+    // Coordinates of zeros would never learn anything.
+    for (let k = directions; k < width; k++) item[k] = input.deviation * noise.normal();
+  }
   return items;
+}
+
+/**
+ * All items begin equally long: an eigenvector stands high where few items are seen with nothing but each other, and
+ * a long vector is in every list. A row of zeros stays.
+ */
+function lengthen(row: Float32Array, length: number): void {
+  let squares = 0;
+  for (const value of row) squares += value * value;
+  if (squares === 0) return;
+  const factor = length / Math.sqrt(squares);
+  for (let k = 0; k < row.length; k++) row[k]! *= factor;
 }
 
 function requireFinite({ features, featureWidth }: SpectralStartInput): void {

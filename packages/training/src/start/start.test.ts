@@ -127,6 +127,14 @@ describe.each(suiteBackends)('spectral start on %s', (backend) => {
     }
   });
 
+  it('makes a pair that is seen with nothing else no longer than the others', () => {
+    const histories = historiesOf(...[...grouped(2, 8, 60)].map((own) => [...own]), [17, 18]);
+    const from = input({ histories, numItems: 18, width: 8, deviation: 0 });
+    const vectors = vectorsOf(spectralStart(from), from);
+    const squares = Array.from({ length: 18 }, (_, i) => dot(vectors, 8, i, i, 8));
+    expect(Math.max(...squares) / Math.min(...squares)).toBeLessThan(1.001);
+  });
+
   it('knows an item that nobody took by its features', () => {
     // Item 40 is in no history; its features are those of the last group.
     const features = new Float32Array(40 * 4);
