@@ -82,6 +82,7 @@ describe('runAlone', () => {
         expect(alone).toEqual({
           ...whole,
           dropout: [whole.dropout[k]],
+          blockDropout: [whole.blockDropout[k]],
           residualDropout: [whole.residualDropout[k]],
           segmentRates: [whole.segmentRates[k]],
           prefixShares: [whole.prefixShares[k]],

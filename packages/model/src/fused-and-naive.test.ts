@@ -174,6 +174,7 @@ describe.each(suiteBackends)('loss and gradients on %s', (backend) => {
     const parameters = model.createParameters(stored);
     const settings = () => ({
       dropout: [0, 0.3, 0.6],
+      blockDropout: [0.2, 0.1, 0.4],
       residualDrop: [0.1, 0.2, 0.5],
       random: createRandom(11),
     });

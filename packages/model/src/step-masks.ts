@@ -10,8 +10,10 @@ import { dropoutMask, requireRates } from '@nestrec/tensor';
 import type { BlockMasks } from './block.js';
 
 export interface MaskSettings {
-  /** Dropout rate of each segment, at all four sites. Default: none. */
+  /** Dropout rate of each segment of what enters the first block. Default: none. */
   readonly dropout?: readonly number[];
+  /** The same at the three sites inside every block. Default: as `dropout`. */
+  readonly blockDropout?: readonly number[];
   /** Rate at which R_i is dropped, by segment and item. Default: none. */
   readonly residualDrop?: readonly number[];
   /** Draws a few integers a call; required when a rate is above 0. */
@@ -46,10 +48,11 @@ export const NO_MASKS: BlockMasks = { recurrence: null, inner: null, output: nul
 export function drawMasks(config: ModelConfig, rows: number, settings: MaskSettings): StepMasks {
   const { sizes, numItems, blocks } = config;
   const none = sizes.map(() => 0);
-  const { random, part, dropout = none, residualDrop = none } = settings;
+  const { random, part, dropout = none, blockDropout = dropout, residualDrop = none } = settings;
   requireRates('dropout', dropout, sizes.length);
+  requireRates('blockDropout', blockDropout, sizes.length);
   requireRates('residualDrop', residualDrop, sizes.length);
-  if ([...dropout, ...residualDrop].every((rate) => rate === 0)) {
+  if ([...dropout, ...blockDropout, ...residualDrop].every((rate) => rate === 0)) {
     return {
       embedding: null,
       blocks: new Array<BlockMasks>(blocks).fill(NO_MASKS),
@@ -57,7 +60,8 @@ export function drawMasks(config: ModelConfig, rows: number, settings: MaskSetti
     };
   }
   if (random === undefined) throw new InternalError({ detail: 'dropout needs a random stream.' });
-  const draw = () => dropoutMask(part?.rowsInAll ?? rows, sizes, dropout, random, part?.rows);
+  const draw = (rates: readonly number[]) =>
+    dropoutMask(part?.rowsInAll ?? rows, sizes, rates, random, part?.rows);
   const residual = () => {
     const columns = sizes.map((_, i) => i + 1);
     const own = part && Int32Array.from({ length: numItems }, (_, i) => part.firstItem + i);
@@ -67,11 +71,11 @@ export function drawMasks(config: ModelConfig, rows: number, settings: MaskSetti
   // The order is the run's: another one would be another run.
   return {
     residual: config.itemResidual ? residual() : null,
-    embedding: draw(),
+    embedding: draw(dropout),
     blocks: Array.from({ length: blocks }, () => ({
-      recurrence: draw(),
-      inner: draw(),
-      output: draw(),
+      recurrence: draw(blockDropout),
+      inner: draw(blockDropout),
+      output: draw(blockDropout),
     })),
   };
 }

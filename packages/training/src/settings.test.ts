@@ -11,6 +11,7 @@ describe('training settings', () => {
         const settings = createSettings(preset, sizes);
         expect(settings.preset).toBe(preset);
         expect(settings.dropout).toHaveLength(sizes.length);
+        expect(settings.blockDropout).toHaveLength(sizes.length);
         expect(settings.residualDropout).toHaveLength(sizes.length);
         expect(settings.segmentRates).toHaveLength(sizes.length);
         expect(settings.prefixShares).toHaveLength(sizes.length);
@@ -21,8 +22,10 @@ describe('training settings', () => {
   });
 
   it('dropout grows with size and the loss weights fall', () => {
-    const { dropout, lossWeights } = createSettings('quality', [16, 32, 64, 128, 256]);
-    expect(dropout).toEqual([0, 0.1, 0.25, 0.45, 0.6]);
+    const sizes = [16, 32, 64, 128, 256];
+    const { dropout, blockDropout, lossWeights } = createSettings('quality', sizes);
+    expect(dropout).toEqual([0, 0.1, 0.25, 0.4, 0.4]);
+    expect(blockDropout).toEqual([0.2, 0.3, 0.4, 0.4, 0.4]);
     expect([...lossWeights].sort((a, b) => b - a)).toEqual(lossWeights);
   });
 
@@ -44,6 +47,8 @@ describe('training settings', () => {
     [{ learningRate: 0 }, 'learningRate'],
     [{ dropout: [0.1] }, 'dropout has 1 values, the model has 4 sizes'],
     [{ dropout: [0, 0, 0, 1] }, 'dropout.3'],
+    [{ blockDropout: [0.1] }, 'blockDropout has 1 values, the model has 4 sizes'],
+    [{ blockDropout: [0, 0, 0, 1] }, 'blockDropout.3'],
     [{ segmentRates: [1, 1] }, 'segmentRates has 2 values, the model has 4 sizes'],
     [{ segmentRates: [1, 1, 1, -1] }, 'segmentRates.3'],
     [{ prefixShares: [1, 1] }, 'prefixShares has 2 values, the model has 4 sizes'],

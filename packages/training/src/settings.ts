@@ -44,8 +44,10 @@ export const trainingSettingsSchema = z.strictObject({
   decays: z.enum(['matrices', 'all']),
   /** Gradients are scaled down to this global norm. */
   clipNorm: z.number().positive(),
-  /** Dropout of the activations, per segment. */
+  /** Dropout of the item vectors that enter the first block, per segment. */
   dropout: z.array(share),
+  /** Dropout inside the blocks (of the recurrence, the gated unit and the output), per segment. */
+  blockDropout: z.array(share),
   /** Share of (item, segment) entries of the ID residual left out in a step, per segment. */
   residualDropout: z.array(share),
   /** Weight of each size in the loss; normalised to sum 1. */
@@ -127,6 +129,15 @@ function steepWeights(sizes: readonly number[], ratio: number): number[] {
   return raw.map((w) => Number((w / total).toFixed(6)));
 }
 
+const risingDropout = (sizes: readonly number[]) =>
+  ladder(sizes, [
+    [16, 0],
+    [32, 0.1],
+    [64, 0.25],
+    [128, 0.45],
+    [256, 0.6],
+  ]);
+
 const OPTIMISER = {
   beta1: 0.9,
   beta2: 0.999,
@@ -157,12 +168,17 @@ const quality: Preset = (sizes) => ({
   ]),
   ...OPTIMISER,
   decays: 'matrices',
+  // What enters goes on to the score beside the blocks: small sizes cannot spare it. Blocks are what learns too much.
   dropout: ladder(sizes, [
     [16, 0],
     [32, 0.1],
     [64, 0.25],
-    [128, 0.45],
-    [256, 0.6],
+    [128, 0.4],
+  ]),
+  blockDropout: ladder(sizes, [
+    [16, 0.2],
+    [32, 0.3],
+    [64, 0.4],
   ]),
   residualDropout: ladder(sizes, [
     [16, 0.05],
@@ -209,6 +225,7 @@ const paper: Preset = (sizes) => ({
   decays: 'all',
   itemStart: 'drawn',
   dropout: sizes.map(() => 0.5),
+  blockDropout: sizes.map(() => 0.5),
   residualDropout: sizes.map(() => 0),
   lossWeights: sizes.map(() => Number((1 / sizes.length).toFixed(6))),
   whitenFeatures: false,
@@ -227,6 +244,8 @@ const fast: Preset = (sizes) => ({
   segmentRates: sizes.map(() => 1),
   prefixShares: sizes.map(() => 1),
   featureComponents: 128,
+  dropout: risingDropout(sizes),
+  blockDropout: risingDropout(sizes),
   lossWeights: steepWeights(sizes, 0.6),
 });
 
@@ -299,6 +318,7 @@ export function checkSettings(value: unknown, sizes: readonly number[]): Trainin
   const settings = parsed.data;
   for (const name of [
     'dropout',
+    'blockDropout',
     'residualDropout',
     'segmentRates',
     'prefixShares',

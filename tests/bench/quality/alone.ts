@@ -47,7 +47,9 @@ export interface AloneResult {
   readonly rows: readonly AloneRow[];
 }
 
-const PER_SIZE = ['dropout', 'residualDropout', 'segmentRates', 'prefixShares'] as const;
+const PER_SIZE = [
+  ...['dropout', 'blockDropout', 'residualDropout', 'segmentRates', 'prefixShares'],
+] as const;
 const CUTOFF = 10;
 
 /** The recipe of the ladder for one of its sizes alone: what is given by size is that size's. */

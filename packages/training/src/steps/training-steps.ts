@@ -63,6 +63,7 @@ export function lossSettings(
     exitWeight: settings.exitWeight,
     prefixShares: settings.prefixShares,
     dropout: settings.dropout,
+    blockDropout: settings.blockDropout,
     residualDrop: settings.residualDropout,
     itemChunk: settings.itemChunk,
     random: restoreRandom(random).fork(`dropout/${index}`),
