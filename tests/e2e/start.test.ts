@@ -7,7 +7,7 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from '@nestrec/client';
+import { createClient, type NestrecClient } from '@nestrec/client';
 import type { RecommendationsAnswer } from '@nestrec/contracts';
 import { createRandom } from '@nestrec/random';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,8 +40,8 @@ async function start(dataDir: string): Promise<StartedProcess & { port: number }
   return Object.assign(one, { port });
 }
 
-/** Waits until it is ready, then runs the curl line that it printed, and asks the same through the client. */
-async function expectServing(one: StartedProcess): Promise<void> {
+/** Waits until it is ready, runs the curl line that it printed, asks the same through the client; tells the version. */
+async function expectServing(one: StartedProcess): Promise<string> {
   const [, base] = await one.waitForLine(READY, START_LIMIT_MS);
   const [, key, url] = CURL.exec(one.output())!;
   const response = await fetch(url!, { headers: { authorization: `Bearer ${key}` } });
@@ -58,6 +58,13 @@ async function expectServing(one: StartedProcess): Promise<void> {
     because: searchParams.get('because') === 'true',
   };
   expect(await client.recommend(userId, query)).toEqual(answer);
+  return answer.served_by.model_version;
+}
+
+/** With the key that was printed. */
+async function clientOf(one: StartedProcess): Promise<NestrecClient> {
+  const [, url] = await one.waitForLine(READY, START_LIMIT_MS);
+  return createClient({ url: url!, key: CURL.exec(one.output())![1]! });
 }
 
 async function stop(one: StartedProcess): Promise<void> {
@@ -82,6 +89,25 @@ describe('npm start', () => {
     await expectServing(one);
     expect(one.output()).not.toMatch(/Training/);
     await stop(one);
+  });
+
+  it('takes back nothing that happened since: a deleted item, a published retraining', async () => {
+    const dataDir = join(folder, 'first');
+    const one = await start(dataDir);
+    await (await clientOf(one)).deleteItem('item-0003');
+    await stop(one);
+    const retraining = startProcess(
+      process.execPath,
+      ['scripts/nestrec.mjs', 'retrain', '--mode', 'incremental', '--epochs', '1', '--json'],
+      { NESTREC_DATA_DIR: dataDir },
+    );
+    started.push(retraining);
+    expect(await retraining.ended, retraining.output()).toBe(0);
+    const again = await start(dataDir);
+    expect(await expectServing(again)).not.toBe('demo_small');
+    const client = await clientOf(again);
+    await expect(client.getItem('item-0003')).rejects.toMatchObject({ status: 404 });
+    await stop(again);
   });
 
   it('is not ready before the curl line is printed', async () => {

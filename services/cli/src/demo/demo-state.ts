@@ -10,16 +10,24 @@ import { countInteractions, countItems } from '@nestrec/storage';
 import { z } from 'zod';
 import type { Platform } from '../platform.js';
 
-const demoSchema = z.strictObject({ scale: z.string(), seed: z.number().int() });
+const demoSchema = z.strictObject({
+  scale: z.string(),
+  seed: z.number().int(),
+  /** The shop was stored whole once: what is deleted or changed since then is so on purpose. */
+  imported: z.boolean().default(false),
+});
 export type DemoState = z.infer<typeof demoSchema>;
 
 const pathOf = (platform: Platform) => join(platform.folders.root, 'demo.json');
 
 /**
- * Claims the data folder for this shop.
+ * Claims the data folder for this shop; tells how far the shop in it is.
  * @throws UsageError where it holds another shop, or data that are not the demo's
  */
-export async function claimDataFolder(platform: Platform, wanted: DemoState): Promise<void> {
+export async function claimDataFolder(
+  platform: Platform,
+  wanted: Pick<DemoState, 'scale' | 'seed'>,
+): Promise<DemoState> {
   const there = await readState(platform);
   const cure = 'Set NESTREC_DATA_DIR to another folder, or run `nestrec serve` for what is there.';
   if (there === null) {
@@ -30,14 +38,19 @@ export async function claimDataFolder(platform: Platform, wanted: DemoState): Pr
         detail: `${platform.folders.root} holds data that are not the demo's (${interactions} events, ${items} items). ${cure}`,
       });
     }
-    await writeFileAtomic(pathOf(platform), `${JSON.stringify(wanted)}\n`);
-    return;
+    return writeState(platform, { ...wanted, imported: false });
   }
   if (there.scale !== wanted.scale || there.seed !== wanted.seed) {
     throw new UsageError({
       detail: `${platform.folders.root} holds the demo shop "${there.scale}", wanted "${wanted.scale}". ${cure}`,
     });
   }
+  return there;
+}
+
+export async function writeState(platform: Platform, state: DemoState): Promise<DemoState> {
+  await writeFileAtomic(pathOf(platform), `${JSON.stringify(state)}\n`);
+  return state;
 }
 
 async function readState(platform: Platform): Promise<DemoState | null> {

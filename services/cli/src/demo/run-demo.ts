@@ -12,7 +12,7 @@ import { openPlatform, type Platform } from '../platform.js';
 import { renderQuality } from '../quality-table.js';
 import { serveUntilInterrupted } from '../serving.js';
 import type { Output } from '../output.js';
-import { claimDataFolder } from './demo-state.js';
+import { claimDataFolder, writeState } from './demo-state.js';
 import { SHOP_SIZES } from './shop.js';
 import { showAnswers } from './show-answers.js';
 import { DEMO_SEED, DEMO_SIZES, importShop, publishDemo, trainDemo } from './stages.js';
@@ -28,8 +28,11 @@ export async function runDemo({ config, output }: CommandContext): Promise<void>
   await assertListenable(config.port, config.host);
   const platform = await openPlatform(config);
   await serveUntilInterrupted(platform, output, async ({ signal, started }) => {
-    await claimDataFolder(platform, { scale, seed: DEMO_SEED });
-    await importShop(platform, output, SHOP_SIZES[scale], signal);
+    const state = await claimDataFolder(platform, { scale, seed: DEMO_SEED });
+    if (!state.imported) {
+      await importShop(platform, output, SHOP_SIZES[scale], signal);
+      await writeState(platform, { ...state, imported: true });
+    }
     signal.throwIfAborted();
     const manifest = await trainDemo(platform, output, scale, signal);
     output.note(describeQuality(manifest));

@@ -1,5 +1,5 @@
 /** Asks the running API for a user's recommendations, sends an event, and asks again. */
-import { createClient, type NestrecClient } from '@nestrec/client';
+import { createClient, NestrecApiError, type NestrecClient } from '@nestrec/client';
 import type { RecommendationsAnswer } from '@nestrec/contracts';
 import type { Output } from '../output.js';
 
@@ -39,6 +39,12 @@ export async function showAnswers(options: ShowOptions): Promise<void> {
   await show(`${userId}, top ${k} at ${dim} dimensions:`, after);
 }
 
+/** The id where the item has no title, or was deleted since the user took it. */
 async function titleOf(client: NestrecClient, itemId: string): Promise<string> {
-  return (await client.getItem(itemId)).title ?? itemId;
+  try {
+    return (await client.getItem(itemId)).title ?? itemId;
+  } catch (error) {
+    if (error instanceof NestrecApiError && error.status === 404) return itemId;
+    throw error;
+  }
 }

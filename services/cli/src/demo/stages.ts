@@ -58,12 +58,16 @@ export async function importShop(
   );
 }
 
+/** The manifest of what is published, which may be a later training than the demo's; else of the demo's own. */
 export async function trainDemo(
   platform: Platform,
   output: Output,
   scale: keyof typeof SHOP_SIZES,
   signal: AbortSignal,
 ): Promise<Manifest> {
+  const published = await getPublished(platform.db);
+  const served = published && (await getVersion(platform.db, published.version));
+  if (served) return served.manifest;
   const version = `demo_${scale}`;
   const known = await getVersion(platform.db, version);
   if (known !== null) return known.manifest;
@@ -99,7 +103,7 @@ export async function publishDemo(
   output: Output,
   version: string,
 ): Promise<void> {
-  const published = await getPublished(platform.db);
-  if (published?.version === version) return;
+  // Whatever was published since then stays: a start takes nothing back.
+  if ((await getPublished(platform.db)) !== null) return;
   await publishAndReport(output, platform, version);
 }
