@@ -23,7 +23,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
   const followed: string[] = [];
   const clock = manualClock(0);
   const pointer = {
-    ...{ version: 'v1' as string | null, looks: 0, facts: 'as published', counts: 0 },
+    ...{ version: 'v1' as string | null, looks: 0, facts: 'as published', counts: 0, rows: 3n },
     failsWith: (): Error | null => null,
   };
   const loads: { version: string; finish(files?: unknown[]): void; fail(): void }[] = [];
@@ -36,7 +36,7 @@ function harness(pollMs = 500, extra: Partial<PublishedModelsOptions> = {}) {
     }
     if (text.includes('count(*)')) {
       pointer.counts++;
-      return [{ rows: 3n }];
+      return [{ rows: pointer.rows }];
     }
     return [
       {
@@ -163,6 +163,23 @@ describe('createPublishedModels', () => {
     await serving();
     await settle();
     expect(models.peek()).toBe(served);
+  });
+
+  it('counts the items of the served version again once a minute', async () => {
+    const { clock, pointer, models, serving, settle, begun } = harness();
+    await begun();
+    pointer.rows = 5_000n;
+    for (let second = 0; second < 60; second++) {
+      clock.advance(1_000);
+      await serving();
+      await settle();
+    }
+    expect(models.peek()!.rows).toBe(3);
+    clock.advance(1_000);
+    await serving();
+    await settle();
+    expect(models.peek()!.rows).toBe(5_000);
+    expect(pointer.counts).toBe(2);
   });
 
   it('loads a version once for all who wait for the first', async () => {

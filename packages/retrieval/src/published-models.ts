@@ -37,7 +37,7 @@ export interface PublishedModel {
   readonly vectorsVersion: string;
   /** Quoted name of the table of item vectors. */
   readonly table: string;
-  /** Items in it when the model was loaded. */
+  /** Items in it, as last counted: when the model was loaded, and once a minute. */
   readonly rows: number;
   /** What its table offers to searches. */
   readonly facts: RetrievalFacts;
@@ -90,10 +90,13 @@ type Loaded = Pick<PublishedModel, 'version' | 'manifest' | 'cell'>;
 const DEFAULT_POLL_MS = 500;
 /** A version that could not be loaded is tried again after this. */
 const RETRY_MS = 10_000;
+/** Rows of the served version are counted again after this. */
+const RECOUNT_MS = 60_000;
 
 export function createPublishedModels(options: PublishedModelsOptions): PublishedModels {
   const { db, logger, clock = systemClock, pollMs = DEFAULT_POLL_MS } = options;
   const load = createLoader(options);
+  const recount = createRecount(db, clock);
   let model: PublishedModel | null = null;
   /** Until when a version that could not be loaded is not tried again, and why it could not. */
   let failure: { version: string; untilMs: number; error: unknown } | null = null;
@@ -120,7 +123,7 @@ export function createPublishedModels(options: PublishedModelsOptions): Publishe
     const { version, factsDigest } = await served(db);
     if (model?.version === version && model.factsDigest === factsDigest) {
       failure = null;
-      return model;
+      return (model = await recount(model));
     }
     if (failure?.version === version && clock.now() < failure.untilMs) {
       if (model === null) throw failure.error;
@@ -244,6 +247,23 @@ function createLoader(
     if (!isAsBefore) await warmedUp;
     kept = [model, ...kept.filter((one) => one !== before)].slice(0, KEPT_LOADED);
     return model;
+  };
+}
+
+/** Items come while a version serves, and how a list is best found goes by how many there are. */
+function createRecount(
+  db: Queryable,
+  clock: Clock,
+): (served: PublishedModel) => Promise<PublishedModel> {
+  let counted = { table: '', atMs: 0 };
+  return async (served) => {
+    const sinceMs = clock.now() - counted.atMs;
+    const isNew = counted.table !== served.table;
+    if (!isNew && sinceMs >= 0 && sinceMs < RECOUNT_MS) return served;
+    counted = { table: served.table, atMs: clock.now() };
+    if (isNew) return served;
+    const rows = await countRows(db, served.table);
+    return rows === served.rows ? served : { ...served, rows };
   };
 }
 
