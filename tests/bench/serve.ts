@@ -47,7 +47,7 @@ const CACHE = fileURLToPath(new URL('../../.cache/bench', import.meta.url));
 
 const note = (line: string) => process.stderr.write(`${line}\n`);
 
-/** Another process that trains the same model over again until it is ended. */
+/** Another process that trains such a model until it is ended, which is a failure where it ends by itself. */
 function trainBeside(): { stop(): void } {
   const program = fileURLToPath(new URL('./large-catalogue.ts', import.meta.url));
   const args = ['--items', String(ITEMS), '--dims', '256', '--steps', '100000', '--cases', '100'];
@@ -56,7 +56,14 @@ function trainBeside(): { stop(): void } {
     ['-n', '10', process.execPath, ...process.execArgv, program, ...args],
     { stdio: 'ignore' },
   );
-  return { stop: () => void child.kill('SIGKILL') };
+  return {
+    stop: () => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`the training beside it ended by itself, with ${child.exitCode}`);
+      }
+      child.kill('SIGKILL');
+    },
+  };
 }
 
 interface Row extends Load {
