@@ -30,4 +30,4 @@ export {
   type LikeItemsInput,
 } from './like-items.js';
 export { insertLikest } from './insert-likest.js';
-export { featureBlocks, type FeatureBlock, type Likeness } from './likeness.js';
+export { featureBlocks, modalitiesOf, type FeatureBlock, type Likeness } from './likeness.js';

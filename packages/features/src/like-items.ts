@@ -8,7 +8,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FeatureSpec } from '@nestrec/contracts';
 import { featureWidth } from './feature-spec.js';
-import { featureBlocks, likenessQuery, type FeatureBlock, type Likeness } from './likeness.js';
+import {
+  featureBlocks,
+  likenessQuery,
+  modalitiesOf,
+  type FeatureBlock,
+  type Likeness,
+} from './likeness.js';
 import { insertLikest } from './insert-likest.js';
 import { likenessOrder } from './likeness-order.js';
 
@@ -65,10 +71,7 @@ export async function indexLikeItems(input: LikeItemsInput): Promise<LikeItemsIn
   const rowWidth = featureWidth(spec);
   const groups = new Map<number, number[]>();
   for (const row of rows) {
-    const has = blocks.reduce(
-      (mask, _, m) => (likeness.scales[row * blocks.length + m]! > 0 ? mask | (1 << m) : mask),
-      0,
-    );
+    const has = modalitiesOf(likeness, blocks.length, row);
     const group = groups.get(has) ?? [];
     groups.set(has, group);
     group.push(row);

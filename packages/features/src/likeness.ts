@@ -57,3 +57,10 @@ export function likenessQuery(
   });
   return { direction, has };
 }
+
+/** Bit m: row `row` of the model's items has modality m, of `modalities` in all. */
+export function modalitiesOf({ scales }: Likeness, modalities: number, row: number): number {
+  let has = 0;
+  for (let m = 0; m < modalities; m++) if (scales[row * modalities + m]! > 0) has |= 1 << m;
+  return has;
+}

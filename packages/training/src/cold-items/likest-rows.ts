@@ -3,7 +3,13 @@
  * faster than a search of one after another (`indexLikeItems` of @nestrec/features).
  */
 import type { FeatureSpec } from '@nestrec/contracts';
-import { featureBlocks, insertLikest, type Likeness, type LikeItems } from '@nestrec/features';
+import {
+  featureBlocks,
+  insertLikest,
+  modalitiesOf,
+  type Likeness,
+  type LikeItems,
+} from '@nestrec/features';
 import { multiply } from '@nestrec/tensor';
 
 export interface LikestRowsInput {
@@ -26,11 +32,12 @@ export function likestRows(
   among: readonly number[],
   count: number,
 ): LikeItems[] {
-  const { rowWidth, likeness } = input;
+  const { rowWidth, likeness, spec } = input;
+  const modalities = spec.modalities.length;
   const found = asked.map(() => ({ rows: [] as number[], likeness: [] as number[] }));
   for (const others of panels(among, AMONG_AT_ONCE)) {
     const columns = transposed(scaledRows(input, others), others.length, rowWidth);
-    const otherModalities = others.map((row) => modalitiesOf(input, row));
+    const otherModalities = others.map((row) => modalitiesOf(likeness, modalities, row));
     let first = 0;
     for (const rows of panels(asked, ASKED_AT_ONCE)) {
       const scaled = scaledRows(input, rows);
@@ -38,7 +45,7 @@ export function likestRows(
       const cosines = multiply(directions, columns, [rows.length, rowWidth, others.length]);
       rows.forEach((row, r) => {
         const best = found[first + r]!;
-        const own = modalitiesOf(input, row);
+        const own = modalitiesOf(likeness, modalities, row);
         others.forEach((other, o) => {
           const shared = bitsOf(own & otherModalities[o]!);
           if (shared === 0) return;
@@ -80,14 +87,6 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
   for (let r = 0; r < rows; r++)
     for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c]!;
   return out;
-}
-
-/** Bit m: the row has modality m. */
-function modalitiesOf({ spec, likeness }: LikestRowsInput, row: number): number {
-  const count = spec.modalities.length;
-  let has = 0;
-  for (let m = 0; m < count; m++) if (likeness.scales[row * count + m]! > 0) has |= 1 << m;
-  return has;
 }
 
 function bitsOf(mask: number): number {
