@@ -1,8 +1,9 @@
 /**
  * The model that the retrieval and serving benchmarks stand on: trained on a large catalogue made of Amazon
  * Beauty (`large-beauty.ts`) with the sampled softmax, saved as an artifact under the cache folder, so that
- * only the first run of a recipe trains.
+ * only the first run of a recipe, settings and code, trains.
  */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
@@ -37,11 +38,21 @@ export async function trainedModel(
   options: TrainedModelOptions,
 ): Promise<{ readonly path: string; readonly artifact: Artifact }> {
   const settings = settingsOf(options);
-  const recipe = createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 8);
+  const recipe = createHash('sha256')
+    .update(JSON.stringify(settings))
+    .update(trainingCode())
+    .digest('hex')
+    .slice(0, 8);
   const version = `bench_${options.items}_${options.sizes.join('_')}_${recipe}`;
   const path = join(options.cache, version);
   if (!existsSync(path)) await train(options, settings, version);
   return { path, artifact: await loadArtifact(path) };
+}
+
+/** Which code trains, as it was last committed: a model of other code is another model. */
+function trainingCode(): string {
+  const trees = ['training', 'model', 'features'].map((name) => `HEAD:packages/${name}/src`);
+  return execFileSync('git', ['rev-parse', ...trees], { encoding: 'utf8' });
 }
 
 function settingsOf({ sizes, epochs }: TrainedModelOptions): TrainingSettings {
