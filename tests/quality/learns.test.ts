@@ -128,4 +128,4 @@ describe('training on a small set', () => {
 });
 
 /** Mean training loss of the three epochs on wasm; a change here is a change of the recipe. */
-const GOLDEN_LOSSES = [4.358, 4.3237, 4.2995];
+const GOLDEN_LOSSES = [4.3553, 4.3246, 4.3047];
